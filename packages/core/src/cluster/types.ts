@@ -1,0 +1,82 @@
+// What a job runs on: devices, their memory and links, and the nested levels of the network.
+
+import type { DType } from "../units/dtype.ts";
+
+export interface DeviceSpec {
+  /** Catalogue id, such as `h100_sxm`. */
+  readonly id: string;
+  readonly name: string;
+  readonly vendor: string;
+  readonly arch: string;
+  readonly year: number;
+  /** Dense peak (no sparsity) at boost clock, FLOP/s, by number format. */
+  readonly peakFlopsPerSec: Readonly<Partial<Record<DType, number>>>;
+  readonly memoryBytes: number;
+  readonly memoryBytesPerSec: number;
+  readonly l2Bytes: number;
+  /** SMs, CUs, Xe cores or TensorCores. */
+  readonly units: number;
+  readonly boostHz: number;
+  readonly tdpWatts: number;
+  readonly idleWatts: number;
+  /** Host link, one direction. */
+  readonly hostLinkBytesPerSec: number;
+  readonly priceUsdPerHour?: number;
+  /** Per-figure provenance: key of the figure -> source. */
+  readonly source: Readonly<Record<string, string>>;
+}
+
+export type LinkKind = "nvlink" | "xgmi" | "pcie" | "infiniband" | "ethernet" | "ici" | "dcn" | "other";
+
+/** One level of the network, from the inside out: the devices that share it and the speed at which one device crosses it. */
+export interface NetworkLevel {
+  /** `gcd-pair`, `node`, `nvl72`, `rail`, `fabric`... */
+  readonly name: string;
+  readonly kind: LinkKind;
+  /** Devices inside one instance of this level (the whole cluster for the last). */
+  readonly numDevices: number;
+  /** Per device, one direction, when every device of the level talks at once (oversubscription included). */
+  readonly bytesPerSec: number;
+  /** Base latency of one message. */
+  readonly latencySec: number;
+  /** All-to-all switch, full mesh, ring/torus or a shared bus. */
+  readonly shape: "switch" | "mesh" | "torus" | "bus";
+  /** Torus dimensions, when shape is torus. */
+  readonly torusDims?: readonly number[];
+  /** The switch can reduce in the network (NVLink SHARP, InfiniBand SHARP). */
+  readonly inNetworkReduce: boolean;
+}
+
+export interface NodeSpec {
+  readonly numDevices: number;
+  readonly numNics: number;
+  /** One NIC, one direction. */
+  readonly nicBytesPerSec: number;
+  readonly hostMemoryBytes: number;
+  readonly hostMemoryBytesPerSec: number;
+  readonly nvmeBytesPerSec: number;
+  /** Watts of host, NICs and fans beside the devices. */
+  readonly hostWatts: number;
+}
+
+export interface ClusterSpec {
+  readonly name: string;
+  readonly device: DeviceSpec;
+  readonly numDevices: number;
+  readonly node: NodeSpec;
+  /** Innermost first; the last level holds all devices. At least one. */
+  readonly levels: readonly NetworkLevel[];
+  readonly usdPerDeviceHour?: number;
+  readonly notes: readonly string[];
+}
+
+/**
+ * How the ranks of one communication group lie on the network: `spans[i]` is how many ranks of the group share one
+ * instance of level i (cumulative, innermost first; the last equals the group size).
+ * Eight ranks in two nodes of four: [4, 8]. `concurrent[i]` is how many groups of the same kind cross level i at the
+ * same time through the links of one level-(i-1) instance, per device: 1 when each device has its own share.
+ */
+export interface GroupPlacement {
+  readonly size: number;
+  readonly spans: readonly number[];
+}

@@ -1,0 +1,119 @@
+// How a training step is split and run: the user's choices, already resolved (no nulls, no defaults left open).
+
+import type { DType } from "../units/dtype.ts";
+import type { OrderAxis } from "./mesh.ts";
+import type { RoutingPolicy } from "./program.ts";
+
+/** zero1 is Megatron's distributed optimizer, zero2 FSDP's SHARD_GRAD_OP, zero3 FSDP full shard; with shardGroup < dp x cp: HSDP / MiCS. */
+export type Sharding = "none" | "zero1" | "zero2" | "zero3";
+
+export type RecomputeModule = "attention" | "norm" | "activation" | "mlaUp" | "moe" | "ffn";
+
+export type Recompute =
+  | { readonly kind: "none" }
+  /** Named parts of each layer are computed again: Megatron's core_attn, layernorm, moe_act, mla_up_proj, moe, mlp. */
+  | { readonly kind: "selective"; readonly modules: readonly RecomputeModule[] }
+  /** Only the input of every `everyLayers` layers is kept; `numLayers` of each chunk do it (rest keep all). */
+  | { readonly kind: "full"; readonly everyLayers: number; readonly numLayers: number | "all" }
+  /** Per-op selective (torchtitan): outputs of every second matmul and of attention are kept, all else is computed again. */
+  | { readonly kind: "ops" };
+
+export type Precision = "fp32" | "bf16" | "fp16" | "fp8" | "fp8_block" | "mxfp8" | "nvfp4";
+
+export type OptimizerKind = "adamw" | "sgd" | "adafactor" | "muon";
+
+export interface Strategy {
+  readonly tp: number;
+  readonly cp: number;
+  readonly ulysses: number;
+  readonly dp: number;
+  readonly pp: number;
+  readonly ep: number;
+  readonly etp: number;
+  readonly order: readonly OrderAxis[];
+  readonly sequenceParallel: boolean;
+  readonly cpLayout: "contiguous" | "zigzag";
+  readonly schedule: string;
+  /** Model chunks per pipeline rank. */
+  readonly numChunks: number;
+  readonly sharding: Sharding;
+  /** Ranks that share one sharded copy; a divisor of dp x cp. */
+  readonly shardGroup: number;
+  /** zero3 only: keep gathered parameters between forward and backward. */
+  readonly reshardAfterForward: boolean;
+  /** Sequences per micro-batch and dp rank. */
+  readonly microBatch: number;
+  readonly recompute: Recompute;
+  readonly offloadOptimizer: boolean;
+  readonly offloadActivations: boolean;
+  readonly precision: Precision;
+  readonly optimizer: OptimizerKind;
+  /** Layers of each stage, in order; null = as even as possible. */
+  readonly stageLayers: readonly number[] | null;
+  /** Count the embedding and the head as one layer each when splitting evenly. */
+  readonly balanceEmbedding: boolean;
+  readonly routing: RoutingPolicy;
+  readonly capacityFactor: number | null;
+}
+
+export interface Workload {
+  readonly seqLen: number;
+  /** Sequences per step, all ranks. */
+  readonly globalBatch: number;
+  /** lora: base weights frozen, no weight gradients or optimizer state for them. */
+  readonly task: "pretrain" | "sft" | "lora";
+}
+
+/** What the software does, as facts: which kernels exist and are fused, what runs beside what, what is kept in which format. */
+export interface Software {
+  readonly name: string;
+  readonly date: string;
+  readonly attention: "unfused" | "flash1" | "flash2" | "flash3" | "flash4" | "cudnn";
+  /** Dropout probability the framework's reference configuration uses (0 in nearly all since 2023). */
+  readonly dropout: number;
+  /** bias + activation in one kernel; gate x up in one kernel. */
+  readonly fusedActivation: boolean;
+  /** residual add and norm in one kernel (TE LayerNormLinear counts: norm output not stored twice). */
+  readonly fusedNorm: boolean;
+  readonly fusedRope: boolean;
+  /** scale + mask + softmax in one kernel, for unfused attention. */
+  readonly fusedSoftmax: boolean;
+  /** Logits in fp32 kept beside bf16 ones: bytes per logit that cross-entropy touches. "fused": never whole (Liger, cut cross-entropy). */
+  readonly crossEntropy: "fused" | "vocabParallel" | "fp32Copy";
+  /** Weight gradient GEMM accumulates straight into the fp32 main gradient. */
+  readonly fusedGradAccumulation: boolean;
+  readonly gradDtype: DType;
+  readonly gradReduceDtype: DType;
+  /** Working parameters are a separate low-precision copy of an fp32 master. */
+  readonly masterWeights: boolean;
+  /** FSDP with fp32 sharded parameters: gathers cast to this format first. */
+  readonly gatherDtype: DType;
+  readonly optimizerStateDtype: DType;
+  /** Tensor-parallel collectives: blocking; dgradAsync: backward all-reduce beside the weight-gradient GEMM; userBuffers: pipelined with GEMMs. */
+  readonly tpOverlap: "none" | "dgradAsync" | "userBuffers";
+  readonly overlapGradReduce: boolean;
+  readonly overlapParamGather: boolean;
+  readonly prefetchBlocks: number;
+  readonly overlapP2p: boolean;
+  /** Ring attention sends the next block while it computes this one. */
+  readonly overlapCp: boolean;
+  readonly moeExchange: "deepep" | "hybridep" | "trtllm" | "nccl";
+  /** Expert exchange of one micro-batch beside compute of another. */
+  readonly overlapMoeExchange: boolean;
+  /** Kernels of permutation are fused. */
+  readonly fusedPermute: boolean;
+  readonly groupedGemm: boolean;
+  /** full: no host time; layers: host time per layer graph; none: every kernel is launched. */
+  readonly cudaGraphs: "none" | "layers" | "full";
+  /** Host seconds per launched kernel, framework overhead included (eager PyTorch, compiled, C++ runtime differ). */
+  readonly hostSecPerKernel: number;
+  readonly fusedOptimizer: boolean;
+  /** Elementwise chains are fused by a compiler (torch.compile, XLA, nvFuser). */
+  readonly compiled: boolean;
+  /** CUDA context, NCCL buffers, cuBLAS workspaces. */
+  readonly reservedBytes: number;
+  /** Vocabulary is padded to a multiple of this x tp. */
+  readonly vocabMultiple: number;
+  /** Layers hold a bias in linear maps that config leaves open. */
+  readonly source: string;
+}

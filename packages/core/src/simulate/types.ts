@@ -1,0 +1,80 @@
+// What a simulated step says. Plain values; report/, interop/ and the CLI read nothing else.
+
+export type TimeKind = "compute" | "tp" | "cp" | "ep" | "dp" | "pp" | "copy";
+
+export interface MemoryBreakdown {
+  readonly parameterBytes: number;
+  readonly gradientBytes: number;
+  readonly optimizerBytes: number;
+  readonly activationBytes: number;
+  /** Gathered parameters, kernels' scratch. */
+  readonly workspaceBytes: number;
+  /** Allocator slack. */
+  readonly fragmentationBytes: number;
+  /** Context, communication buffers, libraries. */
+  readonly reservedBytes: number;
+  readonly peakBytes: number;
+  readonly capacityBytes: number;
+}
+
+export interface OpTotal {
+  /** Op name in words: `matmul ffn up`, `attention backward`. */
+  readonly name: string;
+  readonly kind: TimeKind;
+  readonly count: number;
+  readonly durationSec: number;
+  /** Not hidden behind compute. */
+  readonly exposedSec: number;
+  readonly workFlops: number;
+  readonly sizeBytes: number;
+  readonly source: string;
+}
+
+/** Ranks that run the same program: one pipeline rank, all its tp x cp x dp copies. */
+export interface RankClass {
+  readonly pipelineRank: number;
+  readonly numRanks: number;
+  /** Seconds of the step: compute (on the compute stream), exposed communication by axis, host copies, host (launch) gaps, bubble, optimizer tail. They add up to the step. */
+  readonly computeSec: number;
+  readonly exposedSec: Readonly<Record<Exclude<TimeKind, "compute">, number>>;
+  readonly totalCommSec: Readonly<Record<Exclude<TimeKind, "compute">, number>>;
+  readonly hostSec: number;
+  readonly bubbleSec: number;
+  readonly optimizerSec: number;
+  readonly stragglerSec: number;
+  readonly memory: MemoryBreakdown;
+}
+
+export interface Infeasible {
+  readonly kind: "infeasible";
+  readonly reason: "memory";
+  readonly pipelineRank: number;
+  readonly needBytes: number;
+  readonly haveBytes: number;
+  readonly memory: MemoryBreakdown;
+}
+
+export interface StepResult {
+  readonly kind: "ok";
+  readonly stepSec: number;
+  /** One standard deviation, relative. */
+  readonly relStd: number;
+  readonly tokensPerSec: number;
+  readonly tokensPerSecPerDevice: number;
+  readonly modelFlopsCausal: number;
+  readonly modelFlopsNoncausal: number;
+  readonly hardwareFlops: number;
+  readonly mfuCausal: number;
+  readonly mfuNoncausal: number;
+  readonly hfu: number;
+  readonly energyJoules: number;
+  readonly usdPerBillionTokens: number | null;
+  /** Worst first is ranks[slowest]. */
+  readonly ranks: readonly RankClass[];
+  readonly opTotals: readonly OpTotal[];
+  /** Index of the rank with the largest peak memory. */
+  readonly peakRank: number;
+  readonly notes: readonly string[];
+  /** Share of the step's priced seconds by cost source. */
+  readonly sources: Readonly<Record<string, number>>;
+}
