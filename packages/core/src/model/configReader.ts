@@ -137,13 +137,17 @@ export class ConfigReader {
   /** Throws an InputError with everything found, if anything was. */
   finish(): void {
     if (!this.failed) return;
-    throw new InputError(this.shared.findings.map(({ finding, missing, reader }) => reader.withSuggestion(finding, missing)));
+    throw new InputError(
+      this.shared.findings.map(({ finding, missing, reader }) => reader.withSuggestion(finding, missing)),
+    );
   }
 
   private withSuggestion(finding: Finding, missing: readonly string[]): Finding {
     const unread = Object.keys(this.raw).filter((key) => !this.read.has(key));
     const near = missing.map((key) => nearestName(key, unread)).find((key) => key !== undefined);
-    return near === undefined ? finding : { ...finding, hint: `did you mean its value to be in "${near}"? Rename that key` };
+    return near === undefined
+      ? finding
+      : { ...finding, hint: `did you mean its value to be in "${near}"? Rename that key` };
   }
 
   private integer(keys: Keys, least: number, fallback?: number): number {
@@ -156,7 +160,8 @@ export class ConfigReader {
       this.push({ path: this.at(first), message: `Missing required field "${first}"${also}` }, names);
       return 1;
     }
-    if (typeof found.value === "number" && Number.isSafeInteger(found.value) && found.value >= least) return found.value;
+    if (typeof found.value === "number" && Number.isSafeInteger(found.value) && found.value >= least)
+      return found.value;
     const rule = least === 0 ? "a whole number, 0 or more" : "a whole number above 0";
     this.find(found.key, `"${found.key}" must be ${rule}, got ${show(found.value)}`);
     return Math.max(1, least);
@@ -176,7 +181,9 @@ export class ConfigReader {
   }
 
   private push(finding: Finding, missing: readonly string[] = []): void {
-    const known = this.shared.findings.some((p) => p.finding.path === finding.path && p.finding.message === finding.message);
+    const known = this.shared.findings.some(
+      (p) => p.finding.path === finding.path && p.finding.message === finding.message,
+    );
     if (!known) this.shared.findings.push({ finding, missing, reader: this });
   }
 }

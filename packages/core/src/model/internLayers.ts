@@ -3,7 +3,10 @@
 
 import type { LayerSpec } from "./types.ts";
 
-export function internLayers(perLayer: readonly LayerSpec[]): { layerKinds: readonly LayerSpec[]; layers: readonly number[] } {
+export function internLayers(perLayer: readonly LayerSpec[]): {
+  layerKinds: readonly LayerSpec[];
+  layers: readonly number[];
+} {
   const kindOf = new Map<string, number>();
   const layerKinds: LayerSpec[] = [];
   const layers = perLayer.map((layer) => {

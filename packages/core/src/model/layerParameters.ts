@@ -26,8 +26,18 @@ export function layerParameters(layer: LayerSpec, hidden: number): LayerParamete
   const norms = normVectors(layer) * normParameters(layer, hidden);
   const other = layer.extraParams;
   const total = mixer + ffn.shared + ffn.experts + ffn.router + norms + other;
-  const idleExperts = layer.ffn.kind === "moe" ? (ffn.experts / layer.ffn.experts) * (layer.ffn.experts - layer.ffn.topk) : 0;
-  return { mixer, ffn: ffn.shared, experts: ffn.experts, router: ffn.router, norms, other, total, active: total - idleExperts };
+  const idleExperts =
+    layer.ffn.kind === "moe" ? (ffn.experts / layer.ffn.experts) * (layer.ffn.experts - layer.ffn.topk) : 0;
+  return {
+    mixer,
+    ffn: ffn.shared,
+    experts: ffn.experts,
+    router: ffn.router,
+    norms,
+    other,
+    total,
+    active: total - idleExperts,
+  };
 }
 
 /** Norms on the residual path: one per branch (mixer, cross attention, ffn) times `normsPerBranch`. */
@@ -72,13 +82,14 @@ function attentionParameters(a: AttentionSpec, hidden: number): number {
 /** DeepSeek-V2 (arXiv 2405.04434, appendix C): down and up projections of q and of the joint kv latent, each latent with a norm. */
 function mlaParameters(m: MlaSpec, hidden: number): number {
   const queryDim = m.heads * (m.qkNopeHeadDim + m.qkRopeHeadDim);
-  const query =
-    m.qLoraRank === null ? hidden * queryDim : hidden * m.qLoraRank + m.qLoraRank + m.qLoraRank * queryDim;
+  const query = m.qLoraRank === null ? hidden * queryDim : hidden * m.qLoraRank + m.qLoraRank + m.qLoraRank * queryDim;
   const latentDim = m.kvLoraRank + m.qkRopeHeadDim;
   if (m.sharedKv !== undefined) {
     // The latent is normed over its whole width and is both key and value.
     const { groups, rank } = m.sharedKv;
-    return query + hidden * latentDim + latentDim + m.heads * m.vHeadDim * rank + groups * rank * hidden + m.extraParams;
+    return (
+      query + hidden * latentDim + latentDim + m.heads * m.vHeadDim * rank + groups * rank * hidden + m.extraParams
+    );
   }
   const keyValue = hidden * latentDim + m.kvLoraRank + m.kvLoraRank * m.heads * (m.qkNopeHeadDim + m.vHeadDim);
   return query + keyValue + m.heads * m.vHeadDim * hidden + m.extraParams;

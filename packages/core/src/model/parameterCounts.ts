@@ -12,7 +12,11 @@ export function parameterCounts(model: ModelSpec): ParameterCounts {
   const encoder = model.encoder === undefined ? { total: 0, active: 0 } : stackParameters(model.encoder, hidden);
   const embedding = embeddingParameters(model);
   const outside =
-    embedding + headParameters(model) + model.learnedPositions * hidden + (model.embeddingNorm ? embeddingNormParameters(model) : 0) + model.extraParams;
+    embedding +
+    headParameters(model) +
+    model.learnedPositions * hidden +
+    (model.embeddingNorm ? embeddingNormParameters(model) : 0) +
+    model.extraParams;
   const total = outside + decoder.total + encoder.total;
   assert(Number.isSafeInteger(total), `parameters of "${model.name}" are a whole number, got ${total}`);
   const counts = { total, active: outside + decoder.active + encoder.active, embedding };

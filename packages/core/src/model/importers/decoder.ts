@@ -44,15 +44,33 @@ export interface DecoderTraits {
 export const hiddenKeys = ["hidden_size", "n_embd", "d_model", "n_embed", "model_dim"];
 export const layerKeys = ["num_hidden_layers", "n_layer", "n_layers", "num_layers"];
 export const headKeys = ["num_attention_heads", "n_head", "n_heads", "num_heads"];
-export const kvHeadKeys = ["num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num", "num_query_groups"];
+export const kvHeadKeys = [
+  "num_key_value_heads",
+  "num_kv_heads",
+  "n_head_kv",
+  "multi_query_group_num",
+  "num_query_groups",
+];
 export const ffnKeys = ["intermediate_size", "ffn_dim", "n_inner", "d_ff", "ffn_hidden_size", "d_inner"];
-const positionKeys = ["max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length", "max_sequence_length", "model_max_length"];
+const positionKeys = [
+  "max_position_embeddings",
+  "n_positions",
+  "n_ctx",
+  "max_seq_len",
+  "seq_length",
+  "max_sequence_length",
+  "model_max_length",
+];
 const activationKeys = ["hidden_act", "activation_function", "hidden_activation", "activation", "mlp_hidden_act"];
 
 export function decoder(traits: DecoderTraits): Importer {
   return (reader, name, family) => {
     const dims = readDims(reader, traits);
-    const base: AttentionSpec = { ...plainAttention(dims), ...readAttentionKeys(reader), ...traits.attention?.(reader, dims) };
+    const base: AttentionSpec = {
+      ...plainAttention(dims),
+      ...readAttentionKeys(reader),
+      ...traits.attention?.(reader, dims),
+    };
     const windowOf = (traits.window ?? layerTypesWindow)(reader, dims);
     const attentionOf: ByLayer<AttentionSpec> = (i) => ({ ...base, window: windowOf(i) });
     const mixerOf = traits.mixer?.(reader, dims, attentionOf) ?? attentionOf;
@@ -83,12 +101,19 @@ export function decoder(traits: DecoderTraits): Importer {
       extraParams: 0,
       notes: [],
     };
-    if (!reader.has("tie_word_embeddings") && traits.tied) reader.note("tie_word_embeddings not stated: tied (class default)");
+    if (!reader.has("tie_word_embeddings") && traits.tied)
+      reader.note("tie_word_embeddings not stated: tied (class default)");
     return { ...model, ...traits.model?.(reader, dims) };
   };
 }
 
-const plainLayer = { norm: "rmsnorm", normBias: false, normsPerBranch: 1, parallelResidual: false, extraParams: 0 } as const;
+const plainLayer = {
+  norm: "rmsnorm",
+  normBias: false,
+  normsPerBranch: 1,
+  parallelResidual: false,
+  extraParams: 0,
+} as const;
 
 /** Layers of GPT-2's kind: LayerNorm with bias. */
 export const layerNormed = { norm: "layernorm", normBias: true } as const;
@@ -120,7 +145,11 @@ function readHeadDim(reader: ConfigReader, d: { hidden: number; heads: number; f
     reader.note(`head_dim not stated: ${d.fallback} (class default)`);
     return d.fallback;
   }
-  reader.divides({ key: "num_attention_heads", value: d.heads }, { key: "hidden_size", value: d.hidden }, `or state "head_dim"`);
+  reader.divides(
+    { key: "num_attention_heads", value: d.heads },
+    { key: "hidden_size", value: d.hidden },
+    `or state "head_dim"`,
+  );
   return Math.max(1, Math.floor(d.hidden / d.heads));
 }
 
@@ -147,7 +176,10 @@ export function plainAttention(dims: Pick<Dims, "heads" | "kvHeads" | "headDim">
 function readAttentionKeys(reader: ConfigReader): Partial<AttentionSpec> {
   const bias = reader.flag("attention_bias", false);
   const ropeParameters = reader.child("rope_parameters");
-  const ropeFrac = reader.positive(["partial_rotary_factor", "rotary_pct"], ropeParameters?.positive("partial_rotary_factor", 1) ?? 1);
+  const ropeFrac = reader.positive(
+    ["partial_rotary_factor", "rotary_pct"],
+    ropeParameters?.positive("partial_rotary_factor", 1) ?? 1,
+  );
   return { qkvBias: bias, outBias: bias, ropeFrac };
 }
 
@@ -156,7 +188,8 @@ export function layerTypesWindow(reader: ConfigReader, dims: Pick<Dims, "numLaye
   const types = reader.list("layer_types", dims.numLayers);
   const window = reader.optionalSize(["sliding_window", "attention_chunk_size"]) ?? 0;
   if (types === null) return () => 0;
-  return (i) => (types[i] === "sliding_attention" || types[i] === "chunked_attention" || types[i] === "local" ? window : 0);
+  return (i) =>
+    types[i] === "sliding_attention" || types[i] === "chunked_attention" || types[i] === "local" ? window : 0;
 }
 
 /** Every layer slides when the config states a window (Mistral), unless `layer_types` says otherwise. */
@@ -169,7 +202,12 @@ export function everyLayerWindow(reader: ConfigReader, dims: Pick<Dims, "numLaye
 /** A dense feed-forward part in every layer. */
 export function denseFfn(
   reader: ConfigReader,
-  departure: { readonly gated?: boolean; readonly bias?: boolean; readonly inner?: number; readonly activation?: ActivationKind } = {},
+  departure: {
+    readonly gated?: boolean;
+    readonly bias?: boolean;
+    readonly inner?: number;
+    readonly activation?: ActivationKind;
+  } = {},
 ): ByLayer<FfnSpec> {
   const gated = departure.gated ?? true;
   const ffn: FfnSpec = {

@@ -1,0 +1,12 @@
+// Every architecture we import, by Hugging Face `model_type`. Adding one is one entry in a family file.
+
+import type { Importer } from "./decoder.ts";
+import { deepseekFamilies } from "./deepseek.ts";
+import { gptFamilies } from "./gpt.ts";
+import { llamaFamilies } from "./llama.ts";
+import { mixtureFamilies } from "./mixtures.ts";
+import { qwenFamilies } from "./qwen.ts";
+
+export const importers: ReadonlyMap<string, Importer> = new Map(
+  Object.entries({ ...llamaFamilies, ...qwenFamilies, ...gptFamilies, ...mixtureFamilies, ...deepseekFamilies }),
+);
