@@ -103,6 +103,10 @@ const ALIASES: Readonly<Record<string, readonly string[]>> = {
   trn1: ["trainium1", "trn1-32xlarge", "trn1n-32xlarge"],
   trn2: ["trainium2", "trn2-48xlarge"],
   inf2: ["inferentia2", "inf2-48xlarge"],
+  m1: ["m1-7-core-gpu-8gb", "apple-m1"],
+  m1_max: ["m1-max-32-core-gpu-64gb", "apple-m1-max"],
+  m3_max: ["m3-max-40-core-gpu-64gb", "apple-m3-max"],
+  rx_7900_xtx: ["7900-xtx"],
   gaudi2: ["hl-225"],
   gaudi3: ["hl-325"],
 };

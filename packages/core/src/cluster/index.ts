@@ -1,0 +1,9 @@
+// The cluster room: devices, nodes, levels of the network, and where groups lie on them.
+
+export type { CatalogueEntry, Platform, ScaleUpFacts, ScaleUpKind, TypicalNode } from "./catalogue.ts";
+export { deviceByName, deviceNames, devices, deviceSources, findDevice, findPlatform, platforms } from "./catalogue.ts";
+export { assembleCluster, type ClusterFacts, specOf } from "./assemble.ts";
+export { groupPlacement, stridedPlacement, worstPlacement } from "./placement.ts";
+export { clusterFromShorthand } from "./shorthand.ts";
+export { LINK_LATENCY_SEC, linkKindOf, squareDims } from "./topology.ts";
+export type { ClusterSpec, DeviceSpec, GroupPlacement, LinkKind, NetworkLevel, NodeSpec } from "./types.ts";
