@@ -26,7 +26,8 @@ export function opAccess(op: Op): Access {
     }
     case "activation": return { reads: [op.x], writes: [op.y] };
     case "activationBackward": return { reads: [op.x, op.dy], writes: [op.dx] };
-    case "add": return { reads: [op.a, op.b], writes: [op.out] };
+    case "add":
+    case "mul": return { reads: [op.a, op.b], writes: [op.out] };
     case "sigmoidGate": return { reads: [op.gate, op.x], writes: [op.out] };
     case "sigmoidGateBackward": return { reads: [op.gate, op.x, op.dy], writes: [op.dgate, op.dx] };
     case "rope": return { reads: [op.x], writes: [op.out] };

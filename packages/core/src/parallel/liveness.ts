@@ -16,13 +16,17 @@ import { dtypeBytes } from "../units/dtype.ts";
 
 export type BlockAction = "F" | "B" | "W";
 
-/** Ops of each action in order. Without splitBackward W is empty. */
-export function actionOps(block: Block, splitBackward: boolean): Record<BlockAction, readonly Op[]> {
-  if (!splitBackward) return { F: block.forward, B: [...block.recompute, ...block.backward], W: [] };
+/**
+ * Ops of each action in order. Without splitBackward W is empty. With reduceEach (Program.reducePolicy everyMicroBatch) the gradient
+ * reduction is the end of the action that completes the weight gradients.
+ */
+export function actionOps(block: Block, splitBackward: boolean, reduceEach = false): Record<BlockAction, readonly Op[]> {
+  const reduce = reduceEach ? block.reduce : [];
+  if (!splitBackward) return { F: block.forward, B: [...block.recompute, ...block.backward, ...reduce], W: [] };
   return {
     F: block.forward,
     B: [...block.recompute, ...block.backward.filter((op) => op.weightGrad !== true)],
-    W: block.backward.filter((op) => op.weightGrad === true),
+    W: [...block.backward.filter((op) => op.weightGrad === true), ...reduce],
   };
 }
 
@@ -41,7 +45,7 @@ export interface BlockLives {
 }
 
 export function bufferBytes(buffer: BufferDecl): number {
-  if (buffer.view !== undefined) return 0;
+  if (buffer.view !== undefined || buffer.shared === true) return 0;
   let elements = 1;
   for (const n of buffer.shape) elements *= n;
   return elements * dtypeBytes(buffer.dtype);
@@ -51,8 +55,8 @@ export function baseOf(block: Block, id: BufferId): BufferId {
   return block.buffers[id]!.view?.of ?? id;
 }
 
-export function blockLives(block: Block, splitBackward: boolean): BlockLives {
-  const ops = actionOps(block, splitBackward);
+export function blockLives(block: Block, splitBackward: boolean, reduceEach = false): BlockLives {
+  const ops = actionOps(block, splitBackward, reduceEach);
   const sequence = [...ops.F, ...ops.B, ...ops.W];
   const afterF = ops.F.length;
   const afterB = afterF + ops.B.length;
@@ -98,8 +102,8 @@ export interface ActionMemory {
   readonly afterBytes: number;
 }
 
-export function actionMemory(block: Block, splitBackward: boolean): Record<BlockAction, ActionMemory> {
-  const { lives, bounds } = blockLives(block, splitBackward);
+export function actionMemory(block: Block, splitBackward: boolean, reduceEach = false): Record<BlockAction, ActionMemory> {
+  const { lives, bounds } = blockLives(block, splitBackward, reduceEach);
   const held = new Float64Array(bounds[3] + 1);
   for (const life of lives) for (let i = life.start; i <= life.end; i++) held[i]! += life.sizeBytes;
   const crossing = (at: number) => lives.reduce((sum, life) => sum + (life.start < at && life.end >= at ? life.sizeBytes : 0), 0);

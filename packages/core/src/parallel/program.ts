@@ -40,14 +40,24 @@ export interface BufferDecl {
   readonly kind: BufferKind;
   readonly scope: BufferScope;
   readonly tier: MemoryTier;
+  /** A window of another buffer of the block: it owns no memory; reads and writes go to the base, which lives as long as any view is used. Views do not nest. */
+  readonly view?: BufferView;
   /**
-   * A window of another buffer's columns, [from, from + shape[1]) (q, k, v inside the fused projection). It owns no memory; reads and writes go
-   * to the base, which stays alive as long as any view is used. Views do not nest.
+   * Held once per pipeline rank although two block uses name it (a tied embedding whose first and last stage lie on one rank): this declaration owns
+   * no memory and stands for the buffer of the same `param.name`, kind and name in the block use that owns it.
    */
-  readonly view?: { readonly of: BufferId; readonly from: number };
-  /** Present on parameters (and their gathered forms): which slice of which global tensor this is. */
+  readonly shared?: boolean;
+  /** Present on parameters and their gathered, gradient and optimizer forms: which slice of which global tensor this is. */
   readonly param?: ParamSlice;
 }
+
+/**
+ * columns / rows: [from, from + extent of the view's shape) of the base. shard: this rank's own flattened shard of the base, of ceil(n / axis size)
+ * elements (zero-padded at the end), as in flat collectives.
+ */
+export type BufferView =
+  | { readonly kind: "columns" | "rows"; readonly of: BufferId; readonly from: number }
+  | { readonly kind: "shard"; readonly of: BufferId; readonly axis: Axis };
 
 /**
  * A parameter's global tensor and how a rank's slice is cut from it. The global tensor is [sum of segments along dim 0, columns].
@@ -55,7 +65,7 @@ export interface BufferDecl {
  * the concatenation of its parts. A segment with parts < axis size is replicated over axisSize / parts neighbours (kv heads < tp).
  */
 export interface ParamSlice {
-  /** Unique in the model: `layers.3.attention.qkv`. In a shared block the layer part is `*` and the block use supplies it. */
+  /** Unique in the model: `layers.3.attention.qkv`. In a shared block the layer part is `*` (or `*+k`, k layers further) and the block use supplies it: see `paramName`. */
   readonly name: string;
   readonly segments: readonly { readonly rows: number; readonly parts: number }[];
   readonly columns: number;
@@ -63,7 +73,6 @@ export interface ParamSlice {
   readonly dim: 0 | 1;
   /** Routed expert weights carry a leading expert dim of `experts` global experts, split over ep; null otherwise. */
   readonly experts: number | null;
-  /** Trailing padding rows that belong to no token (vocabulary padding). */
   readonly init: "normal" | "zeros" | "ones";
 }
 
@@ -95,6 +104,8 @@ interface OpBase {
   readonly weightGrad?: boolean;
   /** Fused into the kernel of the op before it: costs its extra bytes but no launch (a fact of the software preset). */
   readonly fused?: boolean;
+  /** Kernels an unfused framework launches for this op, each streaming the op's bytes again; 1 when absent. */
+  readonly passes?: number;
   /**
    * Pipelined with the given neighbour in this many chunks (tensor-parallel overlap by user buffers, ring-exchange): the two run
    * together once the first chunk is through. Numbers are unchanged.
@@ -164,6 +175,8 @@ export interface ActivationBackwardOp extends OpBase { readonly kind: "activatio
 
 /** out = a + b, elementwise; out may be a or b. */
 export interface AddOp extends OpBase { readonly kind: "add"; readonly a: BufferId; readonly b: BufferId; readonly out: BufferId }
+/** out = a * b, elementwise. */
+export interface MulOp extends OpBase { readonly kind: "mul"; readonly a: BufferId; readonly b: BufferId; readonly out: BufferId }
 /** out = sigmoid(gate) * x; gate has the shape of x, or one column. */
 export interface SigmoidGateOp extends OpBase { readonly kind: "sigmoidGate"; readonly gate: BufferId; readonly x: BufferId; readonly out: BufferId }
 export interface SigmoidGateBackwardOp extends OpBase { readonly kind: "sigmoidGateBackward"; readonly gate: BufferId; readonly x: BufferId; readonly dy: BufferId; readonly dgate: BufferId; readonly dx: BufferId }
@@ -190,6 +203,8 @@ export interface DropoutOp extends OpBase {
   readonly columnAxis: Axis | null;
   readonly site: number;
   readonly p: number;
+  /** Present for attention probabilities [batch x heads x s, s]: the mask is a hash of (global token, global head, key position). */
+  readonly geometry?: AttentionGeometry;
 }
 export interface DropoutBackwardOp extends OpBase { readonly kind: "dropoutBackward"; readonly dy: BufferId; readonly mask: BufferId; readonly dx: BufferId; readonly p: number }
 
@@ -379,7 +394,7 @@ export interface OptimizerOp extends OpBase {
 }
 
 export type Op =
-  | MatmulOp | GroupedMatmulOp | BiasGradOp | NormOp | NormBackwardOp | ActivationOp | ActivationBackwardOp | AddOp
+  | MatmulOp | GroupedMatmulOp | BiasGradOp | NormOp | NormBackwardOp | ActivationOp | ActivationBackwardOp | AddOp | MulOp
   | SigmoidGateOp | SigmoidGateBackwardOp | RopeOp | DropoutOp | DropoutBackwardOp
   | AttentionOp | AttentionBackwardOp | BatchMatmulOp | SoftmaxOp | SoftmaxBackwardOp
   | EmbeddingOp | EmbeddingBackwardOp | LogitsMaxOp | LogitsSumOp | LossOp | LossBackwardOp
@@ -410,6 +425,13 @@ export interface Block {
 export interface BlockUse {
   readonly block: number;
   readonly label: string;
+}
+
+/** Full name of a parameter in a block use: `*` is the label, `*+2` the label two layers further (`layers.7` -> `layers.9`). */
+export function paramName(template: string, label: string): string {
+  return template.replace(/\*(?:\+(\d+))?/, (_, ahead: string | undefined) =>
+    ahead === undefined ? label : label.replace(/\d+$/, (index) => String(Number(index) + Number(ahead))),
+  );
 }
 
 export interface Stage {
@@ -447,4 +469,9 @@ export interface Program {
   readonly globalTokens: number;
   /** Tail of the step on every rank: gradient norm all-reduce and so on; ops over `tail.buffers`. */
   readonly tail: Block | null;
+  /**
+   * Tied embedding on two pipeline ranks: a block of shared buffers that the ranks of the first and the last stage run after their reduce phases; it
+   * all-reduces the (reduced) table gradient over `embed`.
+   */
+  readonly embeddingSync: Block | null;
 }

@@ -18,8 +18,20 @@ export interface ActionGraph {
   readonly needs: Int32Array;
 }
 
-/** O(actions). Assumes every (micro-batch, stage) has one forward and one input-gradient action; `checkSchedule` finds violations. */
+const known = new WeakMap<Schedule, ActionGraph>();
+
+/** The graph of a schedule, built once: a search simulates one schedule under many durations. */
 export function actionGraph(schedule: Schedule): ActionGraph {
+  let graph = known.get(schedule);
+  if (graph === undefined) {
+    graph = buildGraph(schedule);
+    known.set(schedule, graph);
+  }
+  return graph;
+}
+
+/** O(actions). Assumes every (micro-batch, stage) has one forward and one input-gradient action; `checkSchedule` finds violations. */
+function buildGraph(schedule: Schedule): ActionGraph {
   const { numRanks, numStages, numMicroBatches, numChunks } = schedule;
   assert(numStages * numMicroBatches < 2 ** 30, `${numStages} stages x ${numMicroBatches} micro-batches fit an index`);
   const offsets = new Int32Array(numRanks + 1);
