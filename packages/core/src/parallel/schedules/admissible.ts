@@ -18,7 +18,8 @@ export function requireCounts(request: ScheduleRequest): readonly string[] {
   count("micro-batches", request.numMicroBatches, maxMicroBatches);
   count("chunks per rank", request.numChunks, maxChunks);
   for (const [name, value] of Object.entries(request.costs ?? {})) {
-    if (!(value >= 0) || !Number.isFinite(value)) findings.push(`cost ${name}=${value} must be finite and not negative`);
+    if (!(value >= 0) || !Number.isFinite(value))
+      findings.push(`cost ${name}=${value} must be finite and not negative`);
   }
   return findings;
 }

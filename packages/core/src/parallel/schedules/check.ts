@@ -28,7 +28,8 @@ type Report = (text: string) => void;
 function checkShape(schedule: Schedule, report: Report): void {
   const { numRanks, numChunks, numStages, replicas, numMicroBatches } = schedule;
   if (schedule.actions.length !== numRanks) report(`${schedule.actions.length} action lists for ${numRanks} ranks`);
-  if (schedule.microBatchesOf.length !== replicas) report(`${schedule.microBatchesOf.length} micro-batch lists for ${replicas} replicas`);
+  if (schedule.microBatchesOf.length !== replicas)
+    report(`${schedule.microBatchesOf.length} micro-batch lists for ${replicas} replicas`);
   const owners = new Int32Array(numMicroBatches);
   for (const share of schedule.microBatchesOf) {
     for (const [i, microBatch] of share.entries()) {
@@ -43,12 +44,14 @@ function checkShape(schedule: Schedule, report: Report): void {
   for (let rank = 0; rank < numRanks; rank++) {
     for (let chunk = 0; chunk < numChunks; chunk++) {
       const slot = schedule.replicaOf[rank]![chunk]! * numStages + schedule.stageOf[rank]![chunk]!;
-      if (!(slot >= 0 && slot < seen.length)) report(`rank ${rank} chunk ${chunk} lies outside the ${numStages} stages`);
+      if (!(slot >= 0 && slot < seen.length))
+        report(`rank ${rank} chunk ${chunk} lies outside the ${numStages} stages`);
       else seen[slot]!++;
     }
   }
   for (const [slot, count] of seen.entries()) {
-    if (count !== 1) report(`stage ${slot % numStages} of replica ${Math.floor(slot / numStages)} lies on ${count} ranks`);
+    if (count !== 1)
+      report(`stage ${slot % numStages} of replica ${Math.floor(slot / numStages)} lies on ${count} ranks`);
   }
   for (const [rank, flags] of (schedule.overlapped ?? []).entries()) {
     const codes = schedule.actions[rank]!;
@@ -81,7 +84,8 @@ function checkOnceAndOrder(schedule: Schedule, report: Report): void {
         continue;
       }
       if (schedule.replicaOf[rank]![chunk] !== ownerOf[microBatch]) report(`${name()} belongs to the other replica`);
-      if (!schedule.splitBackward && (kind === "B" || kind === "W")) report(`${name()} splits backward, the schedule says it does not`);
+      if (!schedule.splitBackward && (kind === "B" || kind === "W"))
+        report(`${name()} splits backward, the schedule says it does not`);
       const slot = chunk * numMicroBatches + microBatch;
       const before = state[slot]!;
       if ((before & done[code & 3]!) !== 0) report(`${name()} runs twice`);
@@ -90,7 +94,8 @@ function checkOnceAndOrder(schedule: Schedule, report: Report): void {
     }
     for (let chunk = 0; chunk < numChunks; chunk++) {
       for (const microBatch of schedule.microBatchesOf[schedule.replicaOf[rank]![chunk]!]!) {
-        if (state[chunk * numMicroBatches + microBatch] !== 7) report(`rank ${rank} never finishes micro-batch ${microBatch} on chunk ${chunk}`);
+        if (state[chunk * numMicroBatches + microBatch] !== 7)
+          report(`rank ${rank} never finishes micro-batch ${microBatch} on chunk ${chunk}`);
       }
     }
   }
@@ -121,7 +126,8 @@ function checkDeadlock(schedule: Schedule, report: Report): void {
   }
   for (let rank = 0; rank < numRanks; rank++) {
     const a = cursor[rank]!;
-    if (a < offsets[rank + 1]!) report(`deadlock: rank ${rank} waits for ever before ${describeAction(codes[a]!, schedule.numChunks)}`);
+    if (a < offsets[rank + 1]!)
+      report(`deadlock: rank ${rank} waits for ever before ${describeAction(codes[a]!, schedule.numChunks)}`);
   }
 }
 

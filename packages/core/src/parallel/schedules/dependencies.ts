@@ -43,7 +43,8 @@ function buildGraph(schedule: Schedule): ActionGraph {
   for (let rank = 0; rank < numRanks; rank++) {
     codes.set(schedule.actions[rank]!, offsets[rank]!);
     rankOf.fill(rank, offsets[rank]!, offsets[rank + 1]!);
-    for (let chunk = 0; chunk < numChunks; chunk++) stageTable[rank * numChunks + chunk] = schedule.stageOf[rank]![chunk]!;
+    for (let chunk = 0; chunk < numChunks; chunk++)
+      stageTable[rank * numChunks + chunk] = schedule.stageOf[rank]![chunk]!;
   }
   // forwardAt[stage m + i] and backwardAt[...]: index of the action, plus 1 so that 0 means none.
   const forwardAt = new Int32Array(numStages * numMicroBatches);

@@ -37,7 +37,9 @@ function check(request: ScheduleRequest): readonly string[] {
   const groupSize = groupSizeOf(request);
   if (numChunks < 2) findings.push(`interleaved 1F1B needs at least 2 chunks per rank, not ${numChunks}: use 1f1b`);
   if (!Number.isInteger(groupSize) || groupSize < numRanks) {
-    findings.push(`micro-batch group size ${groupSize} must be a whole number of at least ${numRanks}, the pipeline ranks`);
+    findings.push(
+      `micro-batch group size ${groupSize} must be a whole number of at least ${numRanks}, the pipeline ranks`,
+    );
   } else if (numMicroBatches % groupSize !== 0 && numMicroBatches % groupSize < numRanks) {
     findings.push(
       `${numMicroBatches} micro-batches leave a last group of ${numMicroBatches % groupSize}, fewer than the ${numRanks} pipeline ranks: ` +

@@ -34,7 +34,10 @@ export function assembleSchedule(parts: ScheduleParts): Schedule {
   const { placement, numMicroBatches } = parts;
   const all = Array.from({ length: numMicroBatches }, (_, i) => i);
   for (const [rank, list] of parts.lists.entries()) {
-    assert(list.length === list.codes.length, `${parts.name}: rank ${rank} has ${list.length} of ${list.codes.length} actions`);
+    assert(
+      list.length === list.codes.length,
+      `${parts.name}: rank ${rank} has ${list.length} of ${list.codes.length} actions`,
+    );
   }
   return {
     name: parts.name,

@@ -31,7 +31,10 @@ export function checkScheduleRequest(name: string, request: ScheduleRequest): re
   if ("fixed" in family.chunks && request.numChunks !== family.chunks.fixed) {
     messages.push(`${family.title} runs ${family.chunks.fixed} chunks per rank, not ${request.numChunks}`);
   }
-  return messages.map((message) => ({ path: "strategy.schedule", message: `Cannot build schedule "${name}": ${message}` }));
+  return messages.map((message) => ({
+    path: "strategy.schedule",
+    message: `Cannot build schedule "${name}": ${message}`,
+  }));
 }
 
 /** Builds schedule `name`, or throws an InputError with all findings. */
