@@ -129,6 +129,23 @@ export class ConfigReader {
     return this.shared.findings.some((pending) => pending.finding.path === this.at(key));
   }
 
+  /**
+   * For formats of our own: a field nobody read that is one letter longer, shorter or otherwise like a known one is
+   * refused as misspelled; any other leaves a note, so that descriptions of a later version still load.
+   */
+  refuseMisspelled(ignored: readonly string[]): void {
+    const known = [...this.read];
+    for (const key of Object.keys(this.raw)) {
+      if (this.read.has(key) || ignored.includes(key)) continue;
+      const near = nearestName(
+        key,
+        known.filter((name) => name[0] === key[0] && Math.abs(name.length - key.length) <= 1),
+      );
+      if (near !== undefined) this.find(key, `Unknown field "${key}"`, `did you mean "${near}"`);
+      else this.note(`field "${key}" is not used`);
+    }
+  }
+
   /** True when anything was found, here or in a child. */
   get failed(): boolean {
     return this.shared.findings.length > 0;
