@@ -3,6 +3,8 @@
 export type { CatalogueEntry, Platform, ScaleUpFacts, ScaleUpKind, TypicalNode } from "./catalogue.ts";
 export { deviceByName, deviceNames, devices, deviceSources, findDevice, findPlatform, platforms } from "./catalogue.ts";
 export { assembleCluster, type ClusterFacts, specOf } from "./assemble.ts";
+export { clusterFromDescription } from "./description.ts";
+export { deviceFromDescription } from "./deviceDescription.ts";
 export { groupPlacement, stridedPlacement, worstPlacement } from "./placement.ts";
 export { clusterFromShorthand } from "./shorthand.ts";
 export { LINK_LATENCY_SEC, linkKindOf, squareDims } from "./topology.ts";
