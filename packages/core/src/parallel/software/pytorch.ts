@@ -1,0 +1,103 @@
+// PyTorch-native trainers: DDP, FSDP1 (Composer), FSDP2 (torchtitan), Lightning (lit-gpt), and DeepSpeed under Hugging Face.
+//
+// Under FSDP the sharded parameters are fp32 and are their own master: gathers cast to 16 bit, gradients are reduce-scattered in
+// the reduce format and kept sharded in fp32 (torch.distributed.fsdp MixedPrecision, MixedPrecisionPolicy).
+
+import { derive, generic, hostSec, reserved } from "./base.ts";
+
+export const pytorchFsdp2 = derive(generic, "pytorch-fsdp2", {
+  date: "2024",
+  fusedActivation: false,
+  fusedRope: false,
+  fusedSoftmax: false,
+  crossEntropy: "fp32Copy",
+  masterWeights: false,
+  tpOverlap: "none",
+  fusedPermute: false,
+  source: "torch.distributed.fsdp.fully_shard: implicit prefetch of one block, separate gather and reduce streams",
+});
+
+/** bf16 autocast over fp32 parameters: gradients fp32, all-reduced in buckets beside backward. */
+export const pytorchDdp = derive(pytorchFsdp2, "pytorch-ddp", {
+  overlapParamGather: false,
+  source: "torch.nn.parallel.DistributedDataParallel: bucketed all-reduce from autograd hooks",
+});
+
+/**
+ * Composer + FSDP1, eager. MPT: no biases, low-precision LayerNorm, learned positions, dropout 0, flash-attn's fused cross-entropy
+ * (`loss_fn: fused_crossentropy`), torch's gelu and residual adds unfused. DEFAULT reduces in fp32, PURE in bf16.
+ * forward_prefetch is off; the backward prefetch is BACKWARD_POST (Composer's default), limit_all_gathers keeps two blocks in flight.
+ */
+export const llmFoundry2023 = derive(pytorchFsdp2, "llm-foundry-2023", {
+  date: "2023-10",
+  attention: "flash1",
+  crossEntropy: "vocabParallel",
+  fusedActivation: false,
+  reservedBytes: reserved.cuda12,
+  source:
+    "mosaicml/composer trainer/mosaic_fsdp_utils.py, llm-foundry scripts/train/yamls/pretrain/mpt-*.yaml (torch 2.0-2.1)",
+});
+
+/** torchtitan without torch.compile: eager SwiGLU and RMSNorm (F.rms_norm), flash attention through SDPA, fp32 loss. */
+export const torchtitanEager = derive(pytorchFsdp2, "torchtitan-eager", {
+  date: "2024-12",
+  source: "pytorch/torchtitan train_configs/llama3_*.toml, parallelisms/parallelize_llama.py; arXiv 2410.06511",
+});
+
+/**
+ * torchtitan with torch.compile per block: norms, activations, rope and residuals fused by Inductor; the loss compiled. Sequence-parallel
+ * tensor parallelism by DTensor; its collectives block unless async TP decomposes them (symmetric memory).
+ */
+export const torchtitan = derive(torchtitanEager, "torchtitan-2024", {
+  fusedActivation: true,
+  fusedNorm: true,
+  fusedRope: true,
+  crossEntropy: "vocabParallel",
+  compiled: true,
+  hostSecPerKernel: hostSec.compiled,
+});
+
+export const torchtitan2025 = derive(torchtitan, "torchtitan-2025", { date: "2025-06" });
+
+/** DeepSpeed ZeRO under the Hugging Face Trainer, eager, Liger kernels: bf16 parameters with fp32 masters, bf16 gradients and reductions. */
+export const deepspeedHf = derive(pytorchFsdp2, "deepspeed-hf-2026", {
+  date: "2026-08",
+  fusedActivation: true,
+  fusedRope: true,
+  crossEntropy: "fused",
+  gradDtype: "bf16",
+  gradReduceDtype: "bf16",
+  masterWeights: true,
+  source:
+    "DeepSpeed zero/stage3.py (overlap_comm, prefetch_bucket_size), linkedin/Liger-Kernel (rope, swiglu, rms_norm, fused_linear_cross_entropy)",
+});
+
+/** TinyLlama's lit-gpt fork: Fabric FSDP, bf16-mixed, flash-attn 2 with its fused rotary, RMSNorm, SwiGLU (xformers) and cross-entropy kernels. */
+export const litgpt2023 = derive(pytorchFsdp2, "litgpt-2023", {
+  date: "2023-09",
+  fusedActivation: true,
+  fusedRope: true,
+  crossEntropy: "vocabParallel",
+  gradReduceDtype: "bf16",
+  source:
+    "jzhang38/TinyLlama pretrain/tinyllama.py, lit_gpt/{rmsnorm,fused_rotary_embedding,fused_cross_entropy}.py; Fabric FSDP precision",
+});
+
+/** LitGPT's default precision bf16-true: parameters, gradients and Adam states all bf16, no master copy. Eager torch kernels, SDPA flash. */
+export const litgptEager = derive(pytorchFsdp2, "litgpt-2024-eager", {
+  date: "2024",
+  gradDtype: "bf16",
+  gradReduceDtype: "bf16",
+  optimizerStateDtype: "bf16",
+  source: "Lightning-AI/litgpt litgpt/pretrain.py defaults (precision bf16-true), extensions/thunder",
+});
+
+/** lightning-thunder: elementwise chains go to nvFuser or Inductor, the whole graph is traced once. */
+export const litgptThunder = derive(litgptEager, "litgpt-2024-thunder", {
+  fusedActivation: true,
+  fusedNorm: true,
+  fusedRope: true,
+  crossEntropy: "vocabParallel",
+  compiled: true,
+  hostSecPerKernel: hostSec.compiled,
+});
