@@ -70,12 +70,13 @@ export function mixerParameters(mixer: MixerSpec, hidden: number): number {
 
 function attentionParameters(a: AttentionSpec, hidden: number): number {
   const queryDim = a.heads * a.headDim;
-  const keyDim = a.kvHeads * a.headDim;
-  const valueDim = a.kvHeads * a.vHeadDim;
+  const keyDim = a.kvShared === true ? 0 : a.kvHeads * a.headDim;
+  const valueDim = a.kvShared === true || a.valueIsKey === true ? 0 : a.kvHeads * a.vHeadDim;
   const outDim = a.heads * a.vHeadDim;
   const qkvDim = queryDim * (a.outputGate === true ? 2 : 1) + keyDim + valueDim;
   const projections = hidden * qkvDim + (a.qkvBias ? qkvDim : 0) + outDim * hidden + (a.outBias ? hidden : 0);
-  const qkNorms = a.qkNorm === "perHead" ? 2 * a.headDim : a.qkNorm === "full" ? queryDim + keyDim : 0;
+  const normedHeads = a.kvShared === true ? 1 : 2;
+  const qkNorms = a.qkNorm === "perHead" ? normedHeads * a.headDim : a.qkNorm === "full" ? queryDim + keyDim : 0;
   return (projections + qkNorms) * (a.crossAttention ? 2 : 1) + a.extraParams;
 }
 

@@ -30,6 +30,10 @@ export interface AttentionSpec {
   readonly extraParams: number;
   /** q projection also yields an output gate of the same width (Qwen3-Next). */
   readonly outputGate?: boolean;
+  /** Values are the keys before their norm: no value projection (full-attention layers of Gemma 4). */
+  readonly valueIsKey?: boolean;
+  /** Keys and values are those of an earlier layer: no key and value projections, no KV cache of its own (Gemma 3n and 4). */
+  readonly kvShared?: boolean;
 }
 
 /** Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434). */

@@ -68,6 +68,33 @@ export const llamaFamilies: Readonly<Record<string, Importer>> = {
   }),
   // Orion keeps LLaMA's matrices and puts LayerNorms with bias around them.
   orion: decoder({ tied: false, layer: () => ({ norm: "layernorm", normBias: true }) }),
+  // GLM-4: biases on q, k and v; the 0414 models add norms after the branches.
+  glm: decoder({
+    tied: false,
+    headDim: 128,
+    attention: (r) => ({ outBias: false, ropeFrac: r.positive("partial_rotary_factor", 0.5) }),
+  }),
+  glm4: decoder({
+    tied: false,
+    headDim: 128,
+    attention: (r) => ({ outBias: false, ropeFrac: r.positive("partial_rotary_factor", 0.5) }),
+    layer: () => ({ normsPerBranch: 2 }),
+  }),
+  chatglm: decoder({
+    tied: false,
+    dims: (r) => ({
+      vocab: r.count(["padded_vocab_size", "vocab_size"]),
+      ...(r.flag("multi_query_attention", false) ? {} : { kvHeads: r.count("num_attention_heads") }),
+    }),
+    attention: (r) => ({
+      qkvBias: r.flag("add_qkv_bias", false) || r.flag("add_bias_linear", true),
+      outBias: r.flag("add_bias_linear", true),
+      ropeFrac: 0.5,
+    }),
+    ffn: (r) => denseFfn(r, { bias: r.flag("add_bias_linear", true) }),
+    layer: (r) => (r.flag("rmsnorm", true) ? {} : { norm: "layernorm", normBias: true }),
+    model: (r) => (r.flag("post_layer_norm", true) ? {} : { finalNorm: "none" }),
+  }),
   phi3: decoder({ tied: false, window: everyLayerWindow }),
 };
 

@@ -5,10 +5,12 @@ import type { ConfigReader } from "../configReader.ts";
 import type { FfnSpec } from "../types.ts";
 import { type ByLayer, type Dims, decoder, denseFfn, type Importer, layerTypesWindow } from "./decoder.ts";
 import { moeFfn, pickFfn } from "./moe.ts";
+import { multimodal } from "./multimodal.ts";
+import { qwen2VisionParameters, qwen3VisionParameters, qwen25VisionParameters } from "./vision.ts";
 
 const qkvBiased = (r: ConfigReader) => ({ qkvBias: r.flag("qkv_bias", true), outBias: false });
 
-export const qwenFamilies: Readonly<Record<string, Importer>> = {
+const languageFamilies = {
   // `intermediate_size` counts both halves of the gated projection; `no_bias` leaves the biases of q, k and v.
   qwen: decoder({
     tied: false,
@@ -37,6 +39,14 @@ export const qwenFamilies: Readonly<Record<string, Importer>> = {
     window: qwenWindow,
     ffn: (r, d) => sparseStep(r, d, { shared: 0 }),
   }),
+} satisfies Readonly<Record<string, Importer>>;
+
+export const qwenFamilies: Readonly<Record<string, Importer>> = {
+  ...languageFamilies,
+  qwen2_vl: multimodal(languageFamilies.qwen2, qwen2VisionParameters),
+  qwen2_5_vl: multimodal(languageFamilies.qwen2, qwen25VisionParameters),
+  qwen3_vl: multimodal(languageFamilies.qwen3, qwen3VisionParameters),
+  qwen3_vl_moe: multimodal(languageFamilies.qwen3_moe, qwen3VisionParameters),
 };
 
 /** Windows only when `use_sliding_window`, and then from layer `max_window_layers` on. */

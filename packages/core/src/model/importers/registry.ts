@@ -2,11 +2,21 @@
 
 import type { Importer } from "./decoder.ts";
 import { deepseekFamilies } from "./deepseek.ts";
+import { gemmaFamilies } from "./gemma.ts";
 import { gptFamilies } from "./gpt.ts";
+import { hybridFamilies } from "./hybrid.ts";
 import { llamaFamilies } from "./llama.ts";
 import { mixtureFamilies } from "./mixtures.ts";
 import { qwenFamilies } from "./qwen.ts";
 
 export const importers: ReadonlyMap<string, Importer> = new Map(
-  Object.entries({ ...llamaFamilies, ...qwenFamilies, ...gptFamilies, ...mixtureFamilies, ...deepseekFamilies }),
+  Object.entries({
+    ...llamaFamilies,
+    ...qwenFamilies,
+    ...gemmaFamilies,
+    ...gptFamilies,
+    ...mixtureFamilies,
+    ...deepseekFamilies,
+    ...hybridFamilies,
+  }),
 );
