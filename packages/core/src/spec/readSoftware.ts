@@ -1,0 +1,41 @@
+// The software section: a preset by name, with single facts changed. Keys are those of `Software` in snake case, so a new fact needs
+// a line in fields.ts and nothing here.
+
+import { softwarePreset } from "../parallel/software/index.ts";
+import type { Software } from "../parallel/strategy.ts";
+import { type Finding, InputError } from "../units/errors.ts";
+import { softwareFields } from "./fields.ts";
+import { SectionReader } from "./sectionReader.ts";
+
+export const defaultPreset = softwareFields.preset.fallback;
+
+export function readSoftware(value: unknown, findings: Finding[]): Software | undefined {
+  if (typeof value === "string") return preset(value, "software", findings);
+  const read = new SectionReader(value, "software", softwareFields, findings);
+  const base = preset(read.text("preset") ?? defaultPreset, "software.preset", findings);
+  const changes: Record<string, unknown> = {};
+  for (const key of Object.keys(softwareFields) as (keyof typeof softwareFields)[]) {
+    if (key === "preset" || !read.has(key)) continue;
+    const kind = softwareFields[key].type.kind;
+    changes[camelCase(key)] = kind === "flag" ? read.flag(key) : kind === "choice" ? read.choice(key) : read.number(key);
+  }
+  if (base === undefined) return undefined;
+  const changed = Object.keys(changes);
+  // Values were checked against the table, whose keys and types fields.test.ts holds equal to those of Software.
+  return changed.length === 0 ? base : ({ ...base, ...changes, name: `${base.name} (${changed.length === 1 ? "1 change" : `${changed.length} changes`})` } as Software);
+}
+
+function preset(name: string, path: string, findings: Finding[]): Software | undefined {
+  try {
+    return softwarePreset(name, path);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    findings.push(...error.findings);
+    return undefined;
+  }
+}
+
+/** `fused_norm` -> `fusedNorm`. */
+export function camelCase(key: string): string {
+  return key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

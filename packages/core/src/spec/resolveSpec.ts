@@ -1,0 +1,69 @@
+// A job description (a parsed spec file, or what the command line's options amount to) becomes a ResolvedSpec, or an InputError that
+// lists everything wrong with it: unknown and mistyped fields first, then contradictions, then what does not divide.
+
+import { clusterFromDescription } from "../cluster/index.ts";
+import type { ClusterSpec } from "../cluster/types.ts";
+import { type Finding, InputError } from "../units/errors.ts";
+import { checkStrategy } from "./checkStrategy.ts";
+import { topFields } from "./fields.ts";
+import { modelFromSource } from "./modelSource.ts";
+import { readSoftware } from "./readSoftware.ts";
+import { readStrategy } from "./readStrategy.ts";
+import { readWorkload } from "./readWorkload.ts";
+import { resolveStrategy } from "./resolveStrategy.ts";
+import { isSection, quote, SectionReader } from "./sectionReader.ts";
+import type { ResolvedSpec, SpecSources } from "./types.ts";
+
+export function resolveSpec(description: unknown, sources: SpecSources): ResolvedSpec {
+  if (!isSection(description)) {
+    throw new InputError({ path: "", message: `A spec must be a set of sections, got ${quote(description)}`, hint: "give model, cluster, workload and strategy" });
+  }
+  const findings: Finding[] = [];
+  const notes: string[] = [];
+  const read = new SectionReader(description, "", topFields, findings);
+  const workload = readWorkload(read.raw("workload"), findings);
+  const written = readStrategy(read.raw("strategy"), findings);
+  const model = required(read, "model", (value) => modelFromSource(value, { sources, seqLen: workload.seqLen }), findings);
+  const cluster = required(read, "cluster", (value) => clusterFromSource(value, sources), findings);
+  const software = readSoftware(read.raw("software"), findings);
+  const name = read.text("name");
+  if (model === undefined || cluster === undefined || software === undefined) throw new InputError(findings);
+
+  // Contradictions are worth reporting beside misspellings; divisibility only of numbers that are known to be meant.
+  const { strategy, workload: closed } = resolveStrategy({ model, cluster, strategy: written, workload }, findings, notes);
+  if (findings.length === 0 || findings.every((finding) => finding.path.startsWith("strategy") || finding.path.startsWith("workload"))) {
+    const known = new Set(findings.map((finding) => finding.path));
+    findings.push(...checkStrategy({ model, cluster, strategy, workload: closed }).filter((finding) => !known.has(finding.path)));
+  }
+  if (findings.length > 0) throw new InputError(findings);
+
+  if (closed.seqLen > model.maxSeqLen && model.maxSeqLen > 0) {
+    notes.push(`Sequences of ${closed.seqLen} tokens are longer than the ${model.maxSeqLen} that "${model.name}" states`);
+  }
+  return { name: name ?? model.name, model, cluster, strategy, workload: closed, software, notes: [...notes, ...cluster.notes] };
+}
+
+function required<T>(read: SectionReader<typeof topFields>, key: "model" | "cluster", parse: (value: unknown) => T, findings: Finding[]): T | undefined {
+  const value = read.raw(key);
+  if (value === undefined) {
+    read.find(key, `Missing required field "${key}"`, topFields[key].doc);
+    return undefined;
+  }
+  try {
+    return parse(value);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    findings.push(...error.findings);
+    return undefined;
+  }
+}
+
+/** Shorthand, a file that describes one, or the description itself. */
+function clusterFromSource(value: unknown, sources: SpecSources): ClusterSpec {
+  if (typeof value === "string" && /\.(ya?ml|json)$/i.test(value.trim())) {
+    const loaded = sources.load(value.trim());
+    if (loaded === undefined) throw new InputError({ path: "cluster", message: `There is no file "${value.trim()}"` });
+    return clusterFromDescription(loaded);
+  }
+  return clusterFromDescription(value);
+}
