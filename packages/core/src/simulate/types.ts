@@ -45,6 +45,16 @@ export interface RankClass {
   readonly memory: MemoryBreakdown;
 }
 
+/** One change that would make an infeasible step fit. */
+export interface FitSuggestion {
+  /** As fields of the spec: `strategy.recompute` -> `full`. */
+  readonly changes: Readonly<Record<string, string | number | boolean>>;
+  /** Peak memory of the fullest rank after the change. */
+  readonly needBytes: number;
+  /** Step time after the change, where it was simulated. */
+  readonly stepSec?: number;
+}
+
 export interface Infeasible {
   readonly kind: "infeasible";
   readonly reason: "memory";
@@ -52,6 +62,10 @@ export interface Infeasible {
   readonly needBytes: number;
   readonly haveBytes: number;
   readonly memory: MemoryBreakdown;
+  /** Buffers alive at the peak, largest first, equal ones together. */
+  readonly largestBuffers?: readonly { readonly name: string; readonly count: number; readonly sizeBytes: number }[];
+  /** Best first; at most three are shown. */
+  readonly suggestions?: readonly FitSuggestion[];
 }
 
 export interface StepResult {
