@@ -110,6 +110,11 @@ export class ConfigReader {
     return null;
   }
 
+  /** A reader of an object with nothing in it, for parts that exist with their class defaults. */
+  empty(key: string): ConfigReader {
+    return new ConfigReader({}, this.at(key), this);
+  }
+
   /** Number of labels of a classifier: `num_labels`, or the entries of `id2label`, or 2. */
   labelCount(): number {
     const labels = this.lookup("id2label")?.value;

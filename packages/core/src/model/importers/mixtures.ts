@@ -16,7 +16,7 @@ import {
 import { mtpNote } from "./deepseek.ts";
 import { deepseekMoe, denseFirst, moeFfn, pickFfn } from "./moe.ts";
 import { multimodal } from "./multimodal.ts";
-import { clipVisionParameters, linear, llama4VisionParameters } from "./vision.ts";
+import { clipVisionParameters, linear, llama4VisionParameters, step37VisionParameters } from "./vision.ts";
 
 /** Every layer is the same mixture. */
 function everywhere(moe: FfnSpec): ByLayer<FfnSpec> {
@@ -234,7 +234,7 @@ export const mixtureFamilies: Readonly<Record<string, Importer>> = {
   }),
   llama4_text: decoder(llama4Text),
   llama4: multimodal(decoder(llama4Text), llama4VisionParameters),
-  step3p7: decoder(step37Text),
+  step3p7: multimodal(decoder(step37Text), step37VisionParameters, { towerAlways: true }),
   llava: multimodal(llavaLanguage(), (vision, textHidden) => {
     const width = vision.count("hidden_size");
     return clipVisionParameters(vision) + linear(width, textHidden) + linear(textHidden, textHidden);

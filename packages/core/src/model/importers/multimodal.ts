@@ -7,14 +7,20 @@ import type { Importer } from "./decoder.ts";
 /** Parameters of a vision tower with its projector into the language model's width. */
 export type TowerParameters = (vision: ConfigReader, textHidden: number, config: ConfigReader) => number;
 
-export function multimodal(language: Importer, tower: TowerParameters): Importer {
+/** `towerAlways`: the class builds its default tower even when the config has no `vision_config`. */
+export function multimodal(
+  language: Importer,
+  tower: TowerParameters,
+  options: { readonly towerAlways?: boolean } = {},
+): Importer {
   return (reader, name, family) => {
     const text = reader.child("text_config") ?? reader;
     // The outer config states how the head is tied when the inner one does not.
     const model = language(text, name, family);
     const statedOutside = text !== reader && !text.has("tie_word_embeddings") && reader.has("tie_word_embeddings");
     const tiedEmbeddings = statedOutside ? reader.flag("tie_word_embeddings", false) : model.tiedEmbeddings;
-    const vision = reader.child("vision_config");
+    const stated = reader.child("vision_config");
+    const vision = stated ?? (options.towerAlways === true ? reader.empty("vision_config") : null);
     if (vision === null) {
       reader.note("no vision_config: the language model only");
       return { ...model, tiedEmbeddings };

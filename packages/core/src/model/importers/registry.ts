@@ -2,6 +2,9 @@
 
 import type { Importer } from "./decoder.ts";
 import { deepseekFamilies } from "./deepseek.ts";
+import { diffusionFamilies } from "./diffusion.ts";
+import { encoderFamilies } from "./encoder.ts";
+import { encoderDecoderFamilies } from "./encoderDecoder.ts";
 import { gemmaFamilies } from "./gemma.ts";
 import { gptFamilies } from "./gpt.ts";
 import { hybridFamilies } from "./hybrid.ts";
@@ -18,5 +21,8 @@ export const importers: ReadonlyMap<string, Importer> = new Map(
     ...mixtureFamilies,
     ...deepseekFamilies,
     ...hybridFamilies,
+    ...encoderFamilies,
+    ...encoderDecoderFamilies,
+    ...diffusionFamilies,
   }),
 );

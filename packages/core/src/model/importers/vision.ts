@@ -120,3 +120,15 @@ export function gemma4VisionParameters(vision: ConfigReader, textHidden: number)
     linear(width, textHidden, false)
   );
 }
+
+/** Step-3.7: layer scales, then two strided convolutions that each double the width. */
+export function step37VisionParameters(vision: ConfigReader, textHidden: number, config: ConfigReader): number {
+  const width = vision.count(["width", "hidden_size"], 1536);
+  const inner = Math.floor(width * vision.positive("mlp_ratio", 8960 / 1536));
+  const patch = vision.count("patch_size", 14);
+  const numPatches = Math.floor(vision.count("image_size", 728) / patch) ** 2;
+  const layers = vision.count(["layers", "num_hidden_layers"], 47) * (vitLayer(width, inner) + 2 * width);
+  const downsamplers = linear(9 * width, 2 * width) + linear(9 * 2 * width, 4 * width);
+  const stem = linear(3 * patch * patch, width, false) + numPatches * width + 2 * width;
+  return stem + layers + downsamplers + linear(4 * width, textHidden, config.flag("projector_bias", false));
+}
