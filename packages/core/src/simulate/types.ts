@@ -1,5 +1,7 @@
 // What a simulated step says. Plain values; report/, interop/ and the CLI read nothing else.
 
+import type { TimelineSpans } from "./spans.ts";
+
 export type TimeKind = "compute" | "tp" | "cp" | "ep" | "dp" | "pp" | "copy";
 
 export interface MemoryBreakdown {
@@ -91,4 +93,6 @@ export interface StepResult {
   readonly notes: readonly string[];
   /** Share of the step's priced seconds by cost source. */
   readonly sources: Readonly<Record<string, number>>;
+  /** When the caller asked for one. */
+  readonly timeline?: TimelineSpans;
 }

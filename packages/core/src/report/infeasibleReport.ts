@@ -1,0 +1,70 @@
+// Says why a step does not fit: which rank, by how much, which buffers, and what would help.
+
+import type { Infeasible } from "../simulate/types.ts";
+import type { ResolvedSpec } from "../spec/types.ts";
+import { formatBytes, formatPercent, formatSeconds, grouped } from "../units/format.ts";
+import type { ReportStyle } from "./paint.ts";
+import { jobLines, memorySection } from "./stepReport.ts";
+import { textTable } from "./textTable.ts";
+
+export function infeasibleReport(spec: ResolvedSpec, result: Infeasible, style: ReportStyle): string {
+  const { paint } = style;
+  const over = result.needBytes - result.haveBytes;
+  return [
+    ...jobLines(spec, style),
+    "",
+    paint.red(
+      `Does not fit: pipeline rank ${result.pipelineRank} needs ${formatBytes(result.needBytes)} of ${formatBytes(result.haveBytes)}, ${formatBytes(over)} (${formatPercent(over / result.haveBytes)}) too much`,
+    ),
+    "",
+    ...memorySection(result.memory, `pipeline rank ${result.pipelineRank}`, style),
+    ...buffers(result, style),
+    ...suggestions(result, style),
+    ...spec.notes.map((note) => paint.dim(`note ${note}`)),
+  ].join("\n");
+}
+
+function buffers(result: Infeasible, { paint, verbose }: ReportStyle): readonly string[] {
+  const all = result.largestBuffers ?? [];
+  if (all.length === 0) return [];
+  const rows = (verbose ? all : all.slice(0, 6)).map((buffer) => [buffer.name, grouped(buffer.count), formatBytes(buffer.sizeBytes), formatPercent(buffer.sizeBytes / result.needBytes)]);
+  return [
+    "",
+    paint.bold("Largest buffers at the peak"),
+    ...textTable(
+      [
+        { title: "buffer", align: "left" },
+        { title: "copies", align: "right" },
+        { title: "together", align: "right" },
+        { title: "of need", align: "right" },
+      ],
+      rows,
+    ),
+  ];
+}
+
+function suggestions(result: Infeasible, { paint }: ReportStyle): readonly string[] {
+  if (result.suggestions === undefined) return [];
+  if (result.suggestions.length === 0) return ["", "No single change of the strategy makes it fit: use more devices, or devices with more memory"];
+  const rows = result.suggestions.slice(0, 3).map((suggestion, i) => [
+    `${i + 1}.`,
+    Object.entries(suggestion.changes)
+      .map(([path, value]) => `${path.replace(/^(strategy|workload)\./, "")}=${value}`)
+      .join(", "),
+    `needs ${formatBytes(suggestion.needBytes)}`,
+    suggestion.stepSec === undefined ? "" : `${formatSeconds(suggestion.stepSec)} a step`,
+  ]);
+  return [
+    "",
+    paint.bold("Changes that fit"),
+    ...textTable(
+      [
+        { title: "", align: "right" },
+        { title: "", align: "left" },
+        { title: "", align: "right" },
+        { title: "", align: "right" },
+      ],
+      rows,
+    ),
+  ];
+}

@@ -1,0 +1,242 @@
+// The terminal report of a predicted step: what was asked, the headline, where the time goes as a waterfall, memory against capacity, ranks
+// where they differ, the most expensive ops, and where the figures come from. It formats a StepResult and computes nothing but shares.
+
+import type { MemoryBreakdown, OpTotal, RankClass, StepResult } from "../simulate/types.ts";
+import type { ResolvedSpec } from "../spec/types.ts";
+import { formatBytes, formatCount, formatFlopRate, formatPercent, formatRate, formatSeconds, formatUsd, grouped } from "../units/format.ts";
+import { stackedBar, waterfallBar } from "./bars.ts";
+import type { ReportStyle } from "./paint.ts";
+import { exposedTotalSec, memoryParts, timeParts } from "./stepParts.ts";
+import { pad, textTable, visibleWidth } from "./textTable.ts";
+
+/** The whole report; lines joined, no trailing newline. */
+export function stepReport(spec: ResolvedSpec, result: StepResult, style: ReportStyle): string {
+  return [
+    ...jobLines(spec, style),
+    "",
+    ...headline(spec, result, style),
+    "",
+    ...waterfall(result, style),
+    "",
+    ...memorySection(result.ranks[result.peakRank]!.memory, `pipeline rank ${result.ranks[result.peakRank]!.pipelineRank} is fullest`, style),
+    ...rankSection(result, style),
+    ...opSection(result, style),
+    "",
+    ...footer(spec, result, style),
+  ].join("\n");
+}
+
+/** What was asked, in two lines. */
+export function jobLines(spec: ResolvedSpec, { paint }: ReportStyle): readonly string[] {
+  const { strategy: s, workload, cluster, software } = spec;
+  const mesh = [
+    `tp ${s.tp}`,
+    ...(s.cp > 1 ? [s.ulysses > 1 ? `cp ${s.cp} (ulysses ${s.ulysses})` : `cp ${s.cp}`] : []),
+    ...(s.pp > 1 ? [s.numChunks > 1 ? `pp ${s.pp} x ${s.numChunks} chunks (${s.schedule})` : `pp ${s.pp} (${s.schedule})`] : []),
+    `dp ${s.dp}`,
+    ...(s.ep > 1 ? [`ep ${s.ep}, etp ${s.etp}`] : []),
+    ...(s.sharding === "none" ? [] : [s.shardGroup < s.dp * s.cp ? `${s.sharding} in groups of ${s.shardGroup}` : s.sharding]),
+    s.precision,
+    ...(s.recompute.kind === "none" ? [] : [`recompute ${s.recompute.kind}`]),
+  ];
+  const micro = workload.globalBatch / (s.microBatch * s.dp);
+  return [
+    `${paint.bold(spec.name)} on ${grouped(cluster.numDevices)} x ${cluster.device.name}`,
+    paint.dim(mesh.join(" · ")),
+    paint.dim(`${grouped(workload.globalBatch)} sequences of ${grouped(workload.seqLen)} tokens a step · ${grouped(micro)} micro-batches of ${s.microBatch} · ${software.name}`),
+  ];
+}
+
+function headline(spec: ResolvedSpec, result: StepResult, { paint }: ReportStyle): readonly string[] {
+  const low = result.stepSec * (1 - result.relStd);
+  const high = result.stepSec * (1 + result.relStd);
+  const watts = result.energyJoules / result.stepSec / spec.cluster.numDevices;
+  const rows: [string, string, string][] = [
+    ["step time", formatSeconds(result.stepSec), `${formatSeconds(low)} to ${formatSeconds(high)} (one standard deviation, ${formatPercent(result.relStd)})`],
+    ["throughput", `${formatCount(result.tokensPerSec)} tokens/s`, `${grouped(result.tokensPerSecPerDevice)} tokens/s per device`],
+    ["MFU", formatPercent(result.mfuCausal), `causal attention; ${formatPercent(result.mfuNoncausal)} counting the full matrix; HFU ${formatPercent(result.hfu)}`],
+    ["compute rate", formatFlopRate(result.modelFlopsCausal / result.stepSec / spec.cluster.numDevices), "model FLOPs per second and device, causal"],
+    ["energy", formatEnergy(result.energyJoules), `a step, ${Math.round(watts)} W per device with its share of the host`],
+  ];
+  if (result.usdPerBillionTokens !== null) rows.push(["cost", formatUsd(result.usdPerBillionTokens), "per billion tokens"]);
+  const width = Math.max(...rows.map((row) => row[1].length));
+  return rows.map(([name, value, rest]) => `  ${pad(name, 13, "left")} ${paint.bold(pad(value, width, "left"))}  ${paint.dim(rest)}`);
+}
+
+function formatEnergy(joules: number): string {
+  const kwh = joules / 3.6e6;
+  if (kwh >= 1000) return `${(kwh / 1000).toPrecision(3)} MWh`;
+  return kwh >= 1 ? `${kwh.toPrecision(3)} kWh` : `${(kwh * 1000).toPrecision(3)} Wh`;
+}
+
+/** The rank that waits least in the pipeline sets the pace. */
+export function slowestRank(result: StepResult): RankClass {
+  return result.ranks.reduce((slowest, rank) => (rank.bubbleSec < slowest.bubbleSec ? rank : slowest));
+}
+
+function waterfall(result: StepResult, { paint, width }: ReportStyle): readonly string[] {
+  const rank = slowestRank(result);
+  const parts = timeParts.map((part) => ({ part, seconds: part.seconds(rank) })).filter(({ seconds }) => seconds > 0);
+  const total = parts.reduce((sum, { seconds }) => sum + seconds, 0);
+  const barWidth = Math.max(10, Math.min(60, width - 48));
+  let at = 0;
+  const lines = parts.map(({ part, seconds }) => {
+    const frac = seconds / total;
+    const drawn = waterfallBar(at, frac, barWidth);
+    at += frac;
+    return `  ${pad(part.name, 24, "left")}${pad(formatSeconds(seconds), 9, "right")}  ${pad(formatPercent(frac), 7, "right")}  ${drawn.gap}${paint[part.tone](drawn.bar)}`;
+  });
+  const where = result.ranks.length > 1 ? ` (pipeline rank ${rank.pipelineRank}, which sets the pace)` : "";
+  return [
+    `${paint.bold("Where the time goes")}${paint.dim(where)}`,
+    ...lines,
+    `  ${pad("step", 24, "left")}${pad(formatSeconds(total), 9, "right")}`,
+  ];
+}
+
+/** Title, bar against capacity and one line per part. */
+export function memorySection(memory: MemoryBreakdown, title: string, { paint, width }: ReportStyle): readonly string[] {
+  const barWidth = Math.max(20, Math.min(72, width - 12));
+  // What exceeds capacity must show: the scale is the larger of the two.
+  const scale = Math.max(memory.capacityBytes, memory.peakBytes);
+  const parts = memoryParts.map((part) => ({ part, bytes: part.bytes(memory) })).filter(({ bytes }) => bytes > 0);
+  let drawn = "";
+  let at = 0;
+  for (const { part, bytes } of parts) {
+    const from = Math.round((at / scale) * barWidth);
+    at += bytes;
+    const to = Math.round((at / scale) * barWidth);
+    drawn += paint[part.tone](part.fill.repeat(Math.max(0, to - from)));
+  }
+  const used = Math.round((at / scale) * barWidth);
+  const share = memory.peakBytes / memory.capacityBytes;
+  const tone = share > 1 ? "red" : share > 0.92 ? "yellow" : "bold";
+  const line = memory.peakBytes > memory.capacityBytes ? `${" ".repeat(2 + Math.round((memory.capacityBytes / scale) * barWidth))}▲ capacity ${formatBytes(memory.capacityBytes)}` : null;
+  return [
+    `${paint.bold("Memory")} ${paint.dim(`(${title})`)}  ${paint[tone](`${formatBytes(memory.peakBytes)} of ${formatBytes(memory.capacityBytes)}, ${formatPercent(share)}`)}`,
+    `  ${drawn}${paint.dim(stackedBar([], Math.max(0, barWidth - used), "·"))}`,
+    ...(line === null ? [] : [paint.red(line)]),
+    ...wrapped(parts.map(({ part, bytes }) => `${paint[part.tone](part.fill)} ${part.name} ${formatBytes(bytes)}`), "   ", width),
+  ];
+}
+
+/** Pieces in lines of at most `width` columns. */
+function wrapped(pieces: readonly string[], between: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  let line = "";
+  let columns = 0;
+  for (const piece of pieces) {
+    const size = visibleWidth(piece);
+    if (columns > 0 && columns + between.length + size > width - 2) {
+      lines.push(`  ${line}`);
+      line = "";
+      columns = 0;
+    }
+    line += columns === 0 ? piece : between + piece;
+    columns += (columns === 0 ? 0 : between.length) + size;
+  }
+  return columns === 0 ? lines : [...lines, `  ${line}`];
+}
+
+const mostRanks = 12;
+
+function rankSection(result: StepResult, { paint, verbose }: ReportStyle): readonly string[] {
+  if (result.ranks.length < 2) return [];
+  const pace = slowestRank(result);
+  const marks = (rank: RankClass, index: number) => [rank === pace ? "sets the pace" : "", index === result.peakRank ? "fullest" : ""].filter((mark) => mark !== "").join(", ");
+  const all = result.ranks.map((rank, index) => ({ rank, mark: marks(rank, index) }));
+  const shown = verbose || all.length <= mostRanks ? all : all.filter(({ mark }, i) => mark !== "" || i < 3 || i >= all.length - 3);
+  const rows = shown.map(({ rank, mark }) => [
+    String(rank.pipelineRank),
+    grouped(rank.numRanks),
+    formatSeconds(rank.computeSec),
+    formatSeconds(exposedTotalSec(rank)),
+    formatSeconds(rank.bubbleSec),
+    formatBytes(rank.memory.peakBytes),
+    mark,
+  ]);
+  const left = all.length - shown.length;
+  return [
+    "",
+    `${paint.bold("Pipeline ranks")}${left > 0 ? paint.dim(` (${shown.length} of ${all.length}; --verbose shows all)`) : ""}`,
+    ...textTable(
+      [
+        { title: "rank", align: "right" },
+        { title: "devices", align: "right" },
+        { title: "compute", align: "right" },
+        { title: "exposed comm", align: "right" },
+        { title: "bubble", align: "right" },
+        { title: "peak memory", align: "right" },
+        { title: "", align: "left" },
+      ],
+      rows,
+    ),
+  ];
+}
+
+function opSection(result: StepResult, { paint, verbose }: ReportStyle): readonly string[] {
+  const sorted = [...result.opTotals].sort((a, b) => b.durationSec - a.durationSec || (a.name < b.name ? -1 : 1));
+  const shown = verbose ? sorted : sorted.slice(0, 10);
+  if (shown.length === 0) return [];
+  const rows = shown.map((op) => [
+    op.name,
+    grouped(op.count),
+    formatSeconds(op.durationSec),
+    formatPercent(op.durationSec / result.stepSec),
+    op.exposedSec < op.durationSec * 0.999 ? formatSeconds(op.exposedSec) : "all",
+    rateOf(op),
+    op.source,
+  ]);
+  return [
+    "",
+    `${paint.bold("Most expensive operations")}${paint.dim(shown.length < sorted.length ? ` (${shown.length} of ${sorted.length}; --verbose shows all)` : "")}`,
+    ...textTable(
+      [
+        { title: "operation", align: "left" },
+        { title: "calls", align: "right" },
+        { title: "time", align: "right" },
+        { title: "of step", align: "right" },
+        { title: "not hidden", align: "right" },
+        { title: "rate", align: "right" },
+        { title: "priced by", align: "left" },
+      ],
+      rows,
+    ),
+  ];
+}
+
+/** FLOP/s for what computes, bytes/s for what moves. */
+function rateOf(op: OpTotal): string {
+  if (op.durationSec <= 0) return "";
+  if (op.workFlops > 0) return formatFlopRate(op.workFlops / op.durationSec);
+  return op.sizeBytes > 0 ? formatRate(op.sizeBytes / op.durationSec) : "";
+}
+
+function footer(spec: ResolvedSpec, result: StepResult, { paint, verbose }: ReportStyle): readonly string[] {
+  const sources = Object.entries(result.sources)
+    .filter(([, share]) => share > 0)
+    .sort((a, b) => b[1] - a[1])
+    .map(([name, share]) => `${name} ${formatPercent(share)}`);
+  const warnings = warningsOf(result);
+  const notes = [...spec.notes, ...result.notes];
+  const modelNotes = verbose ? spec.model.notes.map((note) => `model: ${note}`) : [];
+  return [
+    `${paint.dim(`Priced seconds by source: ${sources.join(", ")}`)}`,
+    ...warnings.map((text) => `${paint.yellow("warning")} ${text}`),
+    ...[...notes, ...modelNotes].map((text) => paint.dim(`note ${text}`)),
+  ];
+}
+
+/** What a user should look at twice. */
+export function warningsOf(result: StepResult): readonly string[] {
+  const warnings: string[] = [];
+  const { memory, pipelineRank } = result.ranks[result.peakRank]!;
+  const share = memory.peakBytes / memory.capacityBytes;
+  if (share > 0.95) warnings.push(`Pipeline rank ${pipelineRank} uses ${formatPercent(share)} of its memory: a little fragmentation more and it fails`);
+  const pace = slowestRank(result);
+  const bubble = pace.bubbleSec / result.stepSec;
+  if (bubble > 0.2) warnings.push(`${formatPercent(bubble)} of the step is pipeline bubble: more micro-batches, more chunks or fewer pipeline ranks would help`);
+  const comm = exposedTotalSec(pace) / result.stepSec;
+  if (comm > 0.35) warnings.push(`${formatPercent(comm)} of the step waits for communication`);
+  return warnings;
+}
