@@ -2,12 +2,34 @@
 
 import { type Finding, InputError, nearestName } from "../../units/errors.ts";
 import { breadthFirst } from "./breadthFirst.ts";
+import { dualPipe, dualPipeV } from "./dualPipe.ts";
 import { gpipe } from "./gpipe.ts";
+import { hanayo } from "./hanayo.ts";
 import { interleaved } from "./interleaved.ts";
 import { oneFOneB } from "./oneFOneB.ts";
+import { twoBp } from "./twoBp.ts";
+import { bitPipe, chimera } from "./twoWay.ts";
 import type { Schedule, ScheduleFamily, ScheduleRequest } from "./types.ts";
+import { zeroBubbleAuto } from "./zeroBubbleAuto.ts";
+import { zeroBubbleH1, zeroBubbleH2 } from "./zeroBubbleH.ts";
+import { zeroBubbleV } from "./zeroBubbleV.ts";
 
-export const scheduleFamilies: readonly ScheduleFamily[] = [gpipe, oneFOneB, interleaved, breadthFirst];
+export const scheduleFamilies: readonly ScheduleFamily[] = [
+  gpipe,
+  oneFOneB,
+  interleaved,
+  breadthFirst,
+  zeroBubbleH1,
+  zeroBubbleH2,
+  zeroBubbleAuto,
+  zeroBubbleV,
+  twoBp,
+  chimera,
+  hanayo,
+  bitPipe,
+  dualPipe,
+  dualPipeV,
+];
 
 const byName = new Map(scheduleFamilies.map((family) => [family.name, family]));
 

@@ -72,7 +72,7 @@ export function tableIndex(schedule: Schedule, rank: number, chunk: number, kind
 /** A table by (rank, chunk, kind), filled once from a function. */
 export function actionTable(
   schedule: Schedule,
-  valueOf: (at: {
+  valueAt: (at: {
     readonly rank: number;
     readonly chunk: number;
     readonly stage: number;
@@ -83,7 +83,7 @@ export function actionTable(
   for (let rank = 0; rank < schedule.numRanks; rank++) {
     for (let chunk = 0; chunk < schedule.numChunks; chunk++) {
       const stage = schedule.stageOf[rank]![chunk]!;
-      for (const kind of kinds) table[tableIndex(schedule, rank, chunk, kind)] = valueOf({ rank, chunk, stage, kind });
+      for (const kind of kinds) table[tableIndex(schedule, rank, chunk, kind)] = valueAt({ rank, chunk, stage, kind });
     }
   }
   return table;
