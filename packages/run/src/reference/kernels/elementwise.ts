@@ -1,0 +1,152 @@
+// Activations, sums, gates, rotary embedding and dropout.
+// gelu is the tanh form (GPT-2), quick_gelu x sigmoid(1.702 x), relu2 the square of relu.
+
+import { assert, unreachable } from "@meshwright/core";
+import { hashUnit } from "../hash.ts";
+import { at, type Mat, set } from "./mat.ts";
+
+export type ActivationName = "gelu" | "silu" | "relu" | "relu2" | "quick_gelu" | "tanh";
+
+const geluScale = Math.sqrt(2 / Math.PI);
+const geluCubic = 0.044715;
+
+export function sigmoid(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
+export function activate(fn: ActivationName, x: number): number {
+  switch (fn) {
+    case "gelu":
+      return 0.5 * x * (1 + Math.tanh(geluScale * (x + geluCubic * x ** 3)));
+    case "silu":
+      return x * sigmoid(x);
+    case "relu":
+      return Math.max(0, x);
+    case "relu2":
+      return Math.max(0, x) ** 2;
+    case "quick_gelu":
+      return x * sigmoid(1.702 * x);
+    case "tanh":
+      return Math.tanh(x);
+    default:
+      return unreachable(fn);
+  }
+}
+
+export function activationSlope(fn: ActivationName, x: number): number {
+  switch (fn) {
+    case "gelu": {
+      const t = Math.tanh(geluScale * (x + geluCubic * x ** 3));
+      return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * geluScale * (1 + 3 * geluCubic * x * x);
+    }
+    case "silu":
+      return sigmoid(x) * (1 + x * (1 - sigmoid(x)));
+    case "relu":
+      return x > 0 ? 1 : 0;
+    case "relu2":
+      return 2 * Math.max(0, x);
+    case "quick_gelu": {
+      const s = sigmoid(1.702 * x);
+      return s * (1 + 1.702 * x * (1 - s));
+    }
+    case "tanh":
+      return 1 - Math.tanh(x) ** 2;
+    default:
+      return unreachable(fn);
+  }
+}
+
+/** y = act(x), or act(left half of x) * right half when gated. */
+export function activation(fn: ActivationName, gated: boolean, x: Mat, y: Mat): void {
+  assert(x.cols === (gated ? 2 : 1) * y.cols, `activation of ${x.cols} columns yields ${y.cols}`);
+  for (let i = 0; i < y.rows; i++) {
+    for (let j = 0; j < y.cols; j++) set(y, i, j, activate(fn, at(x, i, j)) * (gated ? at(x, i, y.cols + j) : 1));
+  }
+}
+
+export function activationBackward(fn: ActivationName, gated: boolean, x: Mat, dy: Mat, dx: Mat): void {
+  for (let i = 0; i < dy.rows; i++) {
+    for (let j = 0; j < dy.cols; j++) {
+      const g = at(dy, i, j);
+      const left = at(x, i, j);
+      if (!gated) {
+        set(dx, i, j, g * activationSlope(fn, left));
+        continue;
+      }
+      const right = at(x, i, dy.cols + j);
+      set(dx, i, j, g * activationSlope(fn, left) * right);
+      set(dx, i, dy.cols + j, g * activate(fn, left));
+    }
+  }
+}
+
+export function addTo(a: Mat, b: Mat, out: Mat): void {
+  assert(a.rows === b.rows && a.cols === b.cols, `add ${a.rows} x ${a.cols} and ${b.rows} x ${b.cols}`);
+  for (let i = 0; i < a.rows; i++) for (let j = 0; j < a.cols; j++) set(out, i, j, at(a, i, j) + at(b, i, j));
+}
+
+export function multiply(a: Mat, b: Mat, out: Mat): void {
+  assert(a.rows === b.rows && a.cols === b.cols, `multiply ${a.rows} x ${a.cols} and ${b.rows} x ${b.cols}`);
+  for (let i = 0; i < a.rows; i++) for (let j = 0; j < a.cols; j++) set(out, i, j, at(a, i, j) * at(b, i, j));
+}
+
+/** out = sigmoid(gate) * x; a gate of one column serves the whole row. */
+export function sigmoidGate(gate: Mat, x: Mat, out: Mat): void {
+  for (let i = 0; i < x.rows; i++) {
+    for (let j = 0; j < x.cols; j++) set(out, i, j, sigmoid(at(gate, i, gate.cols === 1 ? 0 : j)) * at(x, i, j));
+  }
+}
+
+export function sigmoidGateBackward(gate: Mat, x: Mat, dy: Mat, dgate: Mat, dx: Mat): void {
+  for (let i = 0; i < x.rows; i++) {
+    let rowSum = 0;
+    for (let j = 0; j < x.cols; j++) {
+      const s = sigmoid(at(gate, i, gate.cols === 1 ? 0 : j));
+      const g = at(dy, i, j);
+      const slope = g * at(x, i, j) * s * (1 - s);
+      set(dx, i, j, g * s);
+      if (gate.cols === 1) rowSum += slope;
+      else set(dgate, i, j, slope);
+    }
+    if (gate.cols === 1) set(dgate, i, 0, rowSum);
+  }
+}
+
+export const ropeTheta = 10000;
+
+/** Turns columns (i, i + ropeDim / 2) of each head by position x theta^(-2 i / ropeDim); `inverse` turns back. */
+export function rope(x: Mat, out: Mat, position: Int32Array, headDim: number, ropeDim: number, inverse: boolean): void {
+  assert(x.cols % headDim === 0 && position.length === x.rows, `rope of ${x.rows} x ${x.cols}, ${position.length} positions`);
+  const half = ropeDim / 2;
+  for (let row = 0; row < x.rows; row++) {
+    for (let head = 0; head < x.cols; head += headDim) {
+      for (let i = 0; i < half; i++) {
+        const angle = position[row]! * ropeTheta ** ((-2 * i) / ropeDim) * (inverse ? -1 : 1);
+        const [c, s] = [Math.cos(angle), Math.sin(angle)];
+        const [left, right] = [at(x, row, head + i), at(x, row, head + half + i)];
+        set(out, row, head + i, left * c - right * s);
+        set(out, row, head + half + i, left * s + right * c);
+      }
+      for (let i = ropeDim; i < headDim; i++) set(out, row, head + i, at(x, row, head + i));
+    }
+  }
+}
+
+/** Whether dropout at `site` keeps this element: a hash of global token, global column and site alone. */
+export function dropoutKeeps(globalToken: number, globalColumn: number, site: number, p: number): boolean {
+  return hashUnit("dropout", globalToken, globalColumn, site) >= p;
+}
+
+export function dropout(x: Mat, mask: Mat, y: Mat, p: number, keeps: (row: number, col: number) => boolean): void {
+  for (let i = 0; i < x.rows; i++) {
+    for (let j = 0; j < x.cols; j++) {
+      const kept = keeps(i, j);
+      set(mask, i, j, kept ? 1 : 0);
+      set(y, i, j, kept ? at(x, i, j) / (1 - p) : 0);
+    }
+  }
+}
+
+export function dropoutBackward(dy: Mat, mask: Mat, dx: Mat, p: number): void {
+  for (let i = 0; i < dy.rows; i++) for (let j = 0; j < dy.cols; j++) set(dx, i, j, (at(dy, i, j) * at(mask, i, j)) / (1 - p));
+}

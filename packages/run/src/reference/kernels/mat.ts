@@ -1,0 +1,66 @@
+// The reference's only value: an f64 matrix, possibly a window of another one's columns. A tensor of more dims is the matrix
+// [product of all dims but the last, last]; a vector is one row. Rows may differ from the declared shape where routing decides them.
+
+import { assert } from "@meshwright/core";
+
+export interface Mat {
+  readonly data: Float64Array;
+  readonly rows: number;
+  readonly cols: number;
+  /** Elements between starts of rows, and where the first row starts. */
+  readonly stride: number;
+  readonly offset: number;
+}
+
+export function mat(rows: number, cols: number): Mat {
+  return { data: new Float64Array(rows * cols), rows, cols, stride: cols, offset: 0 };
+}
+
+export function matFrom(rows: number, cols: number, fill: (row: number, col: number) => number): Mat {
+  const m = mat(rows, cols);
+  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) m.data[i * cols + j] = fill(i, j);
+  return m;
+}
+
+/** Columns [from, from + cols) of m, sharing its memory. */
+export function columnsOf(m: Mat, from: number, cols: number): Mat {
+  assert(from + cols <= m.cols, `columns ${from}..${from + cols} lie within ${m.cols}`);
+  return { data: m.data, rows: m.rows, cols, stride: m.stride, offset: m.offset + from };
+}
+
+/** Rows [from, from + rows) of m, sharing its memory. */
+export function rowsOf(m: Mat, from: number, rows: number): Mat {
+  assert(from + rows <= m.rows, `rows ${from}..${from + rows} lie within ${m.rows}`);
+  return { data: m.data, rows, cols: m.cols, stride: m.stride, offset: m.offset + from * m.stride };
+}
+
+export function at(m: Mat, row: number, col: number): number {
+  return m.data[m.offset + row * m.stride + col]!;
+}
+
+export function set(m: Mat, row: number, col: number, value: number): void {
+  m.data[m.offset + row * m.stride + col] = value;
+}
+
+export function add(m: Mat, row: number, col: number, value: number): void {
+  m.data[m.offset + row * m.stride + col]! += value;
+}
+
+/** All elements in row-major order, as a fresh array. */
+export function flatten(m: Mat): Float64Array {
+  const flat = new Float64Array(m.rows * m.cols);
+  for (let i = 0; i < m.rows; i++) for (let j = 0; j < m.cols; j++) flat[i * m.cols + j] = at(m, i, j);
+  return flat;
+}
+
+/** Writes row-major elements into m; a longer `flat` (zero padding) is allowed. */
+export function unflatten(flat: Float64Array, m: Mat): void {
+  assert(flat.length >= m.rows * m.cols, `${flat.length} elements fill ${m.rows} x ${m.cols}`);
+  for (let i = 0; i < m.rows; i++) for (let j = 0; j < m.cols; j++) set(m, i, j, flat[i * m.cols + j]!);
+}
+
+/** out = x, elementwise over equal shapes. */
+export function copyInto(x: Mat, out: Mat): void {
+  assert(x.rows === out.rows && x.cols === out.cols, `copy ${x.rows} x ${x.cols} into ${out.rows} x ${out.cols}`);
+  for (let i = 0; i < x.rows; i++) for (let j = 0; j < x.cols; j++) set(out, i, j, at(x, i, j));
+}
