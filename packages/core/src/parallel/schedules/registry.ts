@@ -2,6 +2,7 @@
 
 import { type Finding, InputError, nearestName } from "../../units/errors.ts";
 import { breadthFirst } from "./breadthFirst.ts";
+import { vHalf, vMin } from "./controllableMemory.ts";
 import { dualPipe, dualPipeV } from "./dualPipe.ts";
 import { gpipe } from "./gpipe.ts";
 import { hanayo } from "./hanayo.ts";
@@ -23,6 +24,8 @@ export const scheduleFamilies: readonly ScheduleFamily[] = [
   zeroBubbleH2,
   zeroBubbleAuto,
   zeroBubbleV,
+  vHalf,
+  vMin,
   twoBp,
   chimera,
   hanayo,

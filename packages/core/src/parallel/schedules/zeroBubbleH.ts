@@ -8,7 +8,7 @@ import { loopPlacement } from "./placement.ts";
 import { assembleSchedule, push, rankActions } from "./rankActions.ts";
 import type { Schedule, ScheduleFamily, ScheduleRequest } from "./types.ts";
 
-/** Bubble (p - 1)(F + B - W) (arXiv 2401.10241 table 1). */
+/** Idle time (p - 1)(F + B - W) (arXiv 2401.10241 table 1); holds for m >= p and W no longer than F and B. */
 export const zeroBubbleH1: ScheduleFamily = {
   name: "zb-h1",
   title: "ZB-H1",
@@ -27,11 +27,12 @@ export const zeroBubbleH1: ScheduleFamily = {
   bubbleFrac: (request) => {
     const { F, B, W } = costsOf(request);
     const { numRanks, numMicroBatches } = request;
+    if (numMicroBatches < numRanks || W > Math.min(F, B)) return undefined;
     return ((numRanks - 1) * (F + B - W)) / (numMicroBatches * (F + B + W));
   },
 };
 
-/** Bubble (p - 1)(F + B - 2 W), which is 0 for F = B = W, when the optimizer step does not wait for all ranks (section 2.2, table 1). */
+/** Idle time (p - 1)(F + B - 2W), which is 0 for F = B = W, when the optimizer step does not wait for all ranks (section 2.2, table 1); holds for m >= 2p - 1 and W <= F. */
 export const zeroBubbleH2: ScheduleFamily = {
   name: "zb-h2",
   title: "ZB-H2",
@@ -50,6 +51,7 @@ export const zeroBubbleH2: ScheduleFamily = {
   spanBubbleFrac: (request) => {
     const { F, B, W } = costsOf(request);
     const { numRanks, numMicroBatches } = request;
+    if (numMicroBatches < 2 * numRanks - 1 || W > F || 2 * W > F + B) return undefined;
     return ((numRanks - 1) * (F + B - 2 * W)) / (numMicroBatches * (F + B + W));
   },
 };

@@ -4,7 +4,7 @@
 // Written out as the paper's appendix draws it: forwards of chunk 0 until the first micro-batch returns, alternate chunks until
 // chunk 1's backward begins, then F B W of both chunks in turn, and W last.
 
-import { requireCounts } from "./admissible.ts";
+import { costsOf, requireCounts } from "./admissible.ts";
 import { wavePlacement } from "./placement.ts";
 import { assembleSchedule, push, rankActions } from "./rankActions.ts";
 import type { ActionKind, Schedule, ScheduleFamily, ScheduleRequest } from "./types.ts";
@@ -18,6 +18,10 @@ export const zeroBubbleV: ScheduleFamily = {
   splitBackward: true,
   check: requireCounts,
   build,
+  spanBubbleFrac: (request) => {
+    const { F, B, W } = costsOf(request);
+    return F === B && B === W && request.numMicroBatches >= 2 * request.numRanks - 1 ? 0 : undefined;
+  },
 };
 
 function build({ numRanks, numMicroBatches }: ScheduleRequest): Schedule {
