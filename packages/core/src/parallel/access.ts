@@ -22,7 +22,7 @@ export function opAccess(op: Op): Access {
     case "norm": return { reads: op.bias === undefined ? [op.x, op.weight] : [op.x, op.weight, op.bias], writes: [op.y] };
     case "normBackward": {
       const grads = op.dbias === undefined ? [op.dweight] : [op.dweight, op.dbias];
-      return { reads: [op.x, op.weight, op.dy, ...grads], writes: [op.dx, ...grads] };
+      return { reads: [op.x, op.weight, op.dy, ...(op.accumulate ? grads : [])], writes: [op.dx, ...grads] };
     }
     case "activation": return { reads: [op.x], writes: [op.y] };
     case "activationBackward": return { reads: [op.x, op.dy], writes: [op.dx] };
@@ -30,6 +30,8 @@ export function opAccess(op: Op): Access {
     case "mul": return { reads: [op.a, op.b], writes: [op.out] };
     case "sigmoidGate": return { reads: [op.gate, op.x], writes: [op.out] };
     case "sigmoidGateBackward": return { reads: [op.gate, op.x, op.dy], writes: [op.dgate, op.dx] };
+    case "headConcat": return { reads: [op.a, op.b], writes: [op.out] };
+    case "headSplit": return { reads: [op.x], writes: [op.a, op.b] };
     case "rope": return { reads: [op.x], writes: [op.out] };
     case "dropout": return { reads: [op.x], writes: [op.mask, op.y] };
     case "dropoutBackward": return { reads: [op.dy, op.mask], writes: [op.dx] };
@@ -46,7 +48,7 @@ export function opAccess(op: Op): Access {
     case "embedding": return { reads: op.positions === undefined ? [op.table] : [op.table, op.positions], writes: [op.out] };
     case "embeddingBackward": {
       const grads = op.dpositions === undefined ? [op.dtable] : [op.dtable, op.dpositions];
-      return { reads: [op.dout, ...grads], writes: grads };
+      return { reads: op.accumulate ? [op.dout, ...grads] : [op.dout], writes: grads };
     }
     case "logitsMax": return { reads: [op.logits], writes: [op.rowMax] };
     case "logitsSum": return { reads: [op.logits, op.rowMax], writes: [op.sums] };
@@ -60,14 +62,18 @@ export function opAccess(op: Op): Access {
     case "combineBackward": return { reads: [op.dout, op.x, op.gates, op.routing], writes: [op.dx, op.dgates] };
     case "regroup": return { reads: [op.x, op.routing], writes: [op.out] };
     case "exchange": return { reads: [op.x, op.routing], writes: [op.out] };
-    case "scan": return { reads: [op.x, op.decay, op.skip], writes: [op.y] };
-    case "scanBackward": return { reads: [op.x, op.decay, op.skip, op.dy, op.ddecay, op.dskip], writes: [op.dx, op.ddecay, op.dskip] };
+    case "scan": return { reads: [op.x, op.perHead, op.decay, op.skip], writes: [op.y] };
+    case "scanBackward": {
+      const grads = [op.ddecay, op.dskip];
+      return { reads: [op.x, op.perHead, op.decay, op.skip, op.dy, ...(op.accumulate ? grads : [])], writes: [op.dx, op.dperHead, ...grads] };
+    }
     case "conv": return { reads: [op.x, op.weight], writes: [op.y] };
-    case "convBackward": return { reads: [op.x, op.weight, op.dy, op.dweight], writes: [op.dx, op.dweight] };
+    case "convBackward": return { reads: op.accumulate ? [op.x, op.weight, op.dy, op.dweight] : [op.x, op.weight, op.dy], writes: [op.dx, op.dweight] };
     case "collective": return { reads: op.xs, writes: op.outs };
     case "ringShift": return { reads: op.xs, writes: op.outs };
     case "copy":
     case "cast": return { reads: [op.x], writes: [op.out] };
+    case "fill": return { reads: [], writes: [op.out] };
     case "gradNorm": return { reads: op.grads, writes: [op.out] };
     case "optimizer": return { reads: [...op.grads, ...op.masters, ...op.states.flat()], writes: [...op.masters, ...op.states.flat(), ...op.params] };
     default: return unreachable(op);

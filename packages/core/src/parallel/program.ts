@@ -92,6 +92,9 @@ export interface TokenLayout {
   readonly ulyssesSplit: boolean;
   /** Sequence parallel: rows further split contiguously over tp (rank t has the t-th of tp pieces of the row list). */
   readonly tpSplit: boolean;
+  /** A window [rowsFrom, rowsFrom + numRows) of that row list (token chunks of a fused loss); the whole list when absent. */
+  readonly rowsFrom?: number;
+  readonly numRows?: number;
 }
 
 /** Streams of one rank; ops of one stream run in list order, streams run concurrently where buffers allow. */
@@ -124,6 +127,8 @@ export interface MatmulOp extends OpBase {
   readonly transB: boolean;
   readonly accumulate: boolean;
   readonly bias?: BufferId;
+  /** The bias is added times this (1/tp before a sum over tp); 1 when absent. */
+  readonly biasScale?: number;
   /** Number format of the multiplication (fp8, nvfp4... ; storage formats are the buffers'). */
   readonly compute: DType;
 }
@@ -156,7 +161,7 @@ export interface NormOp extends OpBase {
   readonly y: BufferId;
   readonly width: number;
 }
-/** dx = d norm / dx; dweight, dbias are accumulated (statistics are recomputed from x). */
+/** dx = d norm / dx; dweight, dbias (+)= (statistics are recomputed from x). */
 export interface NormBackwardOp extends OpBase {
   readonly kind: "normBackward";
   readonly norm: "rmsnorm" | "layernorm";
@@ -167,6 +172,8 @@ export interface NormBackwardOp extends OpBase {
   readonly dweight: BufferId;
   readonly dbias?: BufferId;
   readonly width: number;
+  /** False: dweight and dbias are written, not added to. */
+  readonly accumulate: boolean;
 }
 
 /** y = act(x), or with `gated` y = act(x[:, :F]) * x[:, F:]. */
@@ -181,16 +188,22 @@ export interface MulOp extends OpBase { readonly kind: "mul"; readonly a: Buffer
 export interface SigmoidGateOp extends OpBase { readonly kind: "sigmoidGate"; readonly gate: BufferId; readonly x: BufferId; readonly out: BufferId }
 export interface SigmoidGateBackwardOp extends OpBase { readonly kind: "sigmoidGateBackward"; readonly gate: BufferId; readonly x: BufferId; readonly dy: BufferId; readonly dgate: BufferId; readonly dx: BufferId }
 
-/** Rotate the first ropeDim columns of each head (pairs i, i + ropeDim/2; theta 10000) by token position; inverse turns back (backward). */
+/** Rotate ropeDim columns of each head, from column `from` (pairs i, i + ropeDim/2; theta 10000), by token position; inverse turns back (backward). */
 export interface RopeOp extends OpBase {
   readonly kind: "rope";
   readonly x: BufferId;
   readonly out: BufferId;
   readonly headDim: number;
+  readonly from: number;
   readonly ropeDim: number;
   readonly inverse: boolean;
   readonly layout: TokenLayout;
 }
+
+/** Per head: out[:, h] = [a[:, h], b[:, h]]; with sharedB b has one head that all heads take. */
+export interface HeadConcatOp extends OpBase { readonly kind: "headConcat"; readonly a: BufferId; readonly b: BufferId; readonly out: BufferId; readonly heads: number; readonly aDim: number; readonly bDim: number; readonly sharedB: boolean }
+/** Backward of headConcat: a[:, h], b[:, h] from x; with sharedB b is the sum over heads. */
+export interface HeadSplitOp extends OpBase { readonly kind: "headSplit"; readonly x: BufferId; readonly a: BufferId; readonly b: BufferId; readonly heads: number; readonly aDim: number; readonly bDim: number; readonly sharedB: boolean }
 
 /** y = x * mask / (1 - p); the mask [rows, width] of bytes is a hash of (global token, global column, site), so any split draws the same mask. */
 export interface DropoutOp extends OpBase {
@@ -260,11 +273,12 @@ export interface BatchMatmulOp extends OpBase {
 export interface SoftmaxOp extends OpBase { readonly kind: "softmax"; readonly x: BufferId; readonly y: BufferId; readonly geometry: AttentionGeometry }
 export interface SoftmaxBackwardOp extends OpBase { readonly kind: "softmaxBackward"; readonly y: BufferId; readonly dy: BufferId; readonly dx: BufferId; readonly geometry: AttentionGeometry }
 
-/** out[t] = table[id(t) - first row of this rank], zero for ids of other vocabulary shards; (+ positions[pos(t)]). */
+/** out[t] = table[id(t) - first row of this rank], zero for ids of other vocabulary shards; + positions[pos(t)] x positionScale (1/tp before a sum over tp). dpositions gets dout unscaled. */
 export interface EmbeddingOp extends OpBase {
   readonly kind: "embedding";
   readonly table: BufferId;
   readonly positions?: BufferId;
+  readonly positionScale?: number;
   readonly out: BufferId;
   readonly layout: TokenLayout;
   /** Axis the vocabulary rows are split over, or null. */
@@ -280,6 +294,7 @@ export interface EmbeddingBackwardOp extends OpBase {
   readonly layout: TokenLayout;
   readonly vocabAxis: Axis | null;
   readonly shift: number;
+  readonly accumulate: boolean;
 }
 
 /** rowMax [T,1] = max over this rank's logits columns. */
@@ -322,13 +337,19 @@ export interface RegroupOp extends OpBase { readonly kind: "regroup"; readonly x
 /** All-to-all of routed rows over ep (counts follow from routing; equal when balanced or with capacity). dispatch: [T*k, D] -> [R, D]; combine: back. */
 export interface ExchangeOp extends OpBase { readonly kind: "exchange"; readonly phase: "dispatch" | "combine"; readonly x: BufferId; readonly routing: BufferId; readonly out: BufferId; readonly axis: "ep"; readonly geometry: MoeGeometry; readonly library: "deepep" | "hybridep" | "trtllm" | "nccl" }
 
-/** State-space or gated-delta scan over the sequence, per head; x holds the mixer's inner inputs [T, width]. See model/types.ts SsmSpec. */
+/**
+ * Linear-time scan over each sequence, per head. x [T, innerDim + 2 groups*stateDim] holds values v, then B (keys), then C (queries) per group;
+ * perHead [T, heads] holds dt (mamba1/2), or [T, 2 heads]: beta, then decay input (gatedDelta). P = innerDim / heads, N = stateDim, state S [P, N]:
+ *   mamba1, mamba2  step = softplus(dt); S = exp(-exp(decay) step) S + step v B^T;  y = S C + skip v
+ *   gatedDelta      a = exp(-exp(decay) softplus(decayIn)), b = sigmoid(beta); S = a S + b (v - a S B) B^T;  y = S C + skip v
+ * Head h uses group floor(h groups / heads).
+ */
 export interface ScanOp extends OpBase {
   readonly kind: "scan";
   readonly variant: "mamba1" | "mamba2" | "gatedDelta";
-  /** Columns of x: innerDim values, groups*stateDim B, groups*stateDim C, heads dt (mamba); q, k, v, beta, decay (gatedDelta). */
   readonly x: BufferId;
-  /** Per-head decay log A [heads] and skip D [heads]. */
+  readonly perHead: BufferId;
+  /** [heads] each. */
   readonly decay: BufferId;
   readonly skip: BufferId;
   readonly y: BufferId;
@@ -341,14 +362,15 @@ export interface ScanOp extends OpBase {
 export interface ScanBackwardOp extends OpBase {
   readonly kind: "scanBackward";
   readonly variant: ScanOp["variant"];
-  readonly x: BufferId; readonly decay: BufferId; readonly skip: BufferId; readonly dy: BufferId;
-  readonly dx: BufferId; readonly ddecay: BufferId; readonly dskip: BufferId;
+  readonly x: BufferId; readonly perHead: BufferId; readonly decay: BufferId; readonly skip: BufferId; readonly dy: BufferId;
+  readonly dx: BufferId; readonly dperHead: BufferId; readonly ddecay: BufferId; readonly dskip: BufferId;
   readonly innerDim: number; readonly stateDim: number; readonly heads: number; readonly groups: number;
   readonly layout: TokenLayout;
+  readonly accumulate: boolean;
 }
 /** Depthwise causal convolution along the sequence: weight [channels, kernel]; silu afterwards. */
 export interface ConvOp extends OpBase { readonly kind: "conv"; readonly x: BufferId; readonly weight: BufferId; readonly y: BufferId; readonly kernel: number; readonly layout: TokenLayout }
-export interface ConvBackwardOp extends OpBase { readonly kind: "convBackward"; readonly x: BufferId; readonly weight: BufferId; readonly dy: BufferId; readonly dx: BufferId; readonly dweight: BufferId; readonly kernel: number; readonly layout: TokenLayout }
+export interface ConvBackwardOp extends OpBase { readonly kind: "convBackward"; readonly x: BufferId; readonly weight: BufferId; readonly dy: BufferId; readonly dx: BufferId; readonly dweight: BufferId; readonly kernel: number; readonly layout: TokenLayout; readonly accumulate: boolean }
 
 /**
  * Collective over `axis`. xs and outs are lists that travel in one launch (bucket); each pair:
@@ -381,6 +403,9 @@ export interface CopyOp extends OpBase { readonly kind: "copy"; readonly x: Buff
 /** Change of number format (quantise activations or weights to fp8, main gradients to bf16...): numbers unchanged in the reference. */
 export interface CastOp extends OpBase { readonly kind: "cast"; readonly x: BufferId; readonly out: BufferId }
 
+/** Every element of out becomes `value`. */
+export interface FillOp extends OpBase { readonly kind: "fill"; readonly out: BufferId; readonly value: number }
+
 /** Sum of squares of gradients into out [1] (replicated parameters weighted 1 / replicas). */
 export interface GradNormOp extends OpBase { readonly kind: "gradNorm"; readonly grads: readonly BufferId[]; readonly weights: readonly number[]; readonly out: BufferId }
 /** Update of master (or parameter) from grad with state buffers; writes the working copy `param` too when it differs from master. */
@@ -395,12 +420,12 @@ export interface OptimizerOp extends OpBase {
 
 export type Op =
   | MatmulOp | GroupedMatmulOp | BiasGradOp | NormOp | NormBackwardOp | ActivationOp | ActivationBackwardOp | AddOp | MulOp
-  | SigmoidGateOp | SigmoidGateBackwardOp | RopeOp | DropoutOp | DropoutBackwardOp
+  | SigmoidGateOp | SigmoidGateBackwardOp | RopeOp | HeadConcatOp | HeadSplitOp | DropoutOp | DropoutBackwardOp
   | AttentionOp | AttentionBackwardOp | BatchMatmulOp | SoftmaxOp | SoftmaxBackwardOp
   | EmbeddingOp | EmbeddingBackwardOp | LogitsMaxOp | LogitsSumOp | LossOp | LossBackwardOp
   | RouterOp | RouterBackwardOp | PermuteOp | PermuteBackwardOp | CombineOp | CombineBackwardOp | RegroupOp | ExchangeOp
   | ScanOp | ScanBackwardOp | ConvOp | ConvBackwardOp
-  | CollectiveOp | RingShiftOp | CopyOp | CastOp | GradNormOp | OptimizerOp;
+  | CollectiveOp | RingShiftOp | CopyOp | CastOp | FillOp | GradNormOp | OptimizerOp;
 
 export type PhaseName = "gather" | "forward" | "recompute" | "backward" | "reduce" | "update";
 

@@ -35,11 +35,13 @@ export const megatron2021 = derive(generic, "megatron-2021", {
 
 /**
  * Korthikanti et al., arXiv 2205.05198 (Megatron-LM v3.0). The weight-gradient GEMM runs beside the backward collective
- * (LinearWithGradAccumulationAndAsyncCommunication) and accumulates in place when main gradients are fp32; section 4.2.2 keeps one shard of
- * the LayerNorm output and gathers it again in backward under the weight gradient.
+ * (LinearWithGradAccumulationAndAsyncCommunication) and accumulates in place into fp32 main gradients (18 bytes per parameter, as the
+ * paper's figure 1 counts); section 4.2.2 keeps one shard of the LayerNorm output and gathers it again in backward under the weight gradient.
  */
 export const megatron2022 = derive(megatron2021, "megatron-2022", {
   date: "2022-05",
+  gradDtype: "fp32",
+  gradReduceDtype: "fp32",
   tpOverlap: "dgradAsync",
   fusedGradAccumulation: true,
   source: "Megatron-LM v3.0 core/tensor_parallel/layers.py; arXiv 2205.05198 sections 4-5",

@@ -1,0 +1,54 @@
+// Recompute as a transform: ops that forward need not have kept are run again at the start of backward. Which buffers are stashed then
+// follows from liveness: what recompute writes again dies in forward (arXiv 1604.06174; selective: arXiv 2205.05198, section 5).
+
+import { opAccess } from "../access.ts";
+import type { Block, BufferId, Op } from "../program.ts";
+import type { Recompute, RecomputeModule } from "../strategy.ts";
+
+/** @param modules module of each forward op (null: none), aligned with block.forward. */
+export function recomputeForward(block: Block, modules: readonly (RecomputeModule | null)[], recompute: Recompute): Block {
+  switch (recompute.kind) {
+    case "none":
+      return block;
+    case "full":
+      // Reentrant checkpointing runs the whole forward again, its last op included.
+      return { ...block, recompute: block.forward };
+    case "selective": {
+      const wanted = new Set<RecomputeModule>(recompute.modules);
+      return { ...block, recompute: needed(block, block.forward.map((_, i) => modules[i] != null && wanted.has(modules[i]!))) };
+    }
+    case "ops": {
+      // torchtitan's policy: keep attention, communication and every second matmul; compute the rest again where backward needs it.
+      let matmuls = 0;
+      const again = block.forward.map((op) => {
+        if (op.kind === "attention" || op.kind === "collective" || op.kind === "exchange" || op.kind === "ringShift") return false;
+        if (op.kind === "matmul" || op.kind === "groupedMatmul") {
+          matmuls += 1;
+          return matmuls % 2 === 0;
+        }
+        return true;
+      });
+      return { ...block, recompute: needed(block, again) };
+    }
+  }
+}
+
+/** Of the forward ops marked, those whose results backward reads, directly or through other marked ops; in forward order. */
+function needed(block: Block, marked: readonly boolean[]): Op[] {
+  const base = (id: BufferId): BufferId => {
+    const view = block.buffers[id]!.view;
+    return view === undefined ? id : view.of;
+  };
+  const wanted = new Set<BufferId>();
+  for (const op of block.backward) for (const id of opAccess(op).reads) wanted.add(base(id));
+  const chosen: Op[] = [];
+  for (let i = block.forward.length - 1; i >= 0; i--) {
+    if (marked[i] !== true) continue;
+    const op = block.forward[i]!;
+    const { reads, writes } = opAccess(op);
+    if (!writes.some((id) => wanted.has(base(id)))) continue;
+    chosen.push(op);
+    for (const id of reads) wanted.add(base(id));
+  }
+  return chosen.reverse();
+}
