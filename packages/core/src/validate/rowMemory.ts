@@ -1,0 +1,79 @@
+// Which predicted bytes a measured peak means.
+//
+//   allocated  what the framework's allocator handed out (torch max_memory_allocated): no slack, no context
+//   reserved   what it took from the device (max_memory_reserved): slack included
+//   device     what nvidia-smi shows: context, communication buffers and libraries included
+// and of which rank: the last pipeline stage, the stages that hold the embedding (first, last), or the worst.
+
+import type { MemoryBreakdown } from "../simulate/types.ts";
+import { child, flagsOf, num, type Row, text } from "./rowReader.ts";
+
+export interface MeasuredPeak {
+  readonly bytes: number;
+  readonly counts: "allocated" | "reserved" | "device" | "states+activations";
+  readonly ranks: "last" | "ends" | "worst" | "first";
+}
+
+const GIB = 2 ** 30;
+
+export function measuredPeakOf(row: Row): MeasuredPeak | undefined {
+  const measured = child(row, "measured");
+  const kind = `${text(measured, "mem_kind") ?? ""} ${text(flagsOf(row), "memory_kind") ?? ""}`.toLowerCase();
+  const gib = num(measured, "peak_mem_gib");
+  const gb = num(measured, "peak_mem_gb");
+  if (gib === undefined && gb === undefined) return analyticPeak(measured);
+  const counts =
+    /nvidia-smi/.test(kind) && !/allocator/.test(kind)
+      ? "device"
+      : /max_(memory_)?allocated/.test(kind)
+        ? "allocated"
+        : "reserved";
+  const ranks = /last rank|last pipeline/.test(kind) ? "last" : /first\/last/.test(kind) ? "ends" : "worst";
+  // nvidia-smi prints MiB, which people round to thousands. torchtitan's log prints GiB whatever a table calls it.
+  const gbBytes = counts === "device" ? 1000 * 2 ** 20 : /torchtitan/i.test(text(row, "framework") ?? "") ? GIB : 1e9;
+  return { bytes: gib !== undefined ? gib * GIB : (gb ?? 0) * gbBytes, counts, ranks };
+}
+
+/** arXiv 2205.05198, figure 1: parameters with optimizer, plus activations, of the first stage. */
+function analyticPeak(measured: Row): MeasuredPeak | undefined {
+  const states = num(measured, "param_opt_gib");
+  const activations = num(measured, "activation_gib");
+  if (states === undefined || activations === undefined) return undefined;
+  return { bytes: (states + activations) * GIB, counts: "states+activations", ranks: "first" };
+}
+
+/** Bytes of one rank under a way of counting. */
+export function countedBytes(memory: MemoryBreakdown, counts: MeasuredPeak["counts"]): number {
+  const states = memory.parameterBytes + memory.gradientBytes + memory.optimizerBytes;
+  const allocated = states + memory.activationBytes + memory.workspaceBytes;
+  switch (counts) {
+    case "states+activations":
+      return states + memory.activationBytes;
+    case "allocated":
+      return allocated;
+    case "reserved":
+      return allocated + memory.fragmentationBytes;
+    case "device":
+      return allocated + memory.fragmentationBytes + memory.reservedBytes;
+  }
+}
+
+export function predictedPeak(
+  ranks: readonly { readonly pipelineRank: number; readonly memory: MemoryBreakdown }[],
+  peak: Pick<MeasuredPeak, "counts" | "ranks">,
+): number {
+  const last = Math.max(...ranks.map((rank) => rank.pipelineRank));
+  const wanted = ranks.filter(({ pipelineRank }) => {
+    switch (peak.ranks) {
+      case "first":
+        return pipelineRank === 0;
+      case "last":
+        return pipelineRank === last;
+      case "ends":
+        return pipelineRank === 0 || pipelineRank === last;
+      case "worst":
+        return true;
+    }
+  });
+  return Math.max(...wanted.map((rank) => countedBytes(rank.memory, peak.counts)));
+}

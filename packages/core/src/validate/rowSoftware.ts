@@ -1,0 +1,130 @@
+// The software of a row: the preset of its framework and date, changed by every fact the row states.
+
+import { derive, hostSec, type SoftwareFacts, softwareForRow, softwarePreset } from "../parallel/software/index.ts";
+import type { Software, Strategy } from "../parallel/strategy.ts";
+import { argsOf, child, flag, flagsOf, type Row, text, words } from "./rowReader.ts";
+
+const attentions: readonly Software["attention"][] = ["unfused", "flash1", "flash2", "flash3", "flash4", "cudnn"];
+
+export function softwareOfRow(row: Row, strategy: Strategy, notes: string[]): Software {
+  const choice = softwareForRow(text(row, "framework") ?? "", text(row, "framework_version_or_date"));
+  if (choice.note !== null) notes.push(choice.note);
+  const flags = flagsOf(row);
+  const args = argsOf(row);
+  const base =
+    flag(flags, "torch_compile") === false && choice.software.compiled
+      ? softwarePreset("torchtitan-eager")
+      : choice.software;
+  const isMegatron = /megatron|nemo/i.test(base.name);
+  const facts: SoftwareFacts = {
+    ...attentionFacts(row, args, notes),
+    ...precisionFacts(base, strategy, isMegatron),
+    ...exchangeFacts(row, flags, base),
+    ...overlapFacts(flags, strategy),
+    ...graphFacts(flags, args),
+    ...shardingFacts(flags, strategy),
+    ...argumentFacts(args),
+    ...(flag(flags, "cross_entropy_fusion") === undefined || isMegatron ? {} : { crossEntropy: "vocabParallel" }),
+    ...(text(flags, "fused_linear_ce") === undefined ? {} : { crossEntropy: "fused" }),
+  };
+  return derive(base, base.name, facts);
+}
+
+function attentionFacts(row: Row, args: Row, notes: string[]): SoftwareFacts {
+  const stated = text(row, "attention_impl");
+  const known = attentions.find((kind) => kind === stated);
+  if (known !== undefined) return { attention: known };
+  const backend = text(args, "attention-backend");
+  if (backend === "unfused" || text(args, "transformer-impl") === "local") return { attention: "unfused" };
+  if (backend === "flash") return { attention: "flash2" };
+  if (stated !== undefined && stated !== "unknown")
+    notes.push(`attention "${stated}" is not known: the preset's kernel stands in`);
+  return {};
+}
+
+/** fp16-born presets under bf16 (accumulate_allreduce_grads_in_fp32 is forced; DeepSpeed's BF16_Optimizer) and the reverse; fp8 parameter gathers. */
+function precisionFacts(base: Software, strategy: Strategy, isMegatron: boolean): SoftwareFacts {
+  if (strategy.precision === "fp16")
+    return {
+      gatherDtype: "fp16",
+      ...(base.gradDtype === "bf16" ? { gradDtype: "fp16", gradReduceDtype: "fp16" } : {}),
+    };
+  if (base.gradDtype === "fp16") return { gradDtype: "fp32", gradReduceDtype: "fp32", gatherDtype: "bf16" };
+  // Megatron-Bridge's current-scaling and MXFP8 recipes keep parameters in fp8 and gather them so (fp8_param_gather = True); sub-channel ones do not.
+  const fp8Gather =
+    isMegatron &&
+    base.name.startsWith("megatron-bridge") &&
+    (strategy.precision === "fp8" || strategy.precision === "mxfp8");
+  return fp8Gather ? { gatherDtype: "fp8" } : {};
+}
+
+function exchangeFacts(row: Row, flags: Row, base: Software): SoftwareFacts {
+  const backend = text(flags, "moe_flex_dispatcher_backend");
+  const facts: { moeExchange?: Software["moeExchange"]; overlapMoeExchange?: boolean } = {};
+  if (backend === "deepep" || backend === "hybridep") facts.moeExchange = backend;
+  // Without a flexible dispatcher Megatron's expert exchange is NCCL's all-to-all.
+  else if (base.name.startsWith("megatron") && child(row, "model")["experts"] !== undefined) facts.moeExchange = "nccl";
+  const overlap = flag(flags, "moe_a2a_overlap") ?? flag(argsOf(row), "overlap-moe-expert-parallel-comm");
+  if (overlap !== undefined) facts.overlapMoeExchange = overlap;
+  return facts;
+}
+
+function overlapFacts(flags: Row, strategy: Strategy): SoftwareFacts {
+  const userBuffers = flag(flags, "TP_COMM_OVERLAP") ?? flag(flags, "tp_comm_overlap");
+  const asyncTp = flag(flags, "async_tp");
+  return {
+    ...(userBuffers === undefined ? {} : { tpOverlap: userBuffers ? "userBuffers" : "dgradAsync" }),
+    ...(asyncTp === undefined ? {} : { tpOverlap: asyncTp ? "userBuffers" : "none" }),
+    // User buffers need sequence parallelism (Megatron-Bridge comm_overlap.py).
+    ...(strategy.tp === 1 || strategy.sequenceParallel ? {} : { tpOverlap: "dgradAsync" }),
+    // Megatron's --DDP-impl torch reduces buckets beside backward, its local one after it.
+    ...(text(flags, "ddp") === "torch" ? { overlapGradReduce: true } : {}),
+    ...(text(flags, "ddp") === "local" ? { overlapGradReduce: false } : {}),
+  };
+}
+
+/** `cuda_graph_impl` says whether, `cuda_graph_scope` what; an impl of "none" wins over a scope left in the recipe. */
+function graphFacts(flags: Row, args: Row): SoftwareFacts {
+  const implementation =
+    text(flags, "cuda_graph_impl") ??
+    text(args, "cuda-graph-impl") ??
+    (flag(flags, "LAYER_CUDA_GRAPH") === true ? "layers" : undefined);
+  if (implementation === undefined || implementation === "none") return {};
+  const scope = words(flags, "cuda_graph_scope") ?? words(args, "cuda-graph-modules") ?? [];
+  const full = implementation === "full_iteration" || scope.includes("full_iteration");
+  return { cudaGraphs: full ? "full" : "layers", hostSecPerKernel: full ? hostSec.graph : hostSec.transformerEngine };
+}
+
+function shardingFacts(flags: Row, strategy: Strategy): SoftwareFacts {
+  const reduce = text(flags, "fsdp_reduce_dtype");
+  const grads = text(flags, "grad_reduce");
+  const fp8Gather = /fp8 all-gather|f8ag/i.test(`${text(flags, "fp8_recipe") ?? ""} ${text(flags, "quant") ?? ""}`);
+  return {
+    ...(reduce === "bf16" || reduce === "fp32" ? { gradReduceDtype: reduce } : {}),
+    // Megatron's gradient buffer has the format it is reduced in.
+    ...(grads === "bf16" || grads === "fp32" ? { gradReduceDtype: grads, gradDtype: grads } : {}),
+    ...(fp8Gather && strategy.sharding === "zero3" ? { gatherDtype: "fp8" } : {}),
+  };
+}
+
+/** Megatron's own command line. */
+function argumentFacts(args: Row): SoftwareFacts {
+  if (Object.keys(args).length === 0) return {};
+  const local = text(args, "transformer-impl") === "local";
+  const lossImpl = text(args, "cross-entropy-fusion-impl");
+  return {
+    overlapGradReduce: flag(args, "overlap-grad-reduce") === true,
+    overlapParamGather: flag(args, "overlap-param-gather") === true,
+    fusedActivation: flag(args, "no-bias-gelu-fusion") !== true,
+    fusedRope: flag(args, "no-rope-fusion") !== true,
+    fusedGradAccumulation: flag(args, "no-gradient-accumulation-fusion") !== true,
+    fusedPermute: flag(args, "moe-permute-fusion") === true,
+    groupedGemm: flag(args, "moe-grouped-gemm") === true,
+    fusedNorm: !local,
+    ...(flag(args, "cross-entropy-loss-fusion") === true && lossImpl === "te" ? { crossEntropy: "vocabParallel" } : {}),
+    ...(flag(args, "tp-comm-overlap") === true ? { tpOverlap: "userBuffers" } : {}),
+    ...(flag(args, "accumulate-allreduce-grads-in-fp32") === true
+      ? { gradDtype: "fp32", gradReduceDtype: "fp32" }
+      : {}),
+  };
+}

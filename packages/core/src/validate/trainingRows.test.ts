@@ -1,0 +1,248 @@
+import { describe, expect, it } from "vitest";
+import { parameterCounts } from "../model/index.ts";
+import { checkStrategy } from "../spec/checkStrategy.ts";
+import { type RowSpec, specOfRow } from "./trainingRows.ts";
+
+const llama70b = {
+  name: "Llama-3-70B",
+  layers: 80,
+  hidden: 8192,
+  heads: 64,
+  kv_heads: 8,
+  head_dim: 128,
+  ffn: 28672,
+  ffn_gated: true,
+  vocab: 128256,
+  tied: false,
+};
+
+const row = {
+  id: "r",
+  source_key: "s",
+  tier: "core",
+  framework: "Megatron-Bridge (NeMo)",
+  framework_version_or_date: "NeMo container 26.04",
+  accelerator: "H100-SXM5-80GB",
+  gpus: 64,
+  gpus_per_node: 8,
+  network: null,
+  task: "pretrain",
+  model: llama70b,
+  seq_len: 8192,
+  global_batch: 256,
+  micro_batch: 1,
+  tp: 4,
+  pp: 8,
+  vpp: 5,
+  cp: 1,
+  ep: 1,
+  etp: 1,
+  dp: 2,
+  zero_or_sharding: "distopt",
+  sequence_parallel: true,
+  recompute: "none",
+  precision: "fp8",
+  attention_impl: "cudnn",
+  other_flags: { fp8_recipe: "current-scaling per-tensor", grad_reduce: "bf16" },
+  measured: { step_time_s: 1 },
+};
+
+function spec(changes: Record<string, unknown> = {}): RowSpec {
+  const result = specOfRow({ ...row, ...changes });
+  if ("unsupported" in result) throw new Error(result.unsupported);
+  return result;
+}
+
+describe("specOfRow()", () => {
+  it("maps a stated row to a strategy that divides", () => {
+    const s = spec();
+    expect(s.strategy).toMatchObject({
+      tp: 4,
+      pp: 8,
+      dp: 2,
+      numChunks: 5,
+      schedule: "interleaved",
+      sharding: "zero1",
+      shardGroup: 2,
+      precision: "fp8",
+      sequenceParallel: true,
+    });
+    expect(s.workload).toEqual({ seqLen: 8192, globalBatch: 256, task: "pretrain" });
+    expect(s.software).toMatchObject({
+      name: "megatron-bridge-2026",
+      attention: "cudnn",
+      gradDtype: "bf16",
+      gatherDtype: "fp8",
+      cudaGraphs: "none",
+    });
+    expect(parameterCounts(s.model).total / 70.55e9).toBeCloseTo(1, 2);
+    expect(checkStrategy(s)).toEqual([]);
+    expect(s.ladder).toEqual([]);
+  });
+
+  it("reads graphs, dispatchers and recompute modules from other_flags", () => {
+    const s = spec({
+      accelerator: "GB200",
+      gpus_per_node: 4,
+      tp: 1,
+      pp: 4,
+      vpp: 4,
+      dp: 16,
+      ep: 16,
+      recompute: "selective",
+      sequence_parallel: false,
+      model: { ...llama70b, experts: 128, topk: 8, moe_ffn: 1536 },
+      other_flags: {
+        fp8_recipe: "MXFP8",
+        cuda_graph_impl: "transformer_engine",
+        cuda_graph_scope: ["attn", "moe_router"],
+        moe_flex_dispatcher_backend: "hybridep",
+        moe_a2a_overlap: true,
+        recompute_modules: ["mla_up_proj", "moe_act"],
+        moe_token_drop: true,
+        cpu_offloading_num_layers: 20,
+      },
+    });
+    expect(s.strategy).toMatchObject({
+      precision: "mxfp8",
+      ep: 16,
+      capacityFactor: 1,
+      offloadActivations: true,
+      recompute: { kind: "selective", modules: ["mlaUp", "activation"] },
+    });
+    expect(s.software).toMatchObject({ cudaGraphs: "layers", moeExchange: "hybridep", overlapMoeExchange: true });
+  });
+
+  it("ignores a graph scope whose implementation is none, and takes 128-blocks for MXFP8 recipes on Hopper", () => {
+    const s = spec({
+      other_flags: {
+        cuda_graph_impl: "none",
+        cuda_graph_scope: "full_iteration",
+        fp8_recipe: "MXFP8 (25.09: sub-channel/128x128 on H100)",
+      },
+    });
+    expect(s.software.cudaGraphs).toBe("none");
+    expect(s.strategy.precision).toBe("fp8_block");
+  });
+
+  it("counts embedding and head as layers when the layers do not divide", () => {
+    const s = spec({ model: { ...llama70b, layers: 126 }, gpus: 64, pp: 8, vpp: 4 });
+    expect(s.strategy).toMatchObject({ balanceEmbedding: true, stageLayers: null });
+    const deepseek = spec({ model: { ...llama70b, layers: 61 }, pp: 4, vpp: 4, dp: 4 });
+    expect(deepseek.strategy.stageLayers).toEqual([...Array.from({ length: 15 }, () => 4), 1]);
+  });
+
+  it("reads Megatron's layout language", () => {
+    const s = spec({
+      model: { ...llama70b, layers: 61 },
+      pp: 8,
+      vpp: 2,
+      other_flags: { pp_layout: "Et*4|(t*4|)*14tmL" },
+    });
+    expect(s.strategy.stageLayers).toEqual([...Array.from({ length: 15 }, () => 4), 1]);
+    expect(s.strategy.numChunks).toBe(2);
+  });
+
+  it("offers none, selective, full when recomputation is unknown", () => {
+    const s = spec({ recompute: "unknown" });
+    expect(s.strategy.recompute).toEqual({ kind: "none" });
+    expect(s.ladder.map((recompute) => recompute.kind)).toEqual(["selective", "full"]);
+  });
+
+  it("reads networks in words", () => {
+    expect(spec({ network: "4x100Gb/s Omni-Path per node" }).cluster.node).toMatchObject({
+      numNics: 4,
+      nicBytesPerSec: 12.5e9,
+    });
+    expect(spec({ network: "8x200Gb/s RoCE per node (1600 Gbps)" }).cluster.node).toMatchObject({
+      numNics: 8,
+      nicBytesPerSec: 25e9,
+    });
+    const storage =
+      "Storage: 2x ConnectX-7 IB NDR 400Gb/s, Compute: 8x ConnectX-7 IB NDR 400Gb/s, Management: 100Gb/s Ethernet NIC";
+    expect(spec({ network: storage }).cluster.node).toMatchObject({ numNics: 8, nicBytesPerSec: 50e9 });
+    expect(spec({ network: "400 Gb/s RoCE per GPU, 3-tier Clos" }).cluster.node).toMatchObject({
+      numNics: 8,
+      nicBytesPerSec: 50e9,
+    });
+    expect(spec({ network: "8x400Gb/s RDMA per node, 500W power limit" }).cluster.device.tdpWatts).toBe(500);
+  });
+
+  it("completes a model from Megatron's arguments", () => {
+    const s = spec({
+      framework: "Megatron-Core CI",
+      precision: "bf16",
+      attention_impl: "unknown",
+      gpus: 8,
+      tp: 2,
+      pp: 1,
+      vpp: 1,
+      dp: 4,
+      ep: 4,
+      etp: 1,
+      sequence_parallel: true,
+      global_batch: 32,
+      model: {
+        name: "proxy",
+        layers: 16,
+        hidden: 1024,
+        heads: 32,
+        kv_heads: 32,
+        head_dim: 128,
+        ffn: 4096,
+        ffn_gated: true,
+        vocab: null,
+        tied: false,
+        experts: 32,
+        topk: 4,
+        moe_ffn: 1024,
+        shared_ffn: 1024,
+        mla: true,
+      },
+      other_flags: {
+        args: {
+          "multi-latent-attention": "true",
+          "q-lora-rank": "1536",
+          "kv-lora-rank": "512",
+          "moe-layer-freq": "([0]*3+[1]*13)",
+          "transformer-impl": "transformer_engine",
+          optimizer: "muon",
+          "overlap-grad-reduce": "true",
+        },
+      },
+    });
+    expect(s.model.layerKinds[0]?.mixer).toMatchObject({ kind: "mla", qLoraRank: 1536, kvLoraRank: 512 });
+    expect(s.model.layers.filter((kind) => s.model.layerKinds[kind]?.ffn.kind === "dense").length).toBe(3);
+    expect(s.strategy.optimizer).toBe("muon");
+    expect(s.software).toMatchObject({ overlapGradReduce: true, overlapParamGather: false, groupedGemm: false });
+  });
+
+  it("degrades with notes for what it has never seen, and refuses with reasons", () => {
+    const s = spec({
+      framework: "Zorblax",
+      framework_version_or_date: "9",
+      attention_impl: "flashinfer9",
+      zero_or_sharding: "quantum",
+      recompute: null,
+      micro_batch: null,
+      extra: { a: 1 },
+    });
+    expect(s.notes.join("\n")).toMatch(/Zorblax[\s\S]*flashinfer9/);
+    expect(s.strategy).toMatchObject({ microBatch: 1, sharding: "none" });
+    expect(specOfRow({ ...row, accelerator: "Quux-9000" })).toEqual({
+      unsupported: expect.stringContaining("Quux-9000"),
+    });
+    expect(specOfRow({ ...row, gpus: 60 })).toEqual({ unsupported: expect.stringContaining("does not divide") });
+    expect(specOfRow({ ...row, model: { name: "m", layers: null } })).toEqual({
+      unsupported: expect.stringContaining("not stated"),
+    });
+    expect(specOfRow(7)).toEqual({ unsupported: expect.any(String) });
+    expect(specOfRow({})).toEqual({ unsupported: expect.any(String) });
+  });
+
+  it("cuts a micro-batch that does not divide a rank's share", () => {
+    const s = spec({ micro_batch: 24, global_batch: 64 });
+    expect(32 % s.strategy.microBatch).toBe(0);
+    expect(s.notes.join()).toContain("micro-batch 24");
+  });
+});
