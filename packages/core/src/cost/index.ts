@@ -1,0 +1,11 @@
+// The cost room: how long one kernel, one collective, one op of a program takes.
+
+export { axisSpans } from "./axisSpans.ts";
+export * from "./kernels/index.ts";
+export * from "./network/index.ts";
+export { type HostCopyQuery, type HostWorkQuery, type OpContext, opContext, type OpQuery, type OpWork } from "./opContext.ts";
+export { attentionFlops, opKernels, phaseWork } from "./opKernels.ts";
+export { axisTimeKind, opName, type OpTimeKind, opTimeKind } from "./opNames.ts";
+export { outermostLevel, type PricedOp, priceOps, queryCost } from "./priceOps.ts";
+export { type RoutingLoad, routingLoad } from "./routingLoad.ts";
+export type * from "./types.ts";

@@ -1,0 +1,96 @@
+// What an op is called in tables and traces, and which share of the waterfall its time belongs to.
+
+import type { Axis } from "../parallel/mesh.ts";
+import type { Block, BufferId, Op } from "../parallel/program.ts";
+
+/** Compute, communication by the axis family it serves, or copies between memory tiers. */
+export type OpTimeKind = "compute" | "tp" | "cp" | "ep" | "dp" | "pp" | "copy";
+
+/** Axis family of a collective: shards and replicas of data parallelism count as dp, expert tensor parallelism as tp, tied embeddings as pp. */
+export function axisTimeKind(axis: Axis): Exclude<OpTimeKind, "compute" | "copy"> {
+  switch (axis) {
+    case "tp":
+    case "etp":
+      return "tp";
+    case "cp":
+    case "cpRing":
+    case "cpUlysses":
+      return "cp";
+    case "ep":
+      return "ep";
+    case "pp":
+    case "embed":
+      return "pp";
+    case "dp":
+    case "edp":
+    case "shard":
+    case "replicate":
+    case "eshard":
+    case "ereplicate":
+    case "dpcp":
+    case "all":
+      return "dp";
+  }
+}
+
+export function opTimeKind(op: Op, block: Block): OpTimeKind {
+  switch (op.kind) {
+    case "collective":
+    case "ringShift":
+    case "exchange":
+      return axisTimeKind(op.axis);
+    case "copy":
+      return block.buffers[op.x]!.tier === block.buffers[op.out]!.tier ? "compute" : "copy";
+    case "optimizer":
+      return op.masters.some((id) => block.buffers[id]!.tier !== "hbm") ? "copy" : "compute";
+    default:
+      return "compute";
+  }
+}
+
+/** `matmul attention.qkv`, `matmul ffn.up (input grad)`, `all-reduce tp`: stable words for one op of a block. */
+export function opName(op: Op, block: Block): string {
+  switch (op.kind) {
+    case "matmul":
+      return `matmul ${weightName(block, op.role === "weightGrad" ? op.out : op.b)}${roleSuffix(op.role)}`;
+    case "groupedMatmul":
+      return `grouped matmul ${weightName(block, op.role === "weightGrad" ? op.out : op.b)}${roleSuffix(op.role)}`;
+    case "batchMatmul":
+      return `attention ${words(op.which)}`;
+    case "collective":
+      return `${words(op.op)} ${op.axis}`;
+    case "ringShift":
+      return `ring shift ${op.axis}`;
+    case "exchange":
+      return `expert ${op.phase}`;
+    case "copy": {
+      const from = block.buffers[op.x]!.tier;
+      const to = block.buffers[op.out]!.tier;
+      return from === to ? "copy" : `copy ${from} to ${to}`;
+    }
+    case "optimizer":
+      return `optimizer ${op.algorithm}`;
+    default:
+      return words(op.kind);
+  }
+}
+
+function roleSuffix(role: "forward" | "inputGrad" | "weightGrad"): string {
+  return role === "forward" ? "" : role === "inputGrad" ? " (input grad)" : " (weight grad)";
+}
+
+/** Name of a weight without the layer it is in: a block shared by many layers calls it `layers.*.ffn.up`. */
+function weightName(block: Block, id: BufferId): string {
+  const buffer = block.buffers[id]!;
+  return (buffer.param?.name ?? buffer.name).replace(/^.*\*\./, "");
+}
+
+/** `headsAllToAll` -> `heads all-to-all`; the field's words for collectives, spaces elsewhere. */
+function words(name: string): string {
+  const spaced = name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  return spaced
+    .replace("all to all", "all-to-all")
+    .replace("all reduce", "all-reduce")
+    .replace("all gather", "all-gather")
+    .replace("reduce scatter", "reduce-scatter");
+}

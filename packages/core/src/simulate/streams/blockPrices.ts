@@ -1,0 +1,126 @@
+// Ops of a program's blocks, priced and prepared once per (block, list of ops): what every action that uses the block shares.
+
+import type { OpContext } from "../../cost/opContext.ts";
+import { type PricedOp, priceOps } from "../../cost/priceOps.ts";
+import { opAccess } from "../../parallel/access.ts";
+import type { Block, Op, Program } from "../../parallel/program.ts";
+import { type ContentionParameters, type OpDemand, opDemand } from "../contention.ts";
+
+/** BW: the whole backward with its recompute. B, W: its halves. tail: every phase in order (blocks that run once a step). */
+export type OpList = "gather" | "forward" | "BW" | "B" | "W" | "reduce" | "update" | "tail";
+
+/** One touch of a buffer by an op: [from, to) of the base's extent in the view's direction; the whole buffer when `whole`. */
+export interface Touch {
+  readonly base: number;
+  readonly whole: boolean;
+  readonly byRows: boolean;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface PreparedOp {
+  readonly priced: PricedOp;
+  readonly demand: OpDemand;
+  readonly reads: readonly Touch[];
+  readonly writes: readonly Touch[];
+  /** Index in its list of the op it is pipelined with, and which of the two runs first; absent when it runs alone. */
+  readonly pipe?: { readonly partner: number; readonly first: boolean; readonly chunks: number };
+}
+
+export interface BlockPrices {
+  readonly program: Program;
+  readonly context: OpContext;
+  readonly list: (block: number, which: OpList) => readonly PreparedOp[];
+  /** Lists of a block that is not among the program's blocks (tail, embedding sync). */
+  readonly listOf: (block: Block, which: OpList) => readonly PreparedOp[];
+}
+
+export function blockPrices(program: Program, context: OpContext, contention: ContentionParameters): BlockPrices {
+  const lists = new Map<Block, Map<OpList, readonly PreparedOp[]>>();
+  const listOf = (block: Block, which: OpList): readonly PreparedOp[] => {
+    let ofBlock = lists.get(block);
+    if (ofBlock === undefined) {
+      ofBlock = new Map();
+      lists.set(block, ofBlock);
+    }
+    let prepared = ofBlock.get(which);
+    if (prepared === undefined) {
+      prepared = prepare(block, opsOf(block, which), context, contention);
+      ofBlock.set(which, prepared);
+    }
+    return prepared;
+  };
+  return { program, context, listOf, list: (block, which) => listOf(program.blocks[block]!, which) };
+}
+
+function opsOf(block: Block, which: OpList): readonly Op[] {
+  switch (which) {
+    case "BW":
+      return [...block.recompute, ...block.backward];
+    case "B":
+      return [...block.recompute, ...block.backward.filter((op) => op.weightGrad !== true)];
+    case "W":
+      return block.backward.filter((op) => op.weightGrad === true);
+    case "tail":
+      return [...block.gather, ...block.forward, ...block.recompute, ...block.backward, ...block.reduce, ...block.update];
+    default:
+      return block[which];
+  }
+}
+
+function prepare(block: Block, ops: readonly Op[], context: OpContext, contention: ContentionParameters): PreparedOp[] {
+  const priced = priceOps(block, ops, context);
+  const accesses = ops.map((op) => {
+    const { reads, writes } = opAccess(op);
+    return { reads: reads.map((id) => touchOf(block, id)), writes: writes.map((id) => touchOf(block, id)) };
+  });
+  const pipes: (PreparedOp["pipe"] | undefined)[] = ops.map(() => undefined);
+  for (let i = 0; i < ops.length; i++) {
+    const asked = ops[i]!.pipelined;
+    if (asked === undefined || asked.chunks < 2) continue;
+    const partner = asked.with === "next" ? readerAfter(accesses, i) : writerBefore(accesses, i);
+    // An op takes part in one pipeline; a second one falls back to waiting for the whole.
+    if (partner < 0 || pipes[partner] !== undefined || pipes[i] !== undefined) continue;
+    if (ops[partner]!.stream === ops[i]!.stream) continue;
+    const leads = asked.with === "next";
+    pipes[i] = { partner, first: leads, chunks: asked.chunks };
+    pipes[partner] = { partner: i, first: !leads, chunks: asked.chunks };
+  }
+  return priced.map((each, i) => ({
+    priced: each,
+    demand: opDemand(each, context.cluster.device, contention),
+    ...accesses[i]!,
+    ...(pipes[i] === undefined ? {} : { pipe: pipes[i]! }),
+  }));
+}
+
+type Accesses = readonly { readonly reads: readonly Touch[]; readonly writes: readonly Touch[] }[];
+
+function readerAfter(accesses: Accesses, i: number): number {
+  for (let j = i + 1; j < accesses.length; j++) {
+    if (accesses[j]!.reads.some((read) => accesses[i]!.writes.some((write) => write.base === read.base))) return j;
+  }
+  return -1;
+}
+
+function writerBefore(accesses: Accesses, i: number): number {
+  for (let j = i - 1; j >= 0; j--) {
+    if (accesses[j]!.writes.some((write) => accesses[i]!.reads.some((read) => write.base === read.base))) return j;
+  }
+  return -1;
+}
+
+function touchOf(block: Block, id: number): Touch {
+  const { view, shape } = block.buffers[id]!;
+  if (view === undefined) return { base: id, whole: true, byRows: false, from: 0, to: 0 };
+  // A shard view's place depends on the rank: it stands for the whole buffer.
+  if (view.kind === "shard") return { base: view.of, whole: true, byRows: false, from: 0, to: 0 };
+  const extent = view.kind === "rows" ? shape[0]! : shape.at(-1)!;
+  return { base: view.of, whole: false, byRows: view.kind === "rows", from: view.from, to: view.from + extent };
+}
+
+/** Whether two touches of one base can meet. Windows in different directions always cross. */
+export function overlaps(a: Touch, b: Touch): boolean {
+  if (a.whole || b.whole || a.byRows !== b.byRows) return true;
+  return a.from < b.to && b.from < a.to;
+}

@@ -1,0 +1,241 @@
+// One action of a stage (F, B, W or BW on a list of blocks) as a sequence for the stream engine, in the order the host issues it.
+//
+//  - Dependencies follow from buffers: read after write, write after read, write after write, across blocks too (outputs of one are inputs
+//    of the next; gradients the other way). Ops of one stream hold by order, so only the latest op of every other stream is kept.
+//  - Gathers are issued `prefetchBlocks` blocks ahead, when that block's predecessor has finished computing (FSDP's rate limiter); without overlap they
+//    stand on the compute stream right before their block.
+//  - Reductions follow their block on a stream of their own and may outlast the action; without overlap they stand on the compute stream.
+//  - A pair of pipelined ops (user buffers) is cut: the second starts after the first's first chunk, and has a chunk left when the first ends.
+
+import type { PricedOp } from "../../cost/priceOps.ts";
+import type { Block } from "../../parallel/program.ts";
+import type { Software } from "../../parallel/strategy.ts";
+import type { BlockPrices, OpList, PreparedOp, Touch } from "./blockPrices.ts";
+import { overlaps } from "./blockPrices.ts";
+import { makeStreamOps, NUM_STREAMS, SHARES, STREAMS, type StreamOps } from "./streamOps.ts";
+
+export type ActionOps = "F" | "B" | "W" | "BW";
+
+export interface ActionRequest {
+  readonly kind: ActionOps;
+  /** Block of each use in processing order (backward: last use first). */
+  readonly blocks: readonly number[];
+  /** Gather parameters before use. */
+  readonly gather: boolean;
+  /** Reduce gradients after use. */
+  readonly reduce: boolean;
+}
+
+export interface BuiltAction {
+  readonly ops: StreamOps;
+  /** Price of the op each entry belongs to, and 1 where the entry is its first piece. */
+  readonly priced: readonly PricedOp[];
+  readonly firstPiece: Uint8Array;
+}
+
+const listOfKind: Record<ActionOps, OpList> = { F: "forward", B: "B", W: "W", BW: "BW" };
+
+const COMPUTE = STREAMS.indexOf("compute");
+const GATHER = STREAMS.indexOf("gather");
+const REDUCE = STREAMS.indexOf("reduce");
+const COPY = STREAMS.indexOf("copy");
+
+interface Entry {
+  readonly priced: PricedOp;
+  readonly prepared: PreparedOp;
+  readonly stream: number;
+  readonly position: number;
+  readonly scale: number;
+  readonly deps: Int32Array;
+  readonly firstPiece: boolean;
+  readonly spills: boolean;
+}
+
+export function buildAction(prices: BlockPrices, request: ActionRequest): BuiltAction {
+  const { program, context } = prices;
+  const { kind, blocks } = request;
+  const writer = new ActionWriter(prices);
+  const ahead = program.overlapGather ? program.prefetchBlocks : 0;
+  const blocking = !program.overlapGather;
+  let gathered = 0;
+  for (let at = 0; at < blocks.length; at++) {
+    if (request.gather) {
+      for (; gathered < blocks.length && gathered <= at + ahead; gathered++) {
+        writer.append(gathered, blocks[gathered]!, "gather", blocking ? COMPUTE : GATHER, at > 0 ? writer.lastComputeOf(at - 1) : -1);
+      }
+    }
+    writer.append(at, blocks[at]!, listOfKind[kind], null, -1);
+    if (request.reduce) writer.append(at, blocks[at]!, "reduce", program.overlapReduce ? REDUCE : COMPUTE, -1);
+    if (at + 1 < blocks.length) writer.connect(at, blocks[at]!, at + 1, blocks[at + 1]!, kind);
+  }
+  return writer.build(context.software);
+}
+
+/** Every phase of a block that runs once a step (tail, embedding sync), or its update or reduce phase, as a sequence. */
+export function buildPhase(prices: BlockPrices, parts: readonly { readonly block: number | Block; readonly list: OpList }[]): BuiltAction {
+  const writer = new ActionWriter(prices);
+  parts.forEach(({ block, list }, at) => writer.append(at, block, list, null, -1));
+  return writer.build(prices.context.software);
+}
+
+interface Mark {
+  readonly entry: number;
+  readonly touch: Touch;
+  readonly write: boolean;
+}
+
+class ActionWriter {
+  private readonly prices: BlockPrices;
+  private readonly entries: Entry[] = [];
+  /** Touches since the last whole write, per resource; a resource is a buffer of one block use, shared where uses hand a tensor over. */
+  private readonly marks: Mark[][] = [];
+  private readonly resources = new Map<number, Int32Array>();
+  private readonly lastCompute: number[] = [];
+
+  constructor(prices: BlockPrices) {
+    this.prices = prices;
+  }
+
+  lastComputeOf(position: number): number {
+    return this.lastCompute[position] ?? -1;
+  }
+
+  /** Ops of one list at a position; `stream` overrides the ops' own; every op waits for entry `after` (-1: none). */
+  append(position: number, block: number | Block, list: OpList, stream: number | null, after: number): void {
+    const prepared = typeof block === "number" ? this.prices.list(block, list) : this.prices.listOf(block, list);
+    const decl = typeof block === "number" ? this.prices.program.blocks[block]! : block;
+    const resources = this.resourcesOf(position, decl.buffers.length);
+    const firstOf = new Map<number, { readonly head: number; readonly tail: number }>();
+    for (let i = 0; i < prepared.length; i++) {
+      const each = prepared[i]!;
+      const { pipe, priced } = each;
+      const lane = stream ?? laneOf(each, list);
+      const deps = new Int32Array(NUM_STREAMS).fill(-1);
+      this.collect(deps, each, resources, lane);
+      if (after >= 0) wait(deps, this.entries[after]!.stream, after);
+      const spills = list === "reduce" ? lane === REDUCE : lane === COPY && writesHost(each, decl);
+      const push = (scale: number, own: Int32Array, firstPiece: boolean): number => {
+        this.entries.push({ priced, prepared: each, stream: lane, position, scale, deps: own, firstPiece, spills });
+        return this.entries.length - 1;
+      };
+      let last: number;
+      const leader = pipe === undefined || pipe.first ? undefined : firstOf.get(pipe.partner);
+      if (pipe !== undefined && pipe.first && prepared[pipe.partner]!.pipe !== undefined && pipe.partner > i) {
+        const head = push(1 / pipe.chunks, deps, true);
+        last = push(1 - 1 / pipe.chunks, new Int32Array(NUM_STREAMS).fill(-1), false);
+        firstOf.set(i, { head, tail: last });
+      } else if (pipe !== undefined && leader !== undefined) {
+        const laneOfLeader = this.entries[leader.head]!.stream;
+        const early = deps.slice();
+        if (early[laneOfLeader] === leader.tail) early[laneOfLeader] = leader.head;
+        push(1 - 1 / pipe.chunks, early, true);
+        last = push(1 / pipe.chunks, deps, false);
+      } else last = push(1, deps, true);
+      this.mark(last, each, resources);
+      if (lane === COMPUTE && list !== "gather" && list !== "reduce") this.lastCompute[position] = last;
+    }
+  }
+
+  /** The tensors that use `from` hands to use `to` are one resource. */
+  connect(from: number, fromBlock: number, to: number, toBlock: number, kind: ActionOps): void {
+    const { blocks } = this.prices.program;
+    const giver = blocks[fromBlock]!;
+    const taker = blocks[toBlock]!;
+    const given = kind === "F" ? giver.outputs : giver.gradInputs;
+    const taken = kind === "F" ? taker.inputs : taker.gradOutputs;
+    const source = this.resourcesOf(from, giver.buffers.length);
+    const target = this.resourcesOf(to, taker.buffers.length);
+    for (let i = 0; i < Math.min(given.length, taken.length); i++) target[taken[i]!] = this.resource(source, given[i]!);
+  }
+
+  build(software: Software): BuiltAction {
+    const { entries } = this;
+    const ops = makeStreamOps(entries.length);
+    const firstPiece = new Uint8Array(entries.length);
+    let previous = -1;
+    entries.forEach((entry, i) => {
+      const { priced, prepared, position } = entry;
+      ops.stream[i] = entry.stream;
+      ops.durationSec[i] = priced.durationSec * entry.scale;
+      ops.deps.set(entry.deps, i * NUM_STREAMS);
+      ops.share[i] = SHARES.indexOf(priced.kind);
+      ops.matrix[i] = priced.matrix ? 1 : 0;
+      ops.level[i] = priced.level;
+      ops.unitFrac[i] = prepared.demand.unitFrac;
+      ops.hbmFrac[i] = prepared.demand.hbmFrac;
+      ops.rateBesideCompute[i] = prepared.demand.rateBesideCompute;
+      ops.spills[i] = entry.spills ? 1 : 0;
+      ops.position[i] = position;
+      firstPiece[i] = entry.firstPiece ? 1 : 0;
+      const launches = entry.firstPiece ? priced.numLaunches : 0;
+      if (software.cudaGraphs === "none") ops.launchSec[i] = launches * software.hostSecPerKernel;
+      // One graph launch per layer, which costs the host about as much as one eager kernel.
+      else if (software.cudaGraphs === "layers" && position !== previous) ops.launchSec[i] = software.hostSecPerKernel;
+      previous = position;
+    });
+    return { ops, priced: entries.map((entry) => entry.priced), firstPiece };
+  }
+
+  private resourcesOf(position: number, numBuffers: number): Int32Array {
+    let table = this.resources.get(position);
+    if (table === undefined) {
+      table = new Int32Array(numBuffers).fill(-1);
+      this.resources.set(position, table);
+    }
+    return table;
+  }
+
+  private resource(table: Int32Array, base: number): number {
+    if (table[base] === -1) {
+      table[base] = this.marks.length;
+      this.marks.push([]);
+    }
+    return table[base]!;
+  }
+
+  private collect(deps: Int32Array, each: PreparedOp, table: Int32Array, lane: number): void {
+    for (const touch of each.reads) {
+      const marks = this.marks[this.resource(table, touch.base)]!;
+      for (let i = 0; i < marks.length; i++) if (marks[i]!.write && overlaps(marks[i]!.touch, touch)) this.waitFor(deps, marks[i]!.entry, lane);
+    }
+    for (const touch of each.writes) {
+      const marks = this.marks[this.resource(table, touch.base)]!;
+      for (let i = 0; i < marks.length; i++) if (overlaps(marks[i]!.touch, touch)) this.waitFor(deps, marks[i]!.entry, lane);
+    }
+  }
+
+  private waitFor(deps: Int32Array, entry: number, lane: number): void {
+    const { stream } = this.entries[entry]!;
+    if (stream !== lane) wait(deps, stream, entry);
+  }
+
+  private mark(entry: number, each: PreparedOp, table: Int32Array): void {
+    for (const touch of each.reads) this.marks[this.resource(table, touch.base)]!.push({ entry, touch, write: false });
+    for (const touch of each.writes) {
+      const marks = this.marks[this.resource(table, touch.base)]!;
+      // Whoever comes after a whole write need not look behind it.
+      if (touch.whole) marks.length = 0;
+      marks.push({ entry, touch, write: true });
+    }
+  }
+}
+
+function wait(deps: Int32Array, stream: number, entry: number): void {
+  if (deps[stream]! < entry) deps[stream] = entry;
+}
+
+function laneOf(each: PreparedOp, list: OpList): number {
+  switch (each.priced.op.stream) {
+    case "compute":
+      return COMPUTE;
+    case "dp":
+      return list === "gather" ? GATHER : REDUCE;
+    default:
+      return STREAMS.indexOf(each.priced.op.stream);
+  }
+}
+
+function writesHost(each: PreparedOp, block: Block): boolean {
+  const { op } = each.priced;
+  return op.kind === "copy" && block.buffers[op.out]!.tier !== "hbm";
+}

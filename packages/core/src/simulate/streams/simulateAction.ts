@@ -1,0 +1,180 @@
+// Seconds of one action of a stage in steady state: what it costs, what of that is exposed communication and host time, and what it leaves
+// running (spill). Built from the stream engine; long stages are extrapolated from a few of their repeated blocks.
+
+import { assert } from "../../units/errors.ts";
+import type { BlockPrices } from "./blockPrices.ts";
+import { type ActionRequest, type BuiltAction, buildAction } from "./buildAction.ts";
+import { compressBlocks, type SkippedRepeats } from "./repeats.ts";
+import { runStreams, type StreamRun } from "./runStreams.ts";
+import { NUM_SHARES, SHARES, STREAMS } from "./streamOps.ts";
+
+/** Totals of one named op in one action. */
+export interface OpShare {
+  readonly name: string;
+  readonly share: number;
+  count: number;
+  durationSec: number;
+  exposedSec: number;
+  workFlops: number;
+  sizeBytes: number;
+  source: string;
+}
+
+/** Uncertainty of exposed seconds, by source of the price. */
+export interface SourceShare {
+  sec: number;
+  stdSec: number;
+}
+
+export interface ActionCost {
+  readonly durationSec: number;
+  /** Seconds by SHARES that the action's duration is made of; they add up to it. */
+  readonly shares: Float64Array;
+  /** Seconds by SHARES that ops ran, hidden or not. */
+  readonly busy: Float64Array;
+  /** Streams still busy after the action: reductions and copies that run beside what follows. */
+  readonly spillSec: number;
+  readonly ops: ReadonlyMap<string, OpShare>;
+  readonly sources: ReadonlyMap<string, SourceShare>;
+  readonly workFlops: number;
+}
+
+export const emptyAction: ActionCost = {
+  durationSec: 0, shares: new Float64Array(NUM_SHARES), busy: new Float64Array(NUM_SHARES), spillSec: 0, ops: new Map(), sources: new Map(), workFlops: 0,
+};
+
+export interface ActionOptions {
+  readonly computeFloor: number;
+  /** Simulate every block (the slow twin). */
+  readonly full?: boolean;
+}
+
+/** Two periods that differ by less are one: the streams are in steady state. */
+const STEADY_FRAC = 0.005;
+
+export function simulateAction(prices: BlockPrices, request: ActionRequest, options: ActionOptions): ActionCost {
+  if (options.full !== true) {
+    const { kept, skipped } = compressBlocks(request.blocks);
+    if (skipped.length > 0) {
+      const built = buildAction(prices, { ...request, blocks: kept });
+      const run = runSteady(built, options.computeFloor);
+      if (skipped.every((skip) => isSteady(run, skip))) return actionCost(built, run, skipped);
+    }
+  }
+  const built = buildAction(prices, request);
+  return actionCost(built, runSteady(built, options.computeFloor), []);
+}
+
+/** Cost of a sequence built by other means (a step's tail): the host has just synchronised, so it starts with no lead. */
+export function simulateBuilt(built: BuiltAction, options: ActionOptions): ActionCost {
+  return actionCost(built, runStreams(built.ops, 0, options.computeFloor), []);
+}
+
+/**
+ * A run as it goes in the middle of a step. The host does not wait for the device, so by the time an action starts it is ahead by what the action before
+ * left idle: the first run measures that lead, the second uses it. When the host is the bottleneck the second run lasts exactly the host's time.
+ */
+export function runSteady(built: BuiltAction, computeFloor: number): StreamRun {
+  const cold = runStreams(built.ops, 0, computeFloor);
+  const host = SHARES.indexOf("host");
+  if (cold.shares[host]! <= 0) return cold;
+  return runStreams(built.ops, Math.max(0, cold.durationSec - cold.hostEndSec), computeFloor);
+}
+
+function isSteady(run: StreamRun, skip: SkippedRepeats): boolean {
+  const { positionEndSec } = run;
+  const earlier = positionEndSec[skip.from]! - positionEndSec[skip.before]!;
+  const later = positionEndSec[skip.to]! - positionEndSec[skip.from]!;
+  return Math.abs(later - earlier) <= STEADY_FRAC * later;
+}
+
+function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly SkippedRepeats[]): ActionCost {
+  const { ops, priced, firstPiece } = built;
+  const weightAt = (position: number) => {
+    let weight = 1;
+    for (const skip of skipped) if (position > skip.from && position <= skip.to) weight += skip.times;
+    return weight;
+  };
+  const numPositions = run.positionEndSec.length;
+  const weights = Float64Array.from({ length: numPositions }, (_, position) => weightAt(position));
+  const shares = run.shares.slice();
+  let { durationSec, spillSec } = run;
+  for (const { times, from, to } of skipped) {
+    durationSec += times * (run.positionEndSec[to]! - run.positionEndSec[from]!);
+    for (let k = 0; k < NUM_SHARES; k++) shares[k]! += times * (run.positionShares[to * NUM_SHARES + k]! - run.positionShares[from * NUM_SHARES + k]!);
+    spillSec += times * spillGrowth(built, run, from, to);
+  }
+  const busy = new Float64Array(NUM_SHARES);
+  const totals = new Map<string, OpShare>();
+  const sources = new Map<string, SourceShare>();
+  let workFlops = 0;
+  for (let i = 0; i < priced.length; i++) {
+    const each = priced[i]!;
+    const weight = weights[ops.position[i]!]!;
+    const lasted = (run.endSec[i]! - run.startSec[i]!) * weight;
+    const exposed = run.exposedSec[i]! * weight;
+    const share = ops.share[i]!;
+    busy[share]! += lasted;
+    let total = totals.get(each.name);
+    if (total === undefined) {
+      total = { name: each.name, share, count: 0, durationSec: 0, exposedSec: 0, workFlops: 0, sizeBytes: 0, source: each.source };
+      totals.set(each.name, total);
+    }
+    total.durationSec += lasted;
+    total.exposedSec += exposed;
+    if (firstPiece[i] === 1) {
+      total.count += weight;
+      total.workFlops += each.workFlops * weight;
+      total.sizeBytes += each.sizeBytes * weight;
+      workFlops += each.workFlops * weight;
+    }
+    let source = sources.get(each.source);
+    if (source === undefined) {
+      source = { sec: 0, stdSec: 0 };
+      sources.set(each.source, source);
+    }
+    source.sec += exposed;
+    source.stdSec += exposed * each.relStd;
+  }
+  const sum = shares.reduce((a, b) => a + b, 0);
+  assert(Math.abs(sum - durationSec) <= 1e-9 + 1e-6 * durationSec, `shares of an action add up: ${sum} of ${durationSec}`);
+  return { durationSec, shares, busy, spillSec, ops: totals, sources, workFlops };
+}
+
+/** How much further the reductions fall behind the compute in one steady period. */
+function spillGrowth(built: BuiltAction, run: StreamRun, from: number, to: number): number {
+  const { ops } = built;
+  let endFrom = 0;
+  let endTo = 0;
+  for (let i = 0; i < ops.spills.length; i++) {
+    if (ops.spills[i] === 0) continue;
+    if (ops.position[i] === from) endFrom = Math.max(endFrom, run.endSec[i]!);
+    if (ops.position[i] === to) endTo = Math.max(endTo, run.endSec[i]!);
+  }
+  if (endTo === 0) return 0;
+  const lagged = endTo - endFrom;
+  return Math.max(0, lagged - (run.positionEndSec[to]! - run.positionEndSec[from]!));
+}
+
+/** One op on a stream, for traces. */
+export interface StreamSpan {
+  readonly name: string;
+  readonly stream: string;
+  readonly startSec: number;
+  readonly durationSec: number;
+}
+
+/** Every op of an action with its place on the streams, uncompressed. */
+export function actionSpans(prices: BlockPrices, request: ActionRequest, options: ActionOptions): StreamSpan[] {
+  const built = buildAction(prices, request);
+  return builtSpans(built, runSteady(built, options.computeFloor));
+}
+
+export function builtSpans(built: BuiltAction, run: StreamRun): StreamSpan[] {
+  return built.priced.map((each, i) => ({
+    name: each.name,
+    stream: STREAMS[built.ops.stream[i]!]!,
+    startSec: run.startSec[i]!,
+    durationSec: run.endSec[i]! - run.startSec[i]!,
+  }));
+}
