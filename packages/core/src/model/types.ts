@@ -53,8 +53,9 @@ export interface MlaSpec {
   /**
    * Keys and values are the shared latent itself, without an up-projection (DeepSeek-V4): one KV head of
    * kvLoraRank + qkRopeHeadDim numbers, and the output projection is `groups` blocks of rank `rank` before a joint one.
+   * Beyond the window the cache holds one entry per `tokensPerEntry` tokens; 0 = the window only.
    */
-  readonly sharedKv?: { readonly groups: number; readonly rank: number };
+  readonly sharedKv?: { readonly groups: number; readonly rank: number; readonly tokensPerEntry: number };
 }
 
 /** Mamba-1/2 state space mixer; also used for gated delta nets with their own projection sizes. */

@@ -105,8 +105,9 @@ const v4Traits: DecoderTraits = {
       vHeadDim: d.headDim,
       extraParams: d.heads, // attention sinks
       sparseTopk: 0,
-      sharedKv: { groups: r.count("o_groups"), rank: r.count("o_lora_rank") },
     };
+    const output = { groups: r.count("o_groups"), rank: r.count("o_lora_rank") };
+    const withCache = (tokensPerEntry: number) => ({ sharedKv: { ...output, tokensPerEntry } });
     const window = r.size("sliding_window", 128);
     const topk = r.count("index_topk");
     const indexDim = r.count("index_head_dim");
@@ -116,15 +117,13 @@ const v4Traits: DecoderTraits = {
     const indexer = compressor(4, indexDim, 2) + qLoraRank * indexHeads * indexDim + d.hidden * indexHeads;
     return (i) => {
       if (ratios[i] === 4) {
-        return { ...base, extraParams: d.heads + compressor(4, d.headDim, 2) + indexer, sparseTopk: window + topk };
+        const extraParams = d.heads + compressor(4, d.headDim, 2) + indexer;
+        return { ...base, ...withCache(4), extraParams, sparseTopk: window + topk };
       }
-      if (ratios[i] === 0) return { ...base, sparseTopk: window };
+      if (ratios[i] === 0) return { ...base, ...withCache(0), sparseTopk: window };
       const rate = typeof ratios[i] === "number" ? ratios[i] : 128;
-      return {
-        ...base,
-        extraParams: d.heads + compressor(rate, d.headDim, 1),
-        sparseTopk: window + Math.ceil(d.maxSeqLen / rate),
-      };
+      const extraParams = d.heads + compressor(rate, d.headDim, 1);
+      return { ...base, ...withCache(rate), extraParams, sparseTopk: window + Math.ceil(d.maxSeqLen / rate) };
     };
   },
   ffn: (r) => {
