@@ -10,9 +10,9 @@
 //    (a block that still needs an output for backward keeps its own copy).
 //  - gathered buffers are not covered here: Program.gatherPolicy sets their life.
 
+import { dtypeBytes } from "../units/dtype.ts";
 import { opAccess } from "./access.ts";
 import type { Block, BufferDecl, BufferId, Op } from "./program.ts";
-import { dtypeBytes } from "../units/dtype.ts";
 
 export type BlockAction = "F" | "B" | "W";
 
@@ -20,7 +20,11 @@ export type BlockAction = "F" | "B" | "W";
  * Ops of each action in order. Without splitBackward W is empty. With reduceEach (Program.reducePolicy everyMicroBatch) the gradient
  * reduction is the end of the action that completes the weight gradients.
  */
-export function actionOps(block: Block, splitBackward: boolean, reduceEach = false): Record<BlockAction, readonly Op[]> {
+export function actionOps(
+  block: Block,
+  splitBackward: boolean,
+  reduceEach = false,
+): Record<BlockAction, readonly Op[]> {
   const reduce = reduceEach ? block.reduce : [];
   if (!splitBackward) return { F: block.forward, B: [...block.recompute, ...block.backward, ...reduce], W: [] };
   return {
@@ -81,7 +85,8 @@ export function blockLives(block: Block, splitBackward: boolean, reduceEach = fa
     const { reads, writes } = opAccess(sequence[i]!);
     for (const id of reads) touch(id, i);
     for (const id of writes) {
-      if (block.buffers[id]!.view === undefined && !reads.includes(id) && open.has(id) && open.get(id)!.end < i) close(id);
+      if (block.buffers[id]!.view === undefined && !reads.includes(id) && open.has(id) && open.get(id)!.end < i)
+        close(id);
       touch(id, i);
     }
     if (i === afterF - 1) for (const id of block.outputs) touch(id, i);
@@ -102,11 +107,16 @@ export interface ActionMemory {
   readonly afterBytes: number;
 }
 
-export function actionMemory(block: Block, splitBackward: boolean, reduceEach = false): Record<BlockAction, ActionMemory> {
+export function actionMemory(
+  block: Block,
+  splitBackward: boolean,
+  reduceEach = false,
+): Record<BlockAction, ActionMemory> {
   const { lives, bounds } = blockLives(block, splitBackward, reduceEach);
   const held = new Float64Array(bounds[3] + 1);
   for (const life of lives) for (let i = life.start; i <= life.end; i++) held[i]! += life.sizeBytes;
-  const crossing = (at: number) => lives.reduce((sum, life) => sum + (life.start < at && life.end >= at ? life.sizeBytes : 0), 0);
+  const crossing = (at: number) =>
+    lives.reduce((sum, life) => sum + (life.start < at && life.end >= at ? life.sizeBytes : 0), 0);
   const action = (from: number, to: number): ActionMemory => {
     let peakBytes = 0;
     for (let i = from; i < to; i++) peakBytes = Math.max(peakBytes, held[i]!);

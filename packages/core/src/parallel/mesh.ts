@@ -12,10 +12,22 @@ import { assert } from "../units/errors.ts";
  * `embed`: first and last pipeline rank, which share a tied embedding. `all`: every rank.
  */
 export type Axis =
-  | "tp" | "cp" | "cpRing" | "cpUlysses" | "dp" | "pp"
-  | "ep" | "etp" | "edp"
-  | "shard" | "replicate" | "eshard" | "ereplicate"
-  | "dpcp" | "embed" | "all";
+  | "tp"
+  | "cp"
+  | "cpRing"
+  | "cpUlysses"
+  | "dp"
+  | "pp"
+  | "ep"
+  | "etp"
+  | "edp"
+  | "shard"
+  | "replicate"
+  | "eshard"
+  | "ereplicate"
+  | "dpcp"
+  | "embed"
+  | "all";
 
 export type OrderAxis = "tp" | "cp" | "dp" | "pp";
 
@@ -42,22 +54,38 @@ export function axisSize(mesh: Mesh, axis: Axis): number {
   const dense = mesh.tp * mesh.cp * mesh.dp;
   const edp = dense / (mesh.ep * mesh.etp);
   switch (axis) {
-    case "tp": return mesh.tp;
-    case "cp": return mesh.cp;
-    case "cpUlysses": return mesh.ulysses;
-    case "cpRing": return mesh.cp / mesh.ulysses;
-    case "dp": return mesh.dp;
-    case "pp": return mesh.pp;
-    case "ep": return mesh.ep;
-    case "etp": return mesh.etp;
-    case "edp": return edp;
-    case "dpcp": return mesh.dp * mesh.cp;
-    case "shard": return mesh.shard;
-    case "replicate": return (mesh.dp * mesh.cp) / mesh.shard;
-    case "eshard": return greatestShard(edp, mesh.shard);
-    case "ereplicate": return edp / greatestShard(edp, mesh.shard);
-    case "embed": return mesh.pp > 1 ? 2 : 1;
-    case "all": return meshSize(mesh);
+    case "tp":
+      return mesh.tp;
+    case "cp":
+      return mesh.cp;
+    case "cpUlysses":
+      return mesh.ulysses;
+    case "cpRing":
+      return mesh.cp / mesh.ulysses;
+    case "dp":
+      return mesh.dp;
+    case "pp":
+      return mesh.pp;
+    case "ep":
+      return mesh.ep;
+    case "etp":
+      return mesh.etp;
+    case "edp":
+      return edp;
+    case "dpcp":
+      return mesh.dp * mesh.cp;
+    case "shard":
+      return mesh.shard;
+    case "replicate":
+      return (mesh.dp * mesh.cp) / mesh.shard;
+    case "eshard":
+      return greatestShard(edp, mesh.shard);
+    case "ereplicate":
+      return edp / greatestShard(edp, mesh.shard);
+    case "embed":
+      return mesh.pp > 1 ? 2 : 1;
+    case "all":
+      return meshSize(mesh);
   }
 }
 
@@ -115,22 +143,38 @@ export function coordinateAlong(mesh: Mesh, rank: number, axis: Axis): number {
   const index = inner(mesh, at);
   const edp = Math.floor(index / (mesh.etp * mesh.ep));
   switch (axis) {
-    case "tp": return at.tp;
-    case "cp": return at.cp;
-    case "cpUlysses": return at.cp % mesh.ulysses;
-    case "cpRing": return Math.floor(at.cp / mesh.ulysses);
-    case "dp": return at.dp;
-    case "pp": return at.pp;
-    case "etp": return index % mesh.etp;
-    case "ep": return Math.floor(index / mesh.etp) % mesh.ep;
-    case "edp": return edp;
-    case "dpcp": return dpcp;
-    case "shard": return dpcp % mesh.shard;
-    case "replicate": return Math.floor(dpcp / mesh.shard);
-    case "eshard": return edp % axisSize(mesh, "eshard");
-    case "ereplicate": return Math.floor(edp / axisSize(mesh, "eshard"));
-    case "embed": return at.pp === 0 ? 0 : 1;
-    case "all": return rank;
+    case "tp":
+      return at.tp;
+    case "cp":
+      return at.cp;
+    case "cpUlysses":
+      return at.cp % mesh.ulysses;
+    case "cpRing":
+      return Math.floor(at.cp / mesh.ulysses);
+    case "dp":
+      return at.dp;
+    case "pp":
+      return at.pp;
+    case "etp":
+      return index % mesh.etp;
+    case "ep":
+      return Math.floor(index / mesh.etp) % mesh.ep;
+    case "edp":
+      return edp;
+    case "dpcp":
+      return dpcp;
+    case "shard":
+      return dpcp % mesh.shard;
+    case "replicate":
+      return Math.floor(dpcp / mesh.shard);
+    case "eshard":
+      return edp % axisSize(mesh, "eshard");
+    case "ereplicate":
+      return Math.floor(edp / axisSize(mesh, "eshard"));
+    case "embed":
+      return at.pp === 0 ? 0 : 1;
+    case "all":
+      return rank;
   }
 }
 
@@ -145,18 +189,42 @@ export function groupOf(mesh: Mesh, rank: number, axis: Axis): number[] {
   const ranks: number[] = [];
   for (let i = 0; i < size; i++) {
     switch (axis) {
-      case "tp": ranks.push(rankOf(mesh, { ...at, tp: i })); break;
-      case "cp": ranks.push(rankOf(mesh, { ...at, cp: i })); break;
-      case "cpUlysses": ranks.push(rankOf(mesh, { ...at, cp: Math.floor(at.cp / mesh.ulysses) * mesh.ulysses + i })); break;
-      case "cpRing": ranks.push(rankOf(mesh, { ...at, cp: (at.cp % mesh.ulysses) + i * mesh.ulysses })); break;
-      case "dp": ranks.push(rankOf(mesh, { ...at, dp: i })); break;
-      case "pp": ranks.push(rankOf(mesh, { ...at, pp: i })); break;
-      case "etp": ranks.push(fromInner(mesh, Math.floor(index / mesh.etp) * mesh.etp + i, at.pp)); break;
-      case "ep": ranks.push(fromInner(mesh, Math.floor(index / expert) * expert + i * mesh.etp + (index % mesh.etp), at.pp)); break;
-      case "edp": ranks.push(fromInner(mesh, i * expert + (index % expert), at.pp)); break;
-      case "dpcp": ranks.push(fromInner(mesh, at.tp + tpSize * i, at.pp)); break;
-      case "shard": ranks.push(fromInner(mesh, at.tp + tpSize * (Math.floor(dpcp / mesh.shard) * mesh.shard + i), at.pp)); break;
-      case "replicate": ranks.push(fromInner(mesh, at.tp + tpSize * ((dpcp % mesh.shard) + i * mesh.shard), at.pp)); break;
+      case "tp":
+        ranks.push(rankOf(mesh, { ...at, tp: i }));
+        break;
+      case "cp":
+        ranks.push(rankOf(mesh, { ...at, cp: i }));
+        break;
+      case "cpUlysses":
+        ranks.push(rankOf(mesh, { ...at, cp: Math.floor(at.cp / mesh.ulysses) * mesh.ulysses + i }));
+        break;
+      case "cpRing":
+        ranks.push(rankOf(mesh, { ...at, cp: (at.cp % mesh.ulysses) + i * mesh.ulysses }));
+        break;
+      case "dp":
+        ranks.push(rankOf(mesh, { ...at, dp: i }));
+        break;
+      case "pp":
+        ranks.push(rankOf(mesh, { ...at, pp: i }));
+        break;
+      case "etp":
+        ranks.push(fromInner(mesh, Math.floor(index / mesh.etp) * mesh.etp + i, at.pp));
+        break;
+      case "ep":
+        ranks.push(fromInner(mesh, Math.floor(index / expert) * expert + i * mesh.etp + (index % mesh.etp), at.pp));
+        break;
+      case "edp":
+        ranks.push(fromInner(mesh, i * expert + (index % expert), at.pp));
+        break;
+      case "dpcp":
+        ranks.push(fromInner(mesh, at.tp + tpSize * i, at.pp));
+        break;
+      case "shard":
+        ranks.push(fromInner(mesh, at.tp + tpSize * (Math.floor(dpcp / mesh.shard) * mesh.shard + i), at.pp));
+        break;
+      case "replicate":
+        ranks.push(fromInner(mesh, at.tp + tpSize * ((dpcp % mesh.shard) + i * mesh.shard), at.pp));
+        break;
       case "eshard": {
         const edp = Math.floor(index / expert);
         ranks.push(fromInner(mesh, (Math.floor(edp / size) * size + i) * expert + (index % expert), at.pp));
@@ -168,8 +236,12 @@ export function groupOf(mesh: Mesh, rank: number, axis: Axis): number[] {
         ranks.push(fromInner(mesh, ((edp % shard) + i * shard) * expert + (index % expert), at.pp));
         break;
       }
-      case "embed": ranks.push(rankOf(mesh, { ...at, pp: i === 0 ? 0 : mesh.pp - 1 })); break;
-      case "all": ranks.push(i); break;
+      case "embed":
+        ranks.push(rankOf(mesh, { ...at, pp: i === 0 ? 0 : mesh.pp - 1 }));
+        break;
+      case "all":
+        ranks.push(i);
+        break;
     }
   }
   return ranks;
@@ -177,6 +249,9 @@ export function groupOf(mesh: Mesh, rank: number, axis: Axis): number[] {
 
 export function checkMesh(mesh: Mesh): void {
   assert(mesh.cp % mesh.ulysses === 0, `ulysses=${mesh.ulysses} divides cp=${mesh.cp}`);
-  assert((mesh.tp * mesh.cp * mesh.dp) % (mesh.ep * mesh.etp) === 0, `ep=${mesh.ep} x etp=${mesh.etp} divides tp x cp x dp`);
+  assert(
+    (mesh.tp * mesh.cp * mesh.dp) % (mesh.ep * mesh.etp) === 0,
+    `ep=${mesh.ep} x etp=${mesh.etp} divides tp x cp x dp`,
+  );
   assert((mesh.dp * mesh.cp) % mesh.shard === 0, `shard=${mesh.shard} divides dp x cp = ${mesh.dp * mesh.cp}`);
 }

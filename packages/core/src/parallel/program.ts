@@ -149,7 +149,12 @@ export interface GroupedMatmulOp extends OpBase {
 }
 
 /** Column sums: dbias (+)= sum over rows of x. */
-export interface BiasGradOp extends OpBase { readonly kind: "biasGrad"; readonly x: BufferId; readonly out: BufferId; readonly accumulate: boolean }
+export interface BiasGradOp extends OpBase {
+  readonly kind: "biasGrad";
+  readonly x: BufferId;
+  readonly out: BufferId;
+  readonly accumulate: boolean;
+}
 
 /** y = norm(x) * weight (+ bias); eps 1e-5. `width`: normalise groups of this many columns (per-head norm); 0 = the whole row. */
 export interface NormOp extends OpBase {
@@ -177,16 +182,51 @@ export interface NormBackwardOp extends OpBase {
 }
 
 /** y = act(x), or with `gated` y = act(x[:, :F]) * x[:, F:]. */
-export interface ActivationOp extends OpBase { readonly kind: "activation"; readonly fn: "gelu" | "silu" | "relu" | "relu2" | "quick_gelu" | "tanh"; readonly gated: boolean; readonly x: BufferId; readonly y: BufferId }
-export interface ActivationBackwardOp extends OpBase { readonly kind: "activationBackward"; readonly fn: ActivationOp["fn"]; readonly gated: boolean; readonly x: BufferId; readonly dy: BufferId; readonly dx: BufferId }
+export interface ActivationOp extends OpBase {
+  readonly kind: "activation";
+  readonly fn: "gelu" | "silu" | "relu" | "relu2" | "quick_gelu" | "tanh";
+  readonly gated: boolean;
+  readonly x: BufferId;
+  readonly y: BufferId;
+}
+export interface ActivationBackwardOp extends OpBase {
+  readonly kind: "activationBackward";
+  readonly fn: ActivationOp["fn"];
+  readonly gated: boolean;
+  readonly x: BufferId;
+  readonly dy: BufferId;
+  readonly dx: BufferId;
+}
 
 /** out = a + b, elementwise; out may be a or b. */
-export interface AddOp extends OpBase { readonly kind: "add"; readonly a: BufferId; readonly b: BufferId; readonly out: BufferId }
+export interface AddOp extends OpBase {
+  readonly kind: "add";
+  readonly a: BufferId;
+  readonly b: BufferId;
+  readonly out: BufferId;
+}
 /** out = a * b, elementwise. */
-export interface MulOp extends OpBase { readonly kind: "mul"; readonly a: BufferId; readonly b: BufferId; readonly out: BufferId }
+export interface MulOp extends OpBase {
+  readonly kind: "mul";
+  readonly a: BufferId;
+  readonly b: BufferId;
+  readonly out: BufferId;
+}
 /** out = sigmoid(gate) * x; gate has the shape of x, or one column. */
-export interface SigmoidGateOp extends OpBase { readonly kind: "sigmoidGate"; readonly gate: BufferId; readonly x: BufferId; readonly out: BufferId }
-export interface SigmoidGateBackwardOp extends OpBase { readonly kind: "sigmoidGateBackward"; readonly gate: BufferId; readonly x: BufferId; readonly dy: BufferId; readonly dgate: BufferId; readonly dx: BufferId }
+export interface SigmoidGateOp extends OpBase {
+  readonly kind: "sigmoidGate";
+  readonly gate: BufferId;
+  readonly x: BufferId;
+  readonly out: BufferId;
+}
+export interface SigmoidGateBackwardOp extends OpBase {
+  readonly kind: "sigmoidGateBackward";
+  readonly gate: BufferId;
+  readonly x: BufferId;
+  readonly dy: BufferId;
+  readonly dgate: BufferId;
+  readonly dx: BufferId;
+}
 
 /** Rotate ropeDim columns of each head, from column `from` (pairs i, i + ropeDim/2; theta 10000), by token position; inverse turns back (backward). */
 export interface RopeOp extends OpBase {
@@ -201,9 +241,27 @@ export interface RopeOp extends OpBase {
 }
 
 /** Per head: out[:, h] = [a[:, h], b[:, h]]; with sharedB b has one head that all heads take. */
-export interface HeadConcatOp extends OpBase { readonly kind: "headConcat"; readonly a: BufferId; readonly b: BufferId; readonly out: BufferId; readonly heads: number; readonly aDim: number; readonly bDim: number; readonly sharedB: boolean }
+export interface HeadConcatOp extends OpBase {
+  readonly kind: "headConcat";
+  readonly a: BufferId;
+  readonly b: BufferId;
+  readonly out: BufferId;
+  readonly heads: number;
+  readonly aDim: number;
+  readonly bDim: number;
+  readonly sharedB: boolean;
+}
 /** Backward of headConcat: a[:, h], b[:, h] from x; with sharedB b is the sum over heads. */
-export interface HeadSplitOp extends OpBase { readonly kind: "headSplit"; readonly x: BufferId; readonly a: BufferId; readonly b: BufferId; readonly heads: number; readonly aDim: number; readonly bDim: number; readonly sharedB: boolean }
+export interface HeadSplitOp extends OpBase {
+  readonly kind: "headSplit";
+  readonly x: BufferId;
+  readonly a: BufferId;
+  readonly b: BufferId;
+  readonly heads: number;
+  readonly aDim: number;
+  readonly bDim: number;
+  readonly sharedB: boolean;
+}
 
 /** y = x * mask / (1 - p); the mask [rows, width] of bytes is a hash of (global token, global column, site), so any split draws the same mask. */
 export interface DropoutOp extends OpBase {
@@ -219,7 +277,13 @@ export interface DropoutOp extends OpBase {
   /** Present for attention probabilities [batch x heads x s, s]: the mask is a hash of (global token, global head, key position). */
   readonly geometry?: AttentionGeometry;
 }
-export interface DropoutBackwardOp extends OpBase { readonly kind: "dropoutBackward"; readonly dy: BufferId; readonly mask: BufferId; readonly dx: BufferId; readonly p: number }
+export interface DropoutBackwardOp extends OpBase {
+  readonly kind: "dropoutBackward";
+  readonly dy: BufferId;
+  readonly mask: BufferId;
+  readonly dx: BufferId;
+  readonly p: number;
+}
 
 /** Which key positions a ring step holds: those of the ring neighbour `step` places behind (0 = own). */
 export interface AttentionGeometry {
@@ -243,17 +307,26 @@ export interface AttentionGeometry {
  */
 export interface AttentionOp extends OpBase {
   readonly kind: "attention";
-  readonly q: BufferId; readonly k: BufferId; readonly v: BufferId;
-  readonly out: BufferId; readonly lse: BufferId;
+  readonly q: BufferId;
+  readonly k: BufferId;
+  readonly v: BufferId;
+  readonly out: BufferId;
+  readonly lse: BufferId;
   readonly merge: boolean;
   readonly geometry: AttentionGeometry;
 }
 /** dq, dk, dv from (q, k, v, final out, final lse, dout). `accumulate` adds into dq / dk / dv. */
 export interface AttentionBackwardOp extends OpBase {
   readonly kind: "attentionBackward";
-  readonly q: BufferId; readonly k: BufferId; readonly v: BufferId;
-  readonly out: BufferId; readonly lse: BufferId; readonly dout: BufferId;
-  readonly dq: BufferId; readonly dk: BufferId; readonly dv: BufferId;
+  readonly q: BufferId;
+  readonly k: BufferId;
+  readonly v: BufferId;
+  readonly out: BufferId;
+  readonly lse: BufferId;
+  readonly dout: BufferId;
+  readonly dq: BufferId;
+  readonly dk: BufferId;
+  readonly dv: BufferId;
   readonly accumulateQ: boolean;
   readonly accumulateKv: boolean;
   readonly geometry: AttentionGeometry;
@@ -265,13 +338,26 @@ export interface AttentionBackwardOp extends OpBase {
 export interface BatchMatmulOp extends OpBase {
   readonly kind: "batchMatmul";
   readonly which: "scores" | "context" | "gradProbs" | "gradV" | "gradQ" | "gradK";
-  readonly a: BufferId; readonly b: BufferId; readonly out: BufferId;
+  readonly a: BufferId;
+  readonly b: BufferId;
+  readonly out: BufferId;
   readonly geometry: AttentionGeometry;
   readonly compute: DType;
 }
 /** Causal (windowed) softmax of scores by rows; backward: dscores = p * (dp - sum(dp * p)). */
-export interface SoftmaxOp extends OpBase { readonly kind: "softmax"; readonly x: BufferId; readonly y: BufferId; readonly geometry: AttentionGeometry }
-export interface SoftmaxBackwardOp extends OpBase { readonly kind: "softmaxBackward"; readonly y: BufferId; readonly dy: BufferId; readonly dx: BufferId; readonly geometry: AttentionGeometry }
+export interface SoftmaxOp extends OpBase {
+  readonly kind: "softmax";
+  readonly x: BufferId;
+  readonly y: BufferId;
+  readonly geometry: AttentionGeometry;
+}
+export interface SoftmaxBackwardOp extends OpBase {
+  readonly kind: "softmaxBackward";
+  readonly y: BufferId;
+  readonly dy: BufferId;
+  readonly dx: BufferId;
+  readonly geometry: AttentionGeometry;
+}
 
 /** out[t] = table[id(t) - first row of this rank], zero for ids of other vocabulary shards; + positions[pos(t)] x positionScale (1/tp before a sum over tp). dpositions gets dout unscaled. */
 export interface EmbeddingOp extends OpBase {
@@ -298,13 +384,41 @@ export interface EmbeddingBackwardOp extends OpBase {
 }
 
 /** rowMax [T,1] = max over this rank's logits columns. */
-export interface LogitsMaxOp extends OpBase { readonly kind: "logitsMax"; readonly logits: BufferId; readonly rowMax: BufferId }
+export interface LogitsMaxOp extends OpBase {
+  readonly kind: "logitsMax";
+  readonly logits: BufferId;
+  readonly rowMax: BufferId;
+}
 /** sums [T,2] = (sum exp(logit - rowMax), logit of the target - rowMax when the target is in this shard else 0). */
-export interface LogitsSumOp extends OpBase { readonly kind: "logitsSum"; readonly logits: BufferId; readonly rowMax: BufferId; readonly sums: BufferId; readonly layout: TokenLayout; readonly vocabAxis: Axis | null; readonly shift: number }
+export interface LogitsSumOp extends OpBase {
+  readonly kind: "logitsSum";
+  readonly logits: BufferId;
+  readonly rowMax: BufferId;
+  readonly sums: BufferId;
+  readonly layout: TokenLayout;
+  readonly vocabAxis: Axis | null;
+  readonly shift: number;
+}
 /** loss [1] += sum over rows of (log(sum) - target) x scale / (global tokens of the step). */
-export interface LossOp extends OpBase { readonly kind: "loss"; readonly sums: BufferId; readonly loss: BufferId; readonly layout: TokenLayout; readonly scale: number }
+export interface LossOp extends OpBase {
+  readonly kind: "loss";
+  readonly sums: BufferId;
+  readonly loss: BufferId;
+  readonly layout: TokenLayout;
+  readonly scale: number;
+}
 /** dlogits = (softmax - onehot) x scale / (global tokens of the step); dlogits may be logits. */
-export interface LossBackwardOp extends OpBase { readonly kind: "lossBackward"; readonly logits: BufferId; readonly rowMax: BufferId; readonly sums: BufferId; readonly dlogits: BufferId; readonly layout: TokenLayout; readonly vocabAxis: Axis | null; readonly shift: number; readonly scale: number }
+export interface LossBackwardOp extends OpBase {
+  readonly kind: "lossBackward";
+  readonly logits: BufferId;
+  readonly rowMax: BufferId;
+  readonly sums: BufferId;
+  readonly dlogits: BufferId;
+  readonly layout: TokenLayout;
+  readonly vocabAxis: Axis | null;
+  readonly shift: number;
+  readonly scale: number;
+}
 
 /** How tokens choose experts. `balanced`: token i takes experts (i k + j) mod E, gates still come from the router's softmax. */
 export type RoutingPolicy =
@@ -324,18 +438,77 @@ export interface MoeGeometry {
   readonly layout: TokenLayout;
 }
 /** probs [T,E] = softmax(logits); gates [T,k] = probs of the chosen experts (renormalised to sum 1); routing: the choice (int32 [T,k]). */
-export interface RouterOp extends OpBase { readonly kind: "router"; readonly logits: BufferId; readonly probs: BufferId; readonly gates: BufferId; readonly routing: BufferId; readonly geometry: MoeGeometry }
-export interface RouterBackwardOp extends OpBase { readonly kind: "routerBackward"; readonly probs: BufferId; readonly gates: BufferId; readonly routing: BufferId; readonly dgates: BufferId; readonly dlogits: BufferId; readonly geometry: MoeGeometry }
+export interface RouterOp extends OpBase {
+  readonly kind: "router";
+  readonly logits: BufferId;
+  readonly probs: BufferId;
+  readonly gates: BufferId;
+  readonly routing: BufferId;
+  readonly geometry: MoeGeometry;
+}
+export interface RouterBackwardOp extends OpBase {
+  readonly kind: "routerBackward";
+  readonly probs: BufferId;
+  readonly gates: BufferId;
+  readonly routing: BufferId;
+  readonly dgates: BufferId;
+  readonly dlogits: BufferId;
+  readonly geometry: MoeGeometry;
+}
 /** out [T*k, D]: row copies ordered by (destination ep rank, expert, token). Backward: dx[t] = sum of its k copies' gradients. */
-export interface PermuteOp extends OpBase { readonly kind: "permute"; readonly x: BufferId; readonly routing: BufferId; readonly out: BufferId; readonly geometry: MoeGeometry }
-export interface PermuteBackwardOp extends OpBase { readonly kind: "permuteBackward"; readonly dout: BufferId; readonly routing: BufferId; readonly dx: BufferId; readonly geometry: MoeGeometry }
+export interface PermuteOp extends OpBase {
+  readonly kind: "permute";
+  readonly x: BufferId;
+  readonly routing: BufferId;
+  readonly out: BufferId;
+  readonly geometry: MoeGeometry;
+}
+export interface PermuteBackwardOp extends OpBase {
+  readonly kind: "permuteBackward";
+  readonly dout: BufferId;
+  readonly routing: BufferId;
+  readonly dx: BufferId;
+  readonly geometry: MoeGeometry;
+}
 /** y[t] = sum_j gates[t,j] x expert output row (t,j). */
-export interface CombineOp extends OpBase { readonly kind: "combine"; readonly x: BufferId; readonly gates: BufferId; readonly routing: BufferId; readonly out: BufferId; readonly geometry: MoeGeometry }
-export interface CombineBackwardOp extends OpBase { readonly kind: "combineBackward"; readonly dout: BufferId; readonly x: BufferId; readonly gates: BufferId; readonly routing: BufferId; readonly dx: BufferId; readonly dgates: BufferId; readonly geometry: MoeGeometry }
+export interface CombineOp extends OpBase {
+  readonly kind: "combine";
+  readonly x: BufferId;
+  readonly gates: BufferId;
+  readonly routing: BufferId;
+  readonly out: BufferId;
+  readonly geometry: MoeGeometry;
+}
+export interface CombineBackwardOp extends OpBase {
+  readonly kind: "combineBackward";
+  readonly dout: BufferId;
+  readonly x: BufferId;
+  readonly gates: BufferId;
+  readonly routing: BufferId;
+  readonly dx: BufferId;
+  readonly dgates: BufferId;
+  readonly geometry: MoeGeometry;
+}
 /** Rows between "by destination" and "by source ep rank" and "by local expert" order after / before the exchange. */
-export interface RegroupOp extends OpBase { readonly kind: "regroup"; readonly x: BufferId; readonly routing: BufferId; readonly out: BufferId; readonly direction: "toExperts" | "toSources"; readonly geometry: MoeGeometry }
+export interface RegroupOp extends OpBase {
+  readonly kind: "regroup";
+  readonly x: BufferId;
+  readonly routing: BufferId;
+  readonly out: BufferId;
+  readonly direction: "toExperts" | "toSources";
+  readonly geometry: MoeGeometry;
+}
 /** All-to-all of routed rows over ep (counts follow from routing; equal when balanced or with capacity). dispatch: [T*k, D] -> [R, D]; combine: back. */
-export interface ExchangeOp extends OpBase { readonly kind: "exchange"; readonly phase: "dispatch" | "combine"; readonly x: BufferId; readonly routing: BufferId; readonly out: BufferId; readonly axis: "ep"; readonly geometry: MoeGeometry; readonly library: "deepep" | "hybridep" | "trtllm" | "nccl" }
+export interface ExchangeOp extends OpBase {
+  readonly kind: "exchange";
+  readonly phase: "dispatch" | "combine";
+  readonly x: BufferId;
+  readonly routing: BufferId;
+  readonly out: BufferId;
+  readonly axis: "ep";
+  readonly geometry: MoeGeometry;
+  readonly library: "deepep" | "hybridep" | "trtllm" | "nccl";
+}
 
 /**
  * Linear-time scan over each sequence, per head. x [T, innerDim + 2 groups*stateDim] holds values v, then B (keys), then C (queries) per group;
@@ -362,15 +535,42 @@ export interface ScanOp extends OpBase {
 export interface ScanBackwardOp extends OpBase {
   readonly kind: "scanBackward";
   readonly variant: ScanOp["variant"];
-  readonly x: BufferId; readonly perHead: BufferId; readonly decay: BufferId; readonly skip: BufferId; readonly dy: BufferId;
-  readonly dx: BufferId; readonly dperHead: BufferId; readonly ddecay: BufferId; readonly dskip: BufferId;
-  readonly innerDim: number; readonly stateDim: number; readonly heads: number; readonly groups: number;
+  readonly x: BufferId;
+  readonly perHead: BufferId;
+  readonly decay: BufferId;
+  readonly skip: BufferId;
+  readonly dy: BufferId;
+  readonly dx: BufferId;
+  readonly dperHead: BufferId;
+  readonly ddecay: BufferId;
+  readonly dskip: BufferId;
+  readonly innerDim: number;
+  readonly stateDim: number;
+  readonly heads: number;
+  readonly groups: number;
   readonly layout: TokenLayout;
   readonly accumulate: boolean;
 }
 /** Depthwise causal convolution along the sequence: weight [channels, kernel]; silu afterwards. */
-export interface ConvOp extends OpBase { readonly kind: "conv"; readonly x: BufferId; readonly weight: BufferId; readonly y: BufferId; readonly kernel: number; readonly layout: TokenLayout }
-export interface ConvBackwardOp extends OpBase { readonly kind: "convBackward"; readonly x: BufferId; readonly weight: BufferId; readonly dy: BufferId; readonly dx: BufferId; readonly dweight: BufferId; readonly kernel: number; readonly layout: TokenLayout; readonly accumulate: boolean }
+export interface ConvOp extends OpBase {
+  readonly kind: "conv";
+  readonly x: BufferId;
+  readonly weight: BufferId;
+  readonly y: BufferId;
+  readonly kernel: number;
+  readonly layout: TokenLayout;
+}
+export interface ConvBackwardOp extends OpBase {
+  readonly kind: "convBackward";
+  readonly x: BufferId;
+  readonly weight: BufferId;
+  readonly dy: BufferId;
+  readonly dx: BufferId;
+  readonly dweight: BufferId;
+  readonly kernel: number;
+  readonly layout: TokenLayout;
+  readonly accumulate: boolean;
+}
 
 /**
  * Collective over `axis`. xs and outs are lists that travel in one launch (bucket); each pair:
@@ -396,18 +596,40 @@ export interface CollectiveOp extends OpBase {
   readonly scale?: number;
 }
 /** Pass xs to the next ring coordinate and receive outs from the previous one. */
-export interface RingShiftOp extends OpBase { readonly kind: "ringShift"; readonly axis: "cpRing"; readonly xs: readonly BufferId[]; readonly outs: readonly BufferId[] }
+export interface RingShiftOp extends OpBase {
+  readonly kind: "ringShift";
+  readonly axis: "cpRing";
+  readonly xs: readonly BufferId[];
+  readonly outs: readonly BufferId[];
+}
 
 /** Move between memory tiers (the two buffers' tiers differ) or duplicate within one. */
-export interface CopyOp extends OpBase { readonly kind: "copy"; readonly x: BufferId; readonly out: BufferId }
+export interface CopyOp extends OpBase {
+  readonly kind: "copy";
+  readonly x: BufferId;
+  readonly out: BufferId;
+}
 /** Change of number format (quantise activations or weights to fp8, main gradients to bf16...): numbers unchanged in the reference. */
-export interface CastOp extends OpBase { readonly kind: "cast"; readonly x: BufferId; readonly out: BufferId }
+export interface CastOp extends OpBase {
+  readonly kind: "cast";
+  readonly x: BufferId;
+  readonly out: BufferId;
+}
 
 /** Every element of out becomes `value`. */
-export interface FillOp extends OpBase { readonly kind: "fill"; readonly out: BufferId; readonly value: number }
+export interface FillOp extends OpBase {
+  readonly kind: "fill";
+  readonly out: BufferId;
+  readonly value: number;
+}
 
 /** Sum of squares of gradients into out [1] (replicated parameters weighted 1 / replicas). */
-export interface GradNormOp extends OpBase { readonly kind: "gradNorm"; readonly grads: readonly BufferId[]; readonly weights: readonly number[]; readonly out: BufferId }
+export interface GradNormOp extends OpBase {
+  readonly kind: "gradNorm";
+  readonly grads: readonly BufferId[];
+  readonly weights: readonly number[];
+  readonly out: BufferId;
+}
 /** Update of master (or parameter) from grad with state buffers; writes the working copy `param` too when it differs from master. */
 export interface OptimizerOp extends OpBase {
   readonly kind: "optimizer";
@@ -419,13 +641,52 @@ export interface OptimizerOp extends OpBase {
 }
 
 export type Op =
-  | MatmulOp | GroupedMatmulOp | BiasGradOp | NormOp | NormBackwardOp | ActivationOp | ActivationBackwardOp | AddOp | MulOp
-  | SigmoidGateOp | SigmoidGateBackwardOp | RopeOp | HeadConcatOp | HeadSplitOp | DropoutOp | DropoutBackwardOp
-  | AttentionOp | AttentionBackwardOp | BatchMatmulOp | SoftmaxOp | SoftmaxBackwardOp
-  | EmbeddingOp | EmbeddingBackwardOp | LogitsMaxOp | LogitsSumOp | LossOp | LossBackwardOp
-  | RouterOp | RouterBackwardOp | PermuteOp | PermuteBackwardOp | CombineOp | CombineBackwardOp | RegroupOp | ExchangeOp
-  | ScanOp | ScanBackwardOp | ConvOp | ConvBackwardOp
-  | CollectiveOp | RingShiftOp | CopyOp | CastOp | FillOp | GradNormOp | OptimizerOp;
+  | MatmulOp
+  | GroupedMatmulOp
+  | BiasGradOp
+  | NormOp
+  | NormBackwardOp
+  | ActivationOp
+  | ActivationBackwardOp
+  | AddOp
+  | MulOp
+  | SigmoidGateOp
+  | SigmoidGateBackwardOp
+  | RopeOp
+  | HeadConcatOp
+  | HeadSplitOp
+  | DropoutOp
+  | DropoutBackwardOp
+  | AttentionOp
+  | AttentionBackwardOp
+  | BatchMatmulOp
+  | SoftmaxOp
+  | SoftmaxBackwardOp
+  | EmbeddingOp
+  | EmbeddingBackwardOp
+  | LogitsMaxOp
+  | LogitsSumOp
+  | LossOp
+  | LossBackwardOp
+  | RouterOp
+  | RouterBackwardOp
+  | PermuteOp
+  | PermuteBackwardOp
+  | CombineOp
+  | CombineBackwardOp
+  | RegroupOp
+  | ExchangeOp
+  | ScanOp
+  | ScanBackwardOp
+  | ConvOp
+  | ConvBackwardOp
+  | CollectiveOp
+  | RingShiftOp
+  | CopyOp
+  | CastOp
+  | FillOp
+  | GradNormOp
+  | OptimizerOp;
 
 export type PhaseName = "gather" | "forward" | "recompute" | "backward" | "reduce" | "update";
 

@@ -4,8 +4,8 @@
 //   both     Ulysses inside, ring outside (USP, arXiv 2405.07719)
 // Core forms: fused (flash) kernels, or batched matmuls with a materialised score matrix.
 
-import { assert } from "../../units/errors.ts";
 import type { AttentionSpec } from "../../model/types.ts";
+import { assert } from "../../units/errors.ts";
 import { axisSize } from "../mesh.ts";
 import type { AttentionGeometry, TokenLayout } from "../program.ts";
 import type { BlockBuilder, Value } from "./builder.ts";
@@ -16,7 +16,16 @@ import { norm } from "./pointwise.ts";
 /** Kernels of an unfused rotary embedding: two multiplications, rotate-half, add. */
 const eagerRopePasses = 2;
 
-export function attentionMixer(builder: BlockBuilder, x: Value, spec: AttentionSpec, site: { readonly name: string; readonly dropoutSite: number; readonly encoder?: { readonly value: Value; readonly layout: TokenLayout } }): Value {
+export function attentionMixer(
+  builder: BlockBuilder,
+  x: Value,
+  spec: AttentionSpec,
+  site: {
+    readonly name: string;
+    readonly dropoutSite: number;
+    readonly encoder?: { readonly value: Value; readonly layout: TokenLayout };
+  },
+): Value {
   const { context } = builder;
   const { mesh, model } = context;
   const { name } = site;
@@ -35,10 +44,24 @@ export function attentionMixer(builder: BlockBuilder, x: Value, spec: AttentionS
   let v: Value;
   let gate: Value | null = null;
   if (cross === undefined) {
-    const segments = [column(spec.heads * spec.headDim), ...(gateWidth > 0 ? [column(spec.heads * spec.headDim)] : []), column(spec.kvHeads * spec.headDim), column(spec.kvHeads * spec.vHeadDim)];
+    const segments = [
+      column(spec.heads * spec.headDim),
+      ...(gateWidth > 0 ? [column(spec.heads * spec.headDim)] : []),
+      column(spec.kvHeads * spec.headDim),
+      column(spec.kvHeads * spec.vHeadDim),
+    ];
     const weight = declareParam(builder, { name: `${name}.qkv`, segments, columns: model.hidden, ...inner });
-    const bias = spec.qkvBias ? declareParam(builder, { name: `${name}.qkv.bias`, segments, columns: 1, ...inner, init: "zeros" }) : undefined;
-    const qkv = linear(builder, x, { name: `${name}.qkv.out`, weight, width: qWidth + gateWidth + kWidth + vWidth, parallel: "column", compute: context.computeDtype, ...(bias === undefined ? {} : { bias }) });
+    const bias = spec.qkvBias
+      ? declareParam(builder, { name: `${name}.qkv.bias`, segments, columns: 1, ...inner, init: "zeros" })
+      : undefined;
+    const qkv = linear(builder, x, {
+      name: `${name}.qkv.out`,
+      weight,
+      width: qWidth + gateWidth + kWidth + vWidth,
+      parallel: "column",
+      compute: context.computeDtype,
+      ...(bias === undefined ? {} : { bias }),
+    });
     q = builder.columns(qkv, `${name}.q`, 0, qWidth);
     if (gateWidth > 0) gate = builder.columns(qkv, `${name}.gate`, qWidth, gateWidth);
     k = builder.columns(qkv, `${name}.k`, qWidth + gateWidth, kWidth);
@@ -48,15 +71,39 @@ export function attentionMixer(builder: BlockBuilder, x: Value, spec: AttentionS
     const kvSegments = [column(spec.kvHeads * spec.headDim), column(spec.kvHeads * spec.vHeadDim)];
     const wq = declareParam(builder, { name: `${name}.q`, segments: qSegments, columns: model.hidden, ...inner });
     const wkv = declareParam(builder, { name: `${name}.kv`, segments: kvSegments, columns: model.hidden, ...inner });
-    q = linear(builder, x, { name: `${name}.q.out`, weight: wq, width: qWidth, parallel: "column", compute: context.computeDtype });
-    const kv = linear(builder, cross.value, { name: `${name}.kv.out`, weight: wkv, width: kWidth + vWidth, parallel: "column", compute: context.computeDtype });
+    q = linear(builder, x, {
+      name: `${name}.q.out`,
+      weight: wq,
+      width: qWidth,
+      parallel: "column",
+      compute: context.computeDtype,
+    });
+    const kv = linear(builder, cross.value, {
+      name: `${name}.kv.out`,
+      weight: wkv,
+      width: kWidth + vWidth,
+      parallel: "column",
+      compute: context.computeDtype,
+    });
     k = builder.columns(kv, `${name}.k`, 0, kWidth);
     v = builder.columns(kv, `${name}.v`, kWidth, vWidth);
   }
   if (spec.qkNorm !== "none") {
     const width = spec.qkNorm === "perHead" ? spec.headDim : 0;
-    q = norm(builder, q, "rmsnorm", { name: `${name}.qNorm`, bias: false, width, tpPartial: true, weightRows: width === 0 ? q.width : width });
-    k = norm(builder, k, "rmsnorm", { name: `${name}.kNorm`, bias: false, width, tpPartial: true, weightRows: width === 0 ? k.width : width });
+    q = norm(builder, q, "rmsnorm", {
+      name: `${name}.qNorm`,
+      bias: false,
+      width,
+      tpPartial: true,
+      weightRows: width === 0 ? q.width : width,
+    });
+    k = norm(builder, k, "rmsnorm", {
+      name: `${name}.kNorm`,
+      bias: false,
+      width,
+      tpPartial: true,
+      weightRows: width === 0 ? k.width : width,
+    });
   }
   if (spec.rope) {
     const turned = { from: 0, ropeDim: Math.round((spec.headDim * spec.ropeFrac) / 2) * 2 };
@@ -76,19 +123,70 @@ export function attentionMixer(builder: BlockBuilder, x: Value, spec: AttentionS
   };
   let out = attentionCore(builder, { q, k, v, geometry, name, dropoutSite: site.dropoutSite });
   if (gate !== null) out = sigmoidGate(builder, gate, out, `${name}.gated`);
-  const weight = declareParam(builder, { name: `${name}.out`, segments: [{ rows: model.hidden, parts: 1 }], columns: spec.heads * spec.vHeadDim, axis: "tp", dim: 1 });
-  const bias = spec.outBias ? declareParam(builder, { name: `${name}.out.bias`, segments: [{ rows: model.hidden, parts: 1 }], columns: 1, axis: null, dim: 0, init: "zeros" }) : undefined;
-  return linear(builder, out, { name: `${name}.proj`, weight, width: model.hidden, parallel: "row", compute: context.computeDtype, ...(bias === undefined ? {} : { bias }) });
+  const weight = declareParam(builder, {
+    name: `${name}.out`,
+    segments: [{ rows: model.hidden, parts: 1 }],
+    columns: spec.heads * spec.vHeadDim,
+    axis: "tp",
+    dim: 1,
+  });
+  const bias = spec.outBias
+    ? declareParam(builder, {
+        name: `${name}.out.bias`,
+        segments: [{ rows: model.hidden, parts: 1 }],
+        columns: 1,
+        axis: null,
+        dim: 0,
+        init: "zeros",
+      })
+    : undefined;
+  return linear(builder, out, {
+    name: `${name}.proj`,
+    weight,
+    width: model.hidden,
+    parallel: "row",
+    compute: context.computeDtype,
+    ...(bias === undefined ? {} : { bias }),
+  });
 }
 
-export function rope(builder: BlockBuilder, x: Value, name: string, headDim: number, turned: { readonly from: number; readonly ropeDim: number }, layout: TokenLayout): Value {
+export function rope(
+  builder: BlockBuilder,
+  x: Value,
+  name: string,
+  headDim: number,
+  turned: { readonly from: number; readonly ropeDim: number },
+  layout: TokenLayout,
+): Value {
   const { software } = builder.context;
   const passes = software.fusedRope || software.compiled ? {} : { passes: eagerRopePasses };
   const y = builder.value(name, x.rows, x.width);
-  builder.emit({ kind: "rope", stream: "compute", x: x.id, out: y.id, headDim, ...turned, inverse: false, layout, ...passes });
+  builder.emit({
+    kind: "rope",
+    stream: "compute",
+    x: x.id,
+    out: y.id,
+    headDim,
+    ...turned,
+    inverse: false,
+    layout,
+    ...passes,
+  });
   builder.onBackward(() => {
     const dy = builder.gradOf(y);
-    builder.contribute(x, (dx) => builder.emit({ kind: "rope", stream: "compute", x: dy, out: dx, headDim, ...turned, inverse: true, layout, ...passes }));
+    builder.contribute(x, (dx) =>
+      builder.emit({
+        kind: "rope",
+        stream: "compute",
+        x: dy,
+        out: dx,
+        headDim,
+        ...turned,
+        inverse: true,
+        layout,
+        ...passes,
+      }),
+    );
   });
   return y;
 }
@@ -98,7 +196,11 @@ export function sigmoidGate(builder: BlockBuilder, gate: Value, x: Value, name: 
   builder.emit({ kind: "sigmoidGate", stream: "compute", gate: gate.id, x: x.id, out: out.id });
   builder.onBackward(() => {
     const dy = builder.gradOf(out);
-    builder.contribute(x, (dx) => builder.contribute(gate, (dgate) => builder.emit({ kind: "sigmoidGateBackward", stream: "compute", gate: gate.id, x: x.id, dy, dgate, dx })));
+    builder.contribute(x, (dx) =>
+      builder.contribute(gate, (dgate) =>
+        builder.emit({ kind: "sigmoidGateBackward", stream: "compute", gate: gate.id, x: x.id, dy, dgate, dx }),
+      ),
+    );
   });
   return out;
 }
@@ -125,13 +227,25 @@ export function attentionCore(builder: BlockBuilder, inputs: CoreInputs): Value 
 
 function ulyssesAttention(builder: BlockBuilder, inputs: CoreInputs, ulysses: number): Value {
   const { geometry, name } = inputs;
-  assert(geometry.kvHeads % ulysses === 0 && geometry.heads % ulysses === 0, `heads ${geometry.heads}/${geometry.kvHeads} divide by ulysses=${ulysses}`);
+  assert(
+    geometry.kvHeads % ulysses === 0 && geometry.heads % ulysses === 0,
+    `heads ${geometry.heads}/${geometry.kvHeads} divide by ulysses=${ulysses}`,
+  );
   const exchange = (x: Value, label: string, headDim: number, direction: "toHeads" | "toTokens"): Value => {
     const rows = direction === "toHeads" ? x.rows * ulysses : x.rows / ulysses;
     const width = direction === "toHeads" ? x.width / ulysses : x.width * ulysses;
     const y = builder.value(label, rows, width);
     const back = direction === "toHeads" ? "toTokens" : "toHeads";
-    const op = { kind: "collective", op: "headsAllToAll", reduce: "sum", axis: "cpUlysses", dim: "rows", headDim, layout: geometry.layout, stream: "compute" } as const;
+    const op = {
+      kind: "collective",
+      op: "headsAllToAll",
+      reduce: "sum",
+      axis: "cpUlysses",
+      dim: "rows",
+      headDim,
+      layout: geometry.layout,
+      stream: "compute",
+    } as const;
     builder.emit({ ...op, xs: [x.id], outs: [y.id], direction });
     builder.onBackward(() => {
       const dy = builder.gradOf(y);
@@ -139,13 +253,22 @@ function ulyssesAttention(builder: BlockBuilder, inputs: CoreInputs, ulysses: nu
     });
     return y;
   };
-  const inner: AttentionGeometry = { ...geometry, heads: geometry.heads / ulysses, kvHeads: geometry.kvHeads / ulysses, layout: { ...geometry.layout, ulyssesSplit: false } };
+  const inner: AttentionGeometry = {
+    ...geometry,
+    heads: geometry.heads / ulysses,
+    kvHeads: geometry.kvHeads / ulysses,
+    layout: { ...geometry.layout, ulyssesSplit: false },
+  };
   const q = exchange(inputs.q, `${name}.q.heads`, geometry.headDim, "toHeads");
   const k = exchange(inputs.k, `${name}.k.heads`, geometry.headDim, "toHeads");
   const v = exchange(inputs.v, `${name}.v.heads`, geometry.vHeadDim, "toHeads");
   const core = { ...inputs, q, k, v, geometry: inner };
   const ring = axisSize(builder.context.mesh, "cpRing") > 1;
-  const out = ring ? ringAttention(builder, core) : builder.context.software.attention === "unfused" ? unfusedAttention(builder, core) : fusedAttention(builder, core);
+  const out = ring
+    ? ringAttention(builder, core)
+    : builder.context.software.attention === "unfused"
+      ? unfusedAttention(builder, core)
+      : fusedAttention(builder, core);
   return exchange(out, `${name}.tokens`, geometry.vHeadDim, "toTokens");
 }
 
@@ -159,13 +282,38 @@ function outputs(builder: BlockBuilder, { q, geometry, name }: CoreInputs): { ou
 function fusedAttention(builder: BlockBuilder, inputs: CoreInputs): Value {
   const { q, k, v, geometry } = inputs;
   const { out, lse } = outputs(builder, inputs);
-  builder.emit({ kind: "attention", stream: "compute", q: q.id, k: k.id, v: v.id, out: out.id, lse: lse.id, merge: false, geometry });
+  builder.emit({
+    kind: "attention",
+    stream: "compute",
+    q: q.id,
+    k: k.id,
+    v: v.id,
+    out: out.id,
+    lse: lse.id,
+    merge: false,
+    geometry,
+  });
   builder.onBackward(() => {
     const dout = builder.gradOf(out);
     builder.contribute(q, (dq) =>
       builder.contribute(k, (dk) =>
         builder.contribute(v, (dv) =>
-          builder.emit({ kind: "attentionBackward", stream: "compute", q: q.id, k: k.id, v: v.id, out: out.id, lse: lse.id, dout, dq, dk, dv, accumulateQ: false, accumulateKv: false, geometry }),
+          builder.emit({
+            kind: "attentionBackward",
+            stream: "compute",
+            q: q.id,
+            k: k.id,
+            v: v.id,
+            out: out.id,
+            lse: lse.id,
+            dout,
+            dq,
+            dk,
+            dv,
+            accumulateQ: false,
+            accumulateKv: false,
+            geometry,
+          }),
         ),
       ),
     );
@@ -193,7 +341,17 @@ function ringAttention(builder: BlockBuilder, inputs: CoreInputs): Value {
   const held = rotate(false);
   for (let i = 0; i < steps; i++) {
     if (i + 1 < steps) shift(held[i]!, held[i + 1]!);
-    builder.emit({ kind: "attention", stream: "compute", q: q.id, k: held[i]!.k.id, v: held[i]!.v.id, out: out.id, lse: lse.id, merge: i > 0, geometry: { ...geometry, step: i } });
+    builder.emit({
+      kind: "attention",
+      stream: "compute",
+      q: q.id,
+      k: held[i]!.k.id,
+      v: held[i]!.v.id,
+      out: out.id,
+      lse: lse.id,
+      merge: i > 0,
+      geometry: { ...geometry, step: i },
+    });
   }
   builder.onBackward(() => {
     const dout = builder.gradOf(out);
@@ -203,7 +361,10 @@ function ringAttention(builder: BlockBuilder, inputs: CoreInputs): Value {
       let partial: { k: Value; v: Value } | null = null;
       for (let i = 0; i < steps; i++) {
         if (i + 1 < steps) shift(again[i]!, again[i + 1]!);
-        const sum: { k: Value; v: Value } = { k: builder.value(`d.${name}.ring${i}.k`, k.rows, k.width), v: builder.value(`d.${name}.ring${i}.v`, v.rows, v.width) };
+        const sum: { k: Value; v: Value } = {
+          k: builder.value(`d.${name}.ring${i}.k`, k.rows, k.width),
+          v: builder.value(`d.${name}.ring${i}.v`, v.rows, v.width),
+        };
         if (partial !== null) shift(partial, sum);
         builder.emit({
           kind: "attentionBackward",
@@ -224,7 +385,11 @@ function ringAttention(builder: BlockBuilder, inputs: CoreInputs): Value {
         partial = sum;
       }
       const home = partial!; // steps >= 2 here
-      builder.contribute(k, (dk) => builder.contribute(v, (dv) => builder.emit({ kind: "ringShift", stream, axis: "cpRing", xs: [home.k.id, home.v.id], outs: [dk, dv] })));
+      builder.contribute(k, (dk) =>
+        builder.contribute(v, (dv) =>
+          builder.emit({ kind: "ringShift", stream, axis: "cpRing", xs: [home.k.id, home.v.id], outs: [dk, dv] }),
+        ),
+      );
     });
   });
   return out;
@@ -239,34 +404,117 @@ function unfusedAttention(builder: BlockBuilder, inputs: CoreInputs): Value {
   const passes = software.fusedSoftmax || software.compiled ? {} : { passes: 3 };
   const scores = builder.value(`${name}.scores`, rows, keys);
   const probs = builder.value(`${name}.probs`, rows, keys);
-  builder.emit({ kind: "batchMatmul", which: "scores", stream: "compute", a: q.id, b: k.id, out: scores.id, geometry, compute });
+  builder.emit({
+    kind: "batchMatmul",
+    which: "scores",
+    stream: "compute",
+    a: q.id,
+    b: k.id,
+    out: scores.id,
+    geometry,
+    compute,
+  });
   builder.emit({ kind: "softmax", stream: "compute", x: scores.id, y: probs.id, geometry, ...passes });
   builder.onBackward(() => {
     const dprobs = builder.gradOf(probs);
     const dscores = builder.value(`d.${name}.scores`, rows, keys);
-    builder.emit({ kind: "softmaxBackward", stream: "compute", y: probs.id, dy: dprobs, dx: dscores.id, geometry, ...passes });
-    builder.contribute(q, (dq) => builder.emit({ kind: "batchMatmul", which: "gradQ", stream: "compute", a: dscores.id, b: k.id, out: dq, geometry, compute }));
-    builder.contribute(k, (dk) => builder.emit({ kind: "batchMatmul", which: "gradK", stream: "compute", a: dscores.id, b: q.id, out: dk, geometry, compute }));
+    builder.emit({
+      kind: "softmaxBackward",
+      stream: "compute",
+      y: probs.id,
+      dy: dprobs,
+      dx: dscores.id,
+      geometry,
+      ...passes,
+    });
+    builder.contribute(q, (dq) =>
+      builder.emit({
+        kind: "batchMatmul",
+        which: "gradQ",
+        stream: "compute",
+        a: dscores.id,
+        b: k.id,
+        out: dq,
+        geometry,
+        compute,
+      }),
+    );
+    builder.contribute(k, (dk) =>
+      builder.emit({
+        kind: "batchMatmul",
+        which: "gradK",
+        stream: "compute",
+        a: dscores.id,
+        b: q.id,
+        out: dk,
+        geometry,
+        compute,
+      }),
+    );
   });
   let weights = probs;
   if (software.dropout > 0) {
-    const mask = builder.buffer({ name: `${name}.probs.mask`, shape: [rows, keys], dtype: "int8", kind: "activation", scope: "micro" });
+    const mask = builder.buffer({
+      name: `${name}.probs.mask`,
+      shape: [rows, keys],
+      dtype: "int8",
+      kind: "activation",
+      scope: "micro",
+    });
     const dropped = builder.value(`${name}.probs.dropped`, rows, keys);
-    const site = { columnAxis: null, site: inputs.dropoutSite, p: software.dropout, layout: geometry.layout, geometry } as const;
+    const site = {
+      columnAxis: null,
+      site: inputs.dropoutSite,
+      p: software.dropout,
+      layout: geometry.layout,
+      geometry,
+    } as const;
     builder.emit({ kind: "dropout", stream: "compute", x: probs.id, mask, y: dropped.id, ...site });
     builder.onBackward(() => {
       const dy = builder.gradOf(dropped);
-      builder.contribute(probs, (dx) => builder.emit({ kind: "dropoutBackward", stream: "compute", dy, mask, dx, p: software.dropout }));
+      builder.contribute(probs, (dx) =>
+        builder.emit({ kind: "dropoutBackward", stream: "compute", dy, mask, dx, p: software.dropout }),
+      );
     });
     weights = dropped;
   }
   const out = builder.value(`${name}.core`, q.rows, geometry.heads * geometry.vHeadDim);
-  builder.emit({ kind: "batchMatmul", which: "context", stream: "compute", a: weights.id, b: v.id, out: out.id, geometry, compute });
+  builder.emit({
+    kind: "batchMatmul",
+    which: "context",
+    stream: "compute",
+    a: weights.id,
+    b: v.id,
+    out: out.id,
+    geometry,
+    compute,
+  });
   builder.onBackward(() => {
     const dout = builder.gradOf(out);
-    builder.contribute(weights, (dweights) => builder.emit({ kind: "batchMatmul", which: "gradProbs", stream: "compute", a: dout, b: v.id, out: dweights, geometry, compute }));
-    builder.contribute(v, (dv) => builder.emit({ kind: "batchMatmul", which: "gradV", stream: "compute", a: weights.id, b: dout, out: dv, geometry, compute }));
+    builder.contribute(weights, (dweights) =>
+      builder.emit({
+        kind: "batchMatmul",
+        which: "gradProbs",
+        stream: "compute",
+        a: dout,
+        b: v.id,
+        out: dweights,
+        geometry,
+        compute,
+      }),
+    );
+    builder.contribute(v, (dv) =>
+      builder.emit({
+        kind: "batchMatmul",
+        which: "gradV",
+        stream: "compute",
+        a: weights.id,
+        b: dout,
+        out: dv,
+        geometry,
+        compute,
+      }),
+    );
   });
   return out;
 }
-

@@ -3,16 +3,16 @@
 import type { LayerSpec } from "../../model/types.ts";
 import { axisSize } from "../mesh.ts";
 import type { Block, BufferId, GradNormOp } from "../program.ts";
+import type { Recompute } from "../strategy.ts";
 import { BlockBuilder, type Value } from "./builder.ts";
 import type { Context } from "./context.ts";
 import { embed, finalNorm, headLoss, tokenTable } from "./ends.ts";
 import { lowerLayer } from "./layer.ts";
 import { linear } from "./linear.ts";
+import { offloadActivations } from "./offload.ts";
 import { declareParam } from "./parameters.ts";
 import { add, norm } from "./pointwise.ts";
 import { recomputeForward } from "./recompute.ts";
-import { offloadActivations } from "./offload.ts";
-import type { Recompute } from "../strategy.ts";
 
 /** Weight of each multi-token-prediction loss in the total (DeepSeek-V3, arXiv 2412.19437, section 4.2: 0.3 then 0.1). */
 const mtpLossScale = 0.1;
@@ -57,7 +57,9 @@ function addGradNorm(builder: BlockBuilder): void {
     if (builder.buffers[reduced]!.shared === true) continue;
     const splitRanks = param.slice.axis === null ? axisSize(mesh, param.expert ? "etp" : "tp") : 1;
     const sharded = strategy.sharding !== "none";
-    const copies = param.expert ? axisSize(mesh, sharded ? "ereplicate" : "edp") : axisSize(mesh, sharded ? "replicate" : "dpcp");
+    const copies = param.expert
+      ? axisSize(mesh, sharded ? "ereplicate" : "edp")
+      : axisSize(mesh, sharded ? "replicate" : "dpcp");
     grads.push(reduced);
     weights.push(1 / (splitRanks * copies));
   }
@@ -68,7 +70,13 @@ function addGradNorm(builder: BlockBuilder): void {
 }
 
 /** `specs` consecutive layers as one block; with more than one they recompute together. */
-export function layersBlock(context: Context, specs: readonly LayerSpec[], recompute: Recompute, withEncoder: boolean, name: string): Block {
+export function layersBlock(
+  context: Context,
+  specs: readonly LayerSpec[],
+  recompute: Recompute,
+  withEncoder: boolean,
+  name: string,
+): Block {
   const builder = new BlockBuilder(context, name);
   const { x, encoder } = enter(builder, withEncoder);
   let h = x;
@@ -81,7 +89,10 @@ export function layersBlock(context: Context, specs: readonly LayerSpec[], recom
   return context.strategy.offloadActivations ? offloadActivations(recomputed) : recomputed;
 }
 
-export function embeddingBlock(context: Context, options: { readonly decoder: boolean; readonly shared: boolean }): Block {
+export function embeddingBlock(
+  context: Context,
+  options: { readonly decoder: boolean; readonly shared: boolean },
+): Block {
   const builder = new BlockBuilder(context, options.decoder ? "decoderEmbedding" : "embedding");
   const { model } = context;
   const table = tokenTable(builder, "embedding.table", options.shared);
@@ -111,7 +122,16 @@ export function headBlock(context: Context, placement: HeadPlacement, withEncode
   const normed = finalNorm(builder, x, "head.norm");
   const table = tokenTable(builder, placement.tied ? "embedding.table" : "head.table", placement.shared);
   const { paddedVocab, mesh, model } = context;
-  const bias = model.lmHeadBias ? declareParam(builder, { name: "head.bias", segments: [{ rows: paddedVocab, parts: mesh.tp }], columns: 1, axis: "tp", dim: 0, init: "zeros" }) : undefined;
+  const bias = model.lmHeadBias
+    ? declareParam(builder, {
+        name: "head.bias",
+        segments: [{ rows: paddedVocab, parts: mesh.tp }],
+        columns: 1,
+        axis: "tp",
+        dim: 0,
+        init: "zeros",
+      })
+    : undefined;
   headLoss(builder, normed, { name: "head", table, shift: 1, scale: 1, ...(bias === undefined ? {} : { bias }) });
   builder.runBackward();
   addGradNorm(builder);
@@ -131,27 +151,50 @@ export function headBlock(context: Context, placement: HeadPlacement, withEncode
  * Multi-token prediction (DeepSeek-V3, arXiv 2412.19437, section 2.2): module j joins the hidden state with the embedding of the token j ahead, runs one
  * layer, and predicts one token further with the shared table and head. The trunk's hidden state passes through to the main head.
  */
-export function mtpBlock(context: Context, spec: LayerSpec, placement: { readonly tableShared: boolean; readonly headTied: boolean; readonly headShared: boolean }, depth: number): Block {
+export function mtpBlock(
+  context: Context,
+  spec: LayerSpec,
+  placement: { readonly tableShared: boolean; readonly headTied: boolean; readonly headShared: boolean },
+  depth: number,
+): Block {
   const builder = new BlockBuilder(context, `mtp${depth}`);
   const { x } = enter(builder, false);
   const { model } = context;
   let h = x;
   for (let j = 1; j <= depth; j++) {
     const name = `mtp.${j}`;
-    const table = j === 1 ? tokenTable(builder, "embedding.table", placement.tableShared) : builder.params.find((param) => param.slice.name === "embedding.table")!; // declared for j = 1
+    const table =
+      j === 1
+        ? tokenTable(builder, "embedding.table", placement.tableShared)
+        : builder.params.find((param) => param.slice.name === "embedding.table")!; // declared for j = 1
     const ahead = embed(builder, table, { shift: j, positions: false, name: `${name}.embedding` });
     const left = norm(builder, h, model.finalNorm, { name: `${name}.hiddenNorm`, bias: model.finalNormBias });
     const right = norm(builder, ahead, model.finalNorm, { name: `${name}.embeddingNorm`, bias: model.finalNormBias });
     // [left, right] W^T as two multiplications that share the output.
     const half = (from: Value, label: string): Value => {
-      const weight = declareParam(builder, { name: `${name}.${label}`, segments: [{ rows: model.hidden, parts: 1 }], columns: model.hidden, axis: null, dim: 0, tpPartial: context.sequenceParallel });
-      return linear(builder, from, { name: `${name}.${label}.out`, weight, width: model.hidden, parallel: "none", compute: context.computeDtype });
+      const weight = declareParam(builder, {
+        name: `${name}.${label}`,
+        segments: [{ rows: model.hidden, parts: 1 }],
+        columns: model.hidden,
+        axis: null,
+        dim: 0,
+        tpPartial: context.sequenceParallel,
+      });
+      return linear(builder, from, {
+        name: `${name}.${label}.out`,
+        weight,
+        width: model.hidden,
+        parallel: "none",
+        compute: context.computeDtype,
+      });
     };
     h = add(builder, half(left, "joinHidden"), half(right, "joinEmbedding"), `${name}.joined`, true);
     h = lowerLayer(builder, h, spec, `${name}.layer`, null);
     const normed = norm(builder, h, model.finalNorm, { name: `${name}.finalNorm`, bias: model.finalNormBias });
     const headName = placement.headTied ? "embedding.table" : "head.table";
-    const head = builder.params.find((param) => param.slice.name === headName) ?? tokenTable(builder, headName, placement.headShared);
+    const head =
+      builder.params.find((param) => param.slice.name === headName) ??
+      tokenTable(builder, headName, placement.headShared);
     headLoss(builder, normed, { name: `${name}.head`, table: head, shift: 1 + j, scale: mtpLossScale / depth });
   }
   return finish(builder, [x], [x]);

@@ -5,8 +5,8 @@
 // Gradients: `gradOf` gives the buffer that holds d(value). A value with one consumer gets it written directly; a further consumer
 // writes to a buffer of its own and an add joins them. `alias` lets a residual add hand its gradient on without a copy.
 
-import { assert } from "../../units/errors.ts";
 import type { DType } from "../../units/dtype.ts";
+import { assert } from "../../units/errors.ts";
 import type { Block, BufferDecl, BufferId, BufferView, Op, ParamSlice } from "../program.ts";
 import type { RecomputeModule } from "../strategy.ts";
 import type { Context } from "./context.ts";
@@ -65,7 +65,10 @@ export class BlockBuilder {
   }
 
   value(name: string, rows: number, width: number, dtype: DType = this.context.actDtype): Value {
-    assert(rows > 0 && width > 0 && Number.isInteger(rows) && Number.isInteger(width), `${this.name}.${name} has shape ${rows} x ${width}`);
+    assert(
+      rows > 0 && width > 0 && Number.isInteger(rows) && Number.isInteger(width),
+      `${this.name}.${name} has shape ${rows} x ${width}`,
+    );
     return { id: this.buffer({ name, shape: [rows, width], dtype, kind: "activation", scope: "micro" }), rows, width };
   }
 
@@ -73,7 +76,11 @@ export class BlockBuilder {
   columns(of: Value, name: string, from: number, width: number): Value {
     const base = this.buffers[of.id]!;
     const view: BufferView = { kind: "columns", of: of.id, from };
-    const window = { id: this.buffer({ name, shape: [of.rows, width], dtype: base.dtype, kind: base.kind, scope: base.scope, view }), rows: of.rows, width };
+    const window = {
+      id: this.buffer({ name, shape: [of.rows, width], dtype: base.dtype, kind: base.kind, scope: base.scope, view }),
+      rows: of.rows,
+      width,
+    };
     this.windowBase.set(window.id, of);
     return window;
   }
@@ -132,7 +139,12 @@ export class BlockBuilder {
       this.grads.set(value.id, grad);
       return;
     }
-    const sum = this.value(`d.${this.buffers[value.id]!.name}.sum`, value.rows, value.width, this.buffers[value.id]!.dtype);
+    const sum = this.value(
+      `d.${this.buffers[value.id]!.name}.sum`,
+      value.rows,
+      value.width,
+      this.buffers[value.id]!.dtype,
+    );
     this.emit({ kind: "add", stream: "compute", a: present, b: grad, out: sum.id });
     this.grads.set(value.id, sum.id);
   }
@@ -156,7 +168,14 @@ export class BlockBuilder {
     write(fresh.id);
     if (present !== undefined) {
       const out = base === undefined ? fresh.id : present;
-      this.emit({ kind: "add", stream: "compute", a: fresh.id, b: present, out, fused: this.context.software.compiled });
+      this.emit({
+        kind: "add",
+        stream: "compute",
+        a: fresh.id,
+        b: present,
+        out,
+        fused: this.context.software.compiled,
+      });
       this.grads.set(value.id, out);
     } else this.grads.set(value.id, fresh.id);
   }
@@ -170,7 +189,10 @@ export class BlockBuilder {
       this.grads.set(base.id, grad);
     }
     const view = this.buffers[window.id]!.view;
-    assert(view !== undefined && view.kind === "columns" && view.of === base.id, `${this.buffers[window.id]!.name} is a window of ${decl.name}`);
+    assert(
+      view !== undefined && view.kind === "columns" && view.of === base.id,
+      `${this.buffers[window.id]!.name} is a window of ${decl.name}`,
+    );
     return this.buffer({
       name: `d.${this.buffers[window.id]!.name}`,
       shape: [window.rows, window.width],

@@ -7,35 +7,78 @@ import type { Software, Strategy, Workload } from "../strategy.ts";
 export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Workload, software: Software): Finding[] {
   const findings: Finding[] = [];
   const say = (path: string, message: string, hint?: string): void => {
-    if (!findings.some((finding) => finding.message === message)) findings.push({ path, message, ...(hint === undefined ? {} : { hint }) });
+    if (!findings.some((finding) => finding.message === message))
+      findings.push({ path, message, ...(hint === undefined ? {} : { hint }) });
   };
   const divides = (path: string, amount: number, by: number, what: string): void => {
-    if (amount % by !== 0) say(path, `Cannot split ${amount} ${what} over ${by} ranks`, `use a divisor of ${amount}: ${divisors(amount).filter((d) => d <= 64).join(", ")}`);
+    if (amount % by !== 0)
+      say(
+        path,
+        `Cannot split ${amount} ${what} over ${by} ranks`,
+        `use a divisor of ${amount}: ${divisors(amount)
+          .filter((d) => d <= 64)
+          .join(", ")}`,
+      );
   };
   const { tp, cp, ulysses, dp, pp, ep, etp } = strategy;
-  if (workload.task === "lora") say("workload.task", 'Cannot lower task "lora": adapters are not part of the program', 'use "pretrain" or "sft"');
-  if (!model.hasLmHead) say("model", `Model "${model.name}" has no language-model head: there is no loss to train`, "use a causal or encoder-decoder language model");
+  if (workload.task === "lora")
+    say("workload.task", 'Cannot lower task "lora": adapters are not part of the program', 'use "pretrain" or "sft"');
+  if (!model.hasLmHead)
+    say(
+      "model",
+      `Model "${model.name}" has no language-model head: there is no loss to train`,
+      "use a causal or encoder-decoder language model",
+    );
   const ranks = tp * cp * dp;
-  if (ranks % (ep * etp) !== 0) say("strategy.ep", `Cannot place ep=${ep} x etp=${etp} on tp x cp x dp = ${ranks} ranks`, `make ep x etp a divisor of ${ranks}`);
+  if (ranks % (ep * etp) !== 0)
+    say(
+      "strategy.ep",
+      `Cannot place ep=${ep} x etp=${etp} on tp x cp x dp = ${ranks} ranks`,
+      `make ep x etp a divisor of ${ranks}`,
+    );
   divides("strategy.ulysses", cp, ulysses, "context-parallel ranks");
   if (strategy.sharding !== "none") divides("strategy.shardGroup", dp * cp, strategy.shardGroup, "data-parallel ranks");
   const perStep = strategy.microBatch * dp;
-  if (workload.globalBatch % perStep !== 0) say("workload.globalBatch", `Global batch ${workload.globalBatch} is not a multiple of micro-batch ${strategy.microBatch} x dp ${dp} = ${perStep}`, `use ${perStep * Math.max(1, Math.round(workload.globalBatch / perStep))}`);
+  if (workload.globalBatch % perStep !== 0)
+    say(
+      "workload.globalBatch",
+      `Global batch ${workload.globalBatch} is not a multiple of micro-batch ${strategy.microBatch} x dp ${dp} = ${perStep}`,
+      `use ${perStep * Math.max(1, Math.round(workload.globalBatch / perStep))}`,
+    );
   const pieces = cp * (strategy.cpLayout === "zigzag" && cp / ulysses > 1 ? 2 : 1);
   divides("workload.seqLen", workload.seqLen, pieces, `tokens of a sequence (cp=${cp}, ${strategy.cpLayout})`);
   if (strategy.sequenceParallel && tp > 1 && (strategy.microBatch * workload.seqLen) % (cp * tp) !== 0) {
-    say("strategy.sequenceParallel", `Cannot split ${(strategy.microBatch * workload.seqLen) / cp} rows over tp=${tp} for sequence parallelism`, "turn sequenceParallel off or change tp");
+    say(
+      "strategy.sequenceParallel",
+      `Cannot split ${(strategy.microBatch * workload.seqLen) / cp} rows over tp=${tp} for sequence parallelism`,
+      "turn sequenceParallel off or change tp",
+    );
   }
   const numLayers = model.layers.length + (model.encoder?.layers.length ?? 0);
   if (pp * strategy.numChunks > numLayers + (strategy.balanceEmbedding ? 2 : 0)) {
-    say("strategy.pp", `Cannot deal ${numLayers} layers to ${pp * strategy.numChunks} stages (pp=${pp} x ${strategy.numChunks} chunks)`, "use fewer stages");
+    say(
+      "strategy.pp",
+      `Cannot deal ${numLayers} layers to ${pp * strategy.numChunks} stages (pp=${pp} x ${strategy.numChunks} chunks)`,
+      "use fewer stages",
+    );
   }
   if (strategy.stageLayers !== null) {
     const sum = strategy.stageLayers.reduce((a, b) => a + b, 0);
-    if (sum !== numLayers) say("strategy.stageLayers", `Stages hold ${sum} layers together, the model has ${numLayers}`, "make the counts add up");
+    if (sum !== numLayers)
+      say(
+        "strategy.stageLayers",
+        `Stages hold ${sum} layers together, the model has ${numLayers}`,
+        "make the counts add up",
+      );
   }
-  if (software.attention === "unfused" && cp > ulysses) say("software.attention", "Ring attention needs a fused attention kernel", "use flash2 or cudnn, or make ulysses equal cp");
-  for (const spec of [...model.layerKinds, ...(model.encoder?.layerKinds ?? [])]) checkLayer(spec, strategy, divides, say);
+  if (software.attention === "unfused" && cp > ulysses)
+    say(
+      "software.attention",
+      "Ring attention needs a fused attention kernel",
+      "use flash2 or cudnn, or make ulysses equal cp",
+    );
+  for (const spec of [...model.layerKinds, ...(model.encoder?.layerKinds ?? [])])
+    checkLayer(spec, strategy, divides, say);
   return findings;
 }
 
@@ -48,9 +91,12 @@ function checkLayer(spec: LayerSpec, strategy: Strategy, divides: Divides, say: 
   if (mixer.kind === "attention") {
     divides("strategy.tp", mixer.heads, tp, "attention heads");
     divides("strategy.tp", mixer.kvHeads, tp, "key-value heads");
-    if (mixer.kvHeads % tp === 0) divides("strategy.ulysses", mixer.kvHeads / tp, ulysses, "key-value heads of a tp rank");
-    if (mixer.qkNorm === "full" && tp > 1) say("strategy.tp", "A q/k norm over all heads cannot be split over tp", "use tp=1");
-    if (mixer.crossAttention && cp > ulysses) say("strategy.cp", "Cross-attention is not lowered with ring context parallelism", "use ulysses or cp=1");
+    if (mixer.kvHeads % tp === 0)
+      divides("strategy.ulysses", mixer.kvHeads / tp, ulysses, "key-value heads of a tp rank");
+    if (mixer.qkNorm === "full" && tp > 1)
+      say("strategy.tp", "A q/k norm over all heads cannot be split over tp", "use tp=1");
+    if (mixer.crossAttention && cp > ulysses)
+      say("strategy.cp", "Cross-attention is not lowered with ring context parallelism", "use ulysses or cp=1");
   }
   if (mixer.kind === "mla") {
     divides("strategy.tp", mixer.heads, tp, "attention heads");
@@ -66,8 +112,18 @@ function checkLayer(spec: LayerSpec, strategy: Strategy, divides: Divides, say: 
     divides("strategy.ep", ffn.experts, ep, "experts");
     divides("strategy.etp", ffn.inner, etp, "expert columns");
     if (ffn.sharedInner > 0) divides("strategy.tp", ffn.sharedInner, tp, "shared-expert columns");
-    if (tp > 1 && !strategy.sequenceParallel && etp !== tp) say("strategy.sequenceParallel", `Experts with tp=${tp} and etp=${etp} need sequence parallelism`, "turn sequenceParallel on, or set etp equal to tp");
-    if (strategy.routing.kind === "given" && strategy.routing.shares.length !== ffn.experts) say("strategy.routing", `Routing gives ${strategy.routing.shares.length} shares for ${ffn.experts} experts`, "give one share per expert");
+    if (tp > 1 && !strategy.sequenceParallel && etp !== tp)
+      say(
+        "strategy.sequenceParallel",
+        `Experts with tp=${tp} and etp=${etp} need sequence parallelism`,
+        "turn sequenceParallel on, or set etp equal to tp",
+      );
+    if (strategy.routing.kind === "given" && strategy.routing.shares.length !== ffn.experts)
+      say(
+        "strategy.routing",
+        `Routing gives ${strategy.routing.shares.length} shares for ${ffn.experts} experts`,
+        "give one share per expert",
+      );
   }
 }
 

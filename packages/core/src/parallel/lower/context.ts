@@ -1,7 +1,7 @@
 // What every lowering function needs to know, resolved once: the model, the mesh, the choices, and the sizes that follow.
 
-import type { DType } from "../../units/dtype.ts";
 import type { ModelSpec } from "../../model/types.ts";
+import type { DType } from "../../units/dtype.ts";
 import { axisSize, type Mesh } from "../mesh.ts";
 import type { TokenLayout } from "../program.ts";
 import type { Software, Strategy, Workload } from "../strategy.ts";
@@ -28,7 +28,13 @@ export interface Context {
   readonly microBatchesPerStep: number;
 }
 
-export function makeContext(model: ModelSpec, mesh: Mesh, strategy: Strategy, workload: Workload, software: Software): Context {
+export function makeContext(
+  model: ModelSpec,
+  mesh: Mesh,
+  strategy: Strategy,
+  workload: Workload,
+  software: Software,
+): Context {
   const sequenceParallel = strategy.sequenceParallel && mesh.tp > 1;
   const fullRows = (strategy.microBatch * workload.seqLen) / mesh.cp;
   const fullLayout: TokenLayout = {

@@ -16,18 +16,44 @@ function logitChunks(rows: number, vocab: number, hidden: number): number {
 
 export function tokenTable(builder: BlockBuilder, name: string, shared: boolean): Param {
   const { context } = builder;
-  return declareParam(builder, { name, segments: [{ rows: context.paddedVocab, parts: context.mesh.tp }], columns: context.model.hidden, axis: "tp", dim: 0, shared });
+  return declareParam(builder, {
+    name,
+    segments: [{ rows: context.paddedVocab, parts: context.mesh.tp }],
+    columns: context.model.hidden,
+    axis: "tp",
+    dim: 0,
+    shared,
+  });
 }
 
-export function embed(builder: BlockBuilder, table: Param, options: { readonly shift: number; readonly positions: boolean; readonly name: string }): Value {
+export function embed(
+  builder: BlockBuilder,
+  table: Param,
+  options: { readonly shift: number; readonly positions: boolean; readonly name: string },
+): Value {
   const { context } = builder;
   const { mesh, model } = context;
   const vocabAxis = mesh.tp > 1 ? "tp" : null;
   // Positions are added to the sum over vocabulary shards, hence by one share each.
-  const positions = options.positions ? declareParam(builder, { name: `${options.name}.positions`, segments: [{ rows: model.learnedPositions, parts: 1 }], columns: model.hidden, axis: null, dim: 0 }) : undefined;
+  const positions = options.positions
+    ? declareParam(builder, {
+        name: `${options.name}.positions`,
+        segments: [{ rows: model.learnedPositions, parts: 1 }],
+        columns: model.hidden,
+        axis: null,
+        dim: 0,
+      })
+    : undefined;
   const partial = builder.value(`${options.name}.partial`, context.fullRows, model.hidden);
   const place = { layout: context.fullLayout, vocabAxis, shift: options.shift } as const;
-  builder.emit({ kind: "embedding", stream: "compute", table: table.id, out: partial.id, ...place, ...(positions === undefined ? {} : { positions: positions.id, positionScale: 1 / mesh.tp }) });
+  builder.emit({
+    kind: "embedding",
+    stream: "compute",
+    table: table.id,
+    out: partial.id,
+    ...place,
+    ...(positions === undefined ? {} : { positions: positions.id, positionScale: 1 / mesh.tp }),
+  });
   let out = partial;
   if (mesh.tp > 1) {
     out = builder.value(`${options.name}.out`, context.rows, model.hidden);
@@ -42,7 +68,16 @@ export function embed(builder: BlockBuilder, table: Param, options: { readonly s
     }
     const accumulate = builder.accumulates(table);
     if (positions !== undefined) builder.accumulates(positions);
-    builder.emit({ kind: "embeddingBackward", stream: "compute", weightGrad: true, dout, dtable: table.grad!, accumulate, ...place, ...(positions === undefined ? {} : { dpositions: positions.grad! }) });
+    builder.emit({
+      kind: "embeddingBackward",
+      stream: "compute",
+      weightGrad: true,
+      dout,
+      dtable: table.grad!,
+      accumulate,
+      ...place,
+      ...(positions === undefined ? {} : { dpositions: positions.grad! }),
+    });
   });
   return dropout(builder, out, { name: `${options.name}.dropped`, layout: context.layout, columnAxis: null, site: 0 });
 }
@@ -75,7 +110,14 @@ function wholeLogits(builder: BlockBuilder, x: Value, options: HeadOptions): voi
   const vocabAxis = mesh.tp > 1 ? "tp" : null;
   const { name, shift, scale } = options;
   const layout = context.fullLayout;
-  const logits = linear(builder, x, { name: `${name}.logits`, weight: options.table, width: vocab, parallel: "column", compute: context.actDtype, ...(options.bias === undefined ? {} : { bias: options.bias }) });
+  const logits = linear(builder, x, {
+    name: `${name}.logits`,
+    weight: options.table,
+    width: vocab,
+    parallel: "column",
+    compute: context.actDtype,
+    ...(options.bias === undefined ? {} : { bias: options.bias }),
+  });
   const statDtype: DType = "fp32";
   let scored = logits;
   if (software.crossEntropy !== "fused") {
@@ -86,13 +128,53 @@ function wholeLogits(builder: BlockBuilder, x: Value, options: HeadOptions): voi
   const sums = builder.value(`${name}.sums`, logits.rows, 2, statDtype);
   const loss = lossBuffer(builder, name);
   builder.emit({ kind: "logitsMax", stream: "compute", logits: scored.id, rowMax: rowMax.id });
-  if (vocabAxis !== null) builder.emit({ kind: "collective", op: "allReduce", reduce: "max", axis: "tp", xs: [rowMax.id], outs: [rowMax.id], dim: "rows", stream: "compute" });
-  builder.emit({ kind: "logitsSum", stream: "compute", logits: scored.id, rowMax: rowMax.id, sums: sums.id, layout, vocabAxis, shift });
-  if (vocabAxis !== null) builder.emit({ kind: "collective", op: "allReduce", reduce: "sum", axis: "tp", xs: [sums.id], outs: [sums.id], dim: "rows", stream: "compute" });
+  if (vocabAxis !== null)
+    builder.emit({
+      kind: "collective",
+      op: "allReduce",
+      reduce: "max",
+      axis: "tp",
+      xs: [rowMax.id],
+      outs: [rowMax.id],
+      dim: "rows",
+      stream: "compute",
+    });
+  builder.emit({
+    kind: "logitsSum",
+    stream: "compute",
+    logits: scored.id,
+    rowMax: rowMax.id,
+    sums: sums.id,
+    layout,
+    vocabAxis,
+    shift,
+  });
+  if (vocabAxis !== null)
+    builder.emit({
+      kind: "collective",
+      op: "allReduce",
+      reduce: "sum",
+      axis: "tp",
+      xs: [sums.id],
+      outs: [sums.id],
+      dim: "rows",
+      stream: "compute",
+    });
   builder.emit({ kind: "loss", stream: "compute", sums: sums.id, loss, layout, scale });
   builder.onBackward(() => {
     const dscored = builder.value(`d.${name}.scored`, logits.rows, vocab, builder.buffers[scored.id]!.dtype);
-    builder.emit({ kind: "lossBackward", stream: "compute", logits: scored.id, rowMax: rowMax.id, sums: sums.id, dlogits: dscored.id, layout, vocabAxis, shift, scale });
+    builder.emit({
+      kind: "lossBackward",
+      stream: "compute",
+      logits: scored.id,
+      rowMax: rowMax.id,
+      sums: sums.id,
+      dlogits: dscored.id,
+      layout,
+      vocabAxis,
+      shift,
+      scale,
+    });
     if (scored === logits) {
       builder.setGrad(logits, dscored.id);
       return;
@@ -119,7 +201,18 @@ function fusedHead(builder: BlockBuilder, x: Value, options: HeadOptions): void 
   const loss = lossBuffer(builder, name);
   const rowWindow = (of: Value, from: number, label: string): Value => {
     const decl = builder.buffers[of.id]!;
-    return { id: builder.buffer({ name: label, shape: [rows, of.width], dtype: decl.dtype, kind: decl.kind, scope: decl.scope, view: { kind: "rows", of: of.id, from } }), rows, width: of.width };
+    return {
+      id: builder.buffer({
+        name: label,
+        shape: [rows, of.width],
+        dtype: decl.dtype,
+        kind: decl.kind,
+        scope: decl.scope,
+        view: { kind: "rows", of: of.id, from },
+      }),
+      rows,
+      width: of.width,
+    };
   };
   const logits = builder.value(`${name}.logits`, rows, vocab);
   const rowMax = builder.value(`${name}.rowMax`, rows, 1, "fp32");
@@ -128,12 +221,56 @@ function fusedHead(builder: BlockBuilder, x: Value, options: HeadOptions): void 
     const layout = { ...context.layout, rowsFrom: i * rows, numRows: rows };
     const part = rowWindow(input, i * rows, `${name}.in.${i}`);
     const dpart = rowWindow(dinput, i * rows, `d.${name}.in.${i}`);
-    builder.emit({ kind: "matmul", role: "forward", stream: "compute", a: part.id, b: table.id, out: logits.id, transA: false, transB: true, accumulate: false, compute });
+    builder.emit({
+      kind: "matmul",
+      role: "forward",
+      stream: "compute",
+      a: part.id,
+      b: table.id,
+      out: logits.id,
+      transA: false,
+      transB: true,
+      accumulate: false,
+      compute,
+    });
     builder.emit({ kind: "logitsMax", stream: "compute", logits: logits.id, rowMax: rowMax.id });
-    builder.emit({ kind: "logitsSum", stream: "compute", logits: logits.id, rowMax: rowMax.id, sums: sums.id, layout, vocabAxis: null, shift, fused: true });
+    builder.emit({
+      kind: "logitsSum",
+      stream: "compute",
+      logits: logits.id,
+      rowMax: rowMax.id,
+      sums: sums.id,
+      layout,
+      vocabAxis: null,
+      shift,
+      fused: true,
+    });
     builder.emit({ kind: "loss", stream: "compute", sums: sums.id, loss, layout, scale });
-    builder.emit({ kind: "lossBackward", stream: "compute", logits: logits.id, rowMax: rowMax.id, sums: sums.id, dlogits: logits.id, layout, vocabAxis: null, shift, scale, fused: true });
-    builder.emit({ kind: "matmul", role: "inputGrad", stream: "compute", a: logits.id, b: table.id, out: dpart.id, transA: false, transB: false, accumulate: false, compute });
+    builder.emit({
+      kind: "lossBackward",
+      stream: "compute",
+      logits: logits.id,
+      rowMax: rowMax.id,
+      sums: sums.id,
+      dlogits: logits.id,
+      layout,
+      vocabAxis: null,
+      shift,
+      scale,
+      fused: true,
+    });
+    builder.emit({
+      kind: "matmul",
+      role: "inputGrad",
+      stream: "compute",
+      a: logits.id,
+      b: table.id,
+      out: dpart.id,
+      transA: false,
+      transB: false,
+      accumulate: false,
+      compute,
+    });
     weightGrad(builder, table, logits, part, compute);
   }
   builder.onBackward(() => {

@@ -14,12 +14,43 @@ export function denseFfn(builder: BlockBuilder, x: Value, spec: DenseFfnSpec, na
   const segments = spec.gated ? [segment, segment] : [segment];
   const compute = context.computeDtype;
   const up = declareParam(builder, { name: `${name}.up`, segments, columns: model.hidden, axis: "tp", dim: 0 });
-  const upBias = spec.bias ? declareParam(builder, { name: `${name}.up.bias`, segments, columns: 1, axis: "tp", dim: 0, init: "zeros" }) : undefined;
-  const down = declareParam(builder, { name: `${name}.down`, segments: [{ rows: model.hidden, parts: 1 }], columns: spec.inner, axis: "tp", dim: 1 });
-  const downBias = spec.bias ? declareParam(builder, { name: `${name}.down.bias`, segments: [{ rows: model.hidden, parts: 1 }], columns: 1, axis: null, dim: 0, init: "zeros" }) : undefined;
+  const upBias = spec.bias
+    ? declareParam(builder, { name: `${name}.up.bias`, segments, columns: 1, axis: "tp", dim: 0, init: "zeros" })
+    : undefined;
+  const down = declareParam(builder, {
+    name: `${name}.down`,
+    segments: [{ rows: model.hidden, parts: 1 }],
+    columns: spec.inner,
+    axis: "tp",
+    dim: 1,
+  });
+  const downBias = spec.bias
+    ? declareParam(builder, {
+        name: `${name}.down.bias`,
+        segments: [{ rows: model.hidden, parts: 1 }],
+        columns: 1,
+        axis: null,
+        dim: 0,
+        init: "zeros",
+      })
+    : undefined;
   return builder.within("ffn", () => {
-    const projected = linear(builder, x, { name: `${name}.up.out`, weight: up, width: inner * segments.length, parallel: "column", compute, ...(upBias === undefined ? {} : { bias: upBias }) });
+    const projected = linear(builder, x, {
+      name: `${name}.up.out`,
+      weight: up,
+      width: inner * segments.length,
+      parallel: "column",
+      compute,
+      ...(upBias === undefined ? {} : { bias: upBias }),
+    });
     const curved = activation(builder, projected, spec.activation, spec.gated, `${name}.act`);
-    return linear(builder, curved, { name: `${name}.down.out`, weight: down, width: model.hidden, parallel: "row", compute, ...(downBias === undefined ? {} : { bias: downBias }) });
+    return linear(builder, curved, {
+      name: `${name}.down.out`,
+      weight: down,
+      width: model.hidden,
+      parallel: "row",
+      compute,
+      ...(downBias === undefined ? {} : { bias: downBias }),
+    });
   });
 }

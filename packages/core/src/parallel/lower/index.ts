@@ -12,8 +12,8 @@ import { checkLowering } from "./check.ts";
 import { type Context, makeContext } from "./context.ts";
 import { dealLayers, groupLayers } from "./stages.ts";
 
-export { dealLayers } from "./stages.ts";
 export { checkLowering } from "./check.ts";
+export { dealLayers } from "./stages.ts";
 
 export interface LowerOptions {
   /** Relative durations of a chunk's actions, for schedules that adapt to them. */
@@ -27,7 +27,13 @@ export function meshOf(strategy: Strategy): Mesh {
   return { tp, cp, ulysses, dp, pp, ep, etp, shard: strategy.sharding === "none" ? 1 : strategy.shardGroup, order };
 }
 
-export function lowerTraining(model: ModelSpec, strategy: Strategy, workload: Workload, software: Software, options: LowerOptions = {}): Program {
+export function lowerTraining(
+  model: ModelSpec,
+  strategy: Strategy,
+  workload: Workload,
+  software: Software,
+  options: LowerOptions = {},
+): Program {
   const findings: readonly Finding[] = checkLowering(model, strategy, workload, software);
   if (findings.length > 0) throw new InputError(findings);
   const mesh = meshOf(strategy);
@@ -66,7 +72,9 @@ function gatherPolicy(strategy: Strategy, mesh: Mesh): GatherPolicy {
 }
 
 function reducePolicy(strategy: Strategy, mesh: Mesh): ReducePolicy {
-  return mesh.shard > 1 && (strategy.sharding === "zero2" || strategy.sharding === "zero3") ? "everyMicroBatch" : "lastMicroBatch";
+  return mesh.shard > 1 && (strategy.sharding === "zero2" || strategy.sharding === "zero3")
+    ? "everyMicroBatch"
+    : "lastMicroBatch";
 }
 
 /** Layers in pipeline order: the encoder's, then the decoder's; where the decoder begins, its embedding joins. */
@@ -80,7 +88,12 @@ interface LayerSite {
 function layerSites(model: ModelSpec): LayerSite[] {
   const sites: LayerSite[] = [];
   model.encoder?.layers.forEach((kind, i) => {
-    sites.push({ spec: model.encoder!.layerKinds[kind]!, kind: `e${kind}`, decoder: false, label: `encoder.layers.${i}` });
+    sites.push({
+      spec: model.encoder!.layerKinds[kind]!,
+      kind: `e${kind}`,
+      decoder: false,
+      label: `encoder.layers.${i}`,
+    });
   });
   model.layers.forEach((kind, i) => {
     sites.push({ spec: model.layerKinds[kind]!, kind: `d${kind}`, decoder: true, label: `layers.${i}` });
@@ -114,16 +127,31 @@ function lowerStages(context: Context, schedule: Schedule): { blocks: Block[]; s
   let at = 0;
   for (let s = 0; s < schedule.numStages; s++) {
     const uses: BlockUse[] = [];
-    if (s === 0) uses.push(use("embedding", "embedding", () => embeddingBlock(context, { decoder: false, shared: false })));
+    if (s === 0)
+      uses.push(use("embedding", "embedding", () => embeddingBlock(context, { decoder: false, shared: false })));
     const numHere = counts[s]!;
     for (const group of groupLayers(numHere, strategy.recompute)) {
       for (const run of sameSide(sites.slice(at + group.from, at + group.from + group.count))) {
         const first = run[0]!; // sameSide yields no empty runs
         if (isEncoderDecoder && first.decoder && first.label === "layers.0") {
-          uses.push(use("decoderEmbedding", "decoderEmbedding", () => embeddingBlock(context, { decoder: true, shared: s === 0 })));
+          uses.push(
+            use("decoderEmbedding", "decoderEmbedding", () =>
+              embeddingBlock(context, { decoder: true, shared: s === 0 }),
+            ),
+          );
         }
         const key = `${run.map((site) => site.kind).join(",")}|${JSON.stringify(group.recompute)}`;
-        uses.push(use(key, first.label, () => layersBlock(context, run.map((site) => site.spec), group.recompute, isEncoderDecoder && first.decoder, `layer ${key}`)));
+        uses.push(
+          use(key, first.label, () =>
+            layersBlock(
+              context,
+              run.map((site) => site.spec),
+              group.recompute,
+              isEncoderDecoder && first.decoder,
+              `layer ${key}`,
+            ),
+          ),
+        );
       }
     }
     at += numHere;
@@ -131,7 +159,11 @@ function lowerStages(context: Context, schedule: Schedule): { blocks: Block[]; s
       const tied = model.tiedEmbeddings;
       if (model.mtpLayers > 0) {
         const spec = model.layerKinds[model.layers[model.layers.length - 1]!]!;
-        uses.push(use("mtp", "mtp", () => mtpBlock(context, spec, { tableShared: shared, headTied: tied, headShared: false }, model.mtpLayers)));
+        uses.push(
+          use("mtp", "mtp", () =>
+            mtpBlock(context, spec, { tableShared: shared, headTied: tied, headShared: false }, model.mtpLayers),
+          ),
+        );
       }
       const headShared = model.mtpLayers > 0 || (tied && shared);
       uses.push(use("head", "head", () => headBlock(context, { tied, shared: headShared }, isEncoderDecoder)));
@@ -157,7 +189,17 @@ function gradNormTail(mesh: Mesh): Block | null {
   if (axisSize(mesh, "all") === 1) return null;
   return {
     name: "tail",
-    buffers: [{ name: "gradNorm", shape: [1], dtype: "fp32", kind: "workspace", scope: "persistent", tier: "hbm", shared: true }],
+    buffers: [
+      {
+        name: "gradNorm",
+        shape: [1],
+        dtype: "fp32",
+        kind: "workspace",
+        scope: "persistent",
+        tier: "hbm",
+        shared: true,
+      },
+    ],
     inputs: [],
     outputs: [],
     gradInputs: [],
@@ -167,7 +209,18 @@ function gradNormTail(mesh: Mesh): Block | null {
     recompute: [],
     backward: [],
     reduce: [],
-    update: [{ kind: "collective", op: "allReduce", reduce: "sum", axis: "all", xs: [0], outs: [0], dim: "flat", stream: "compute" }],
+    update: [
+      {
+        kind: "collective",
+        op: "allReduce",
+        reduce: "sum",
+        axis: "all",
+        xs: [0],
+        outs: [0],
+        dim: "flat",
+        stream: "compute",
+      },
+    ],
   };
 }
 
@@ -177,13 +230,22 @@ function embeddingSync(context: Context, schedule: Schedule): Block | null {
   const twoCopies = (model.tiedEmbeddings || model.mtpLayers > 0) && mesh.pp > 1 && !endsShareRank(schedule);
   if (!twoCopies) return null;
   const owner = embeddingBlock(context, { decoder: false, shared: false });
-  const grads = owner.buffers.filter((buffer) => buffer.kind === "gradient" && buffer.scope === "persistent" && buffer.tier === "hbm" && buffer.param?.name === "embedding.table");
+  const grads = owner.buffers.filter(
+    (buffer) =>
+      buffer.kind === "gradient" &&
+      buffer.scope === "persistent" &&
+      buffer.tier === "hbm" &&
+      buffer.param?.name === "embedding.table",
+  );
   const reduced = grads.find((buffer) => buffer.view?.kind === "shard") ?? grads[0]!; // every table has a persistent gradient
   const whole = owner.buffers.find((buffer) => buffer.name === "embedding.table.grad")!;
   const buffers =
     reduced.view === undefined
       ? [{ ...reduced, shared: true }]
-      : [{ ...whole, shared: true }, { ...reduced, view: { kind: "shard" as const, of: 0, axis: "shard" as const } }];
+      : [
+          { ...whole, shared: true },
+          { ...reduced, view: { kind: "shard" as const, of: 0, axis: "shard" as const } },
+        ];
   const id = buffers.length - 1;
   return {
     name: "embeddingSync",
@@ -196,7 +258,18 @@ function embeddingSync(context: Context, schedule: Schedule): Block | null {
     forward: [],
     recompute: [],
     backward: [],
-    reduce: [{ kind: "collective", op: "allReduce", reduce: "sum", axis: "embed", xs: [id], outs: [id], dim: "flat", stream: "dp" }],
+    reduce: [
+      {
+        kind: "collective",
+        op: "allReduce",
+        reduce: "sum",
+        axis: "embed",
+        xs: [id],
+        outs: [id],
+        dim: "flat",
+        stream: "dp",
+      },
+    ],
     update: [],
   };
 }

@@ -14,12 +14,24 @@ import { ssmMixer } from "./ssm.ts";
 /** Dropout sites of a layer, so that masks of different places differ. */
 const dropoutSites = { attention: 1, mixer: 2, cross: 3, ffn: 4 } as const;
 
-export function lowerLayer(builder: BlockBuilder, x: Value, spec: LayerSpec, name: string, encoder: Value | null): Value {
+export function lowerLayer(
+  builder: BlockBuilder,
+  x: Value,
+  spec: LayerSpec,
+  name: string,
+  encoder: Value | null,
+): Value {
   const { context } = builder;
-  const layerNorm = (from: Value, label: string): Value => norm(builder, from, spec.norm, { name: `${name}.${label}`, bias: spec.normBias });
+  const layerNorm = (from: Value, label: string): Value =>
+    norm(builder, from, spec.norm, { name: `${name}.${label}`, bias: spec.normBias });
   const postNorm = (from: Value, label: string): Value => (spec.normsPerBranch === 2 ? layerNorm(from, label) : from);
   const residual = (from: Value, branch: Value, label: string, site: number): Value => {
-    const dropped = dropout(builder, branch, { name: `${name}.${label}.dropped`, layout: context.layout, columnAxis: null, site });
+    const dropped = dropout(builder, branch, {
+      name: `${name}.${label}.dropped`,
+      layout: context.layout,
+      columnAxis: null,
+      site,
+    });
     return add(builder, from, dropped, `${name}.${label}`, dropped !== branch || context.software.compiled);
   };
   const hasMixer = spec.mixer.kind !== "none";

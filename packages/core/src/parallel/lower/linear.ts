@@ -26,10 +26,20 @@ function tpStream(builder: BlockBuilder, backward: boolean): Stream {
 }
 
 function pipelined(builder: BlockBuilder, neighbour: "previous" | "next"): Pick<CollectiveOp, "pipelined"> {
-  return builder.context.software.tpOverlap === "userBuffers" ? { pipelined: { with: neighbour, chunks: builder.context.mesh.tp } } : {};
+  return builder.context.software.tpOverlap === "userBuffers"
+    ? { pipelined: { with: neighbour, chunks: builder.context.mesh.tp } }
+    : {};
 }
 
-export function tpCollective(builder: BlockBuilder, op: CollectiveOp["op"], x: BufferId, out: BufferId, backward: boolean, neighbour: "previous" | "next" | null, axis: Axis = "tp"): void {
+export function tpCollective(
+  builder: BlockBuilder,
+  op: CollectiveOp["op"],
+  x: BufferId,
+  out: BufferId,
+  backward: boolean,
+  neighbour: "previous" | "next" | null,
+  axis: Axis = "tp",
+): void {
   builder.emit({
     kind: "collective",
     op,
@@ -46,7 +56,8 @@ export function tpCollective(builder: BlockBuilder, op: CollectiveOp["op"], x: B
 /** x in the multiplication's format: itself, or a quantised copy (fused into the producer where the framework's kernels do so). */
 export function quantise(builder: BlockBuilder, x: Value, compute: DType, fused: boolean): Value {
   const dtype = builder.buffers[x.id]!.dtype;
-  if (compute === dtype || compute === "tf32" || compute === "fp32" || compute === "bf16" || compute === "fp16") return x;
+  if (compute === dtype || compute === "tf32" || compute === "fp32" || compute === "bf16" || compute === "fp16")
+    return x;
   const quantised = builder.value(`${builder.buffers[x.id]!.name}.q`, x.rows, x.width, compute);
   builder.emit({ kind: "cast", stream: "compute", x: x.id, out: quantised.id, fused });
   return quantised;
@@ -102,7 +113,18 @@ export function linear(builder: BlockBuilder, x: Value, options: LinearOptions):
       tpCollective(builder, "allGather", xq.id, saved.id, true, null);
     }
     const inputGrad = (out: BufferId): void =>
-      builder.emit({ kind: "matmul", role: "inputGrad", a: dy.id, b: weight.id, out, transA: false, transB: false, accumulate: false, compute, stream: "compute" });
+      builder.emit({
+        kind: "matmul",
+        role: "inputGrad",
+        a: dy.id,
+        b: weight.id,
+        out,
+        transA: false,
+        transB: false,
+        accumulate: false,
+        compute,
+        stream: "compute",
+      });
     if (split && parallel === "column") {
       if (sp) {
         const whole = builder.value(`d.${name}.input`, context.fullRows, x.width);
@@ -119,7 +141,14 @@ export function linear(builder: BlockBuilder, x: Value, options: LinearOptions):
     } else builder.contribute(x, inputGrad);
     weightGrad(builder, weight, dy, saved, compute);
     if (bias !== undefined && bias.grad !== null) {
-      builder.emit({ kind: "biasGrad", stream: "compute", weightGrad: true, x: dy.id, out: bias.grad, accumulate: builder.accumulates(bias) });
+      builder.emit({
+        kind: "biasGrad",
+        stream: "compute",
+        weightGrad: true,
+        x: dy.id,
+        out: bias.grad,
+        accumulate: builder.accumulates(bias),
+      });
     }
   });
   return out;
@@ -129,12 +158,28 @@ export function linear(builder: BlockBuilder, x: Value, options: LinearOptions):
 export function weightGrad(builder: BlockBuilder, weight: Param, dy: Value, x: Value, compute: DType): void {
   if (weight.grad === null) return;
   const accumulate = builder.accumulates(weight);
-  const base = { kind: "matmul", role: "weightGrad", a: dy.id, b: x.id, transA: true, transB: false, compute, stream: "compute", weightGrad: true } as const;
+  const base = {
+    kind: "matmul",
+    role: "weightGrad",
+    a: dy.id,
+    b: x.id,
+    transA: true,
+    transB: false,
+    compute,
+    stream: "compute",
+    weightGrad: true,
+  } as const;
   if (builder.context.software.fusedGradAccumulation || weight.gradFresh) {
     builder.emit({ ...base, out: weight.grad, accumulate });
     return;
   }
-  const product = builder.buffer({ name: `${weight.slice.name}.wgrad`, shape: builder.buffers[weight.id]!.shape, dtype: builder.context.actDtype, kind: "gradient", scope: "micro" });
+  const product = builder.buffer({
+    name: `${weight.slice.name}.wgrad`,
+    shape: builder.buffers[weight.id]!.shape,
+    dtype: builder.context.actDtype,
+    kind: "gradient",
+    scope: "micro",
+  });
   builder.emit({ ...base, out: product, accumulate: false });
   builder.emit({ kind: "add", stream: "compute", weightGrad: true, a: weight.grad, b: product, out: weight.grad });
 }

@@ -4,15 +4,15 @@
 //
 //   T rows, k experts per token, R = rows that reach this rank's experts (balanced: T k; expected value otherwise)
 
-import { assert } from "../../units/errors.ts";
 import type { MoeFfnSpec } from "../../model/types.ts";
+import { assert } from "../../units/errors.ts";
 import type { MoeGeometry } from "../program.ts";
+import { sigmoidGate } from "./attention.ts";
 import type { BlockBuilder, Param, Value } from "./builder.ts";
 import { denseFfn } from "./ffn.ts";
 import { linear, quantise, tpCollective } from "./linear.ts";
 import { declareParam } from "./parameters.ts";
 import { activation, add } from "./pointwise.ts";
-import { sigmoidGate } from "./attention.ts";
 
 export function moeFfn(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, name: string): Value {
   const { context } = builder;
@@ -27,10 +27,28 @@ export function moeFfn(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, name: 
   };
   const routed = builder.within("moe", () => routedExperts(builder, x, spec, geometry, name));
   if (spec.sharedInner === 0) return routed;
-  let shared = denseFfn(builder, x, { kind: "dense", inner: spec.sharedInner, gated: spec.gated, bias: spec.bias, activation: spec.activation }, `${name}.shared`);
+  let shared = denseFfn(
+    builder,
+    x,
+    { kind: "dense", inner: spec.sharedInner, gated: spec.gated, bias: spec.bias, activation: spec.activation },
+    `${name}.shared`,
+  );
   if (spec.sharedGate) {
-    const weight = declareParam(builder, { name: `${name}.sharedGate`, segments: [{ rows: 1, parts: 1 }], columns: context.model.hidden, axis: null, dim: 0, tpPartial: context.sequenceParallel });
-    const gate = linear(builder, x, { name: `${name}.sharedGate.out`, weight, width: 1, parallel: "none", compute: context.actDtype });
+    const weight = declareParam(builder, {
+      name: `${name}.sharedGate`,
+      segments: [{ rows: 1, parts: 1 }],
+      columns: context.model.hidden,
+      axis: null,
+      dim: 0,
+      tpPartial: context.sequenceParallel,
+    });
+    const gate = linear(builder, x, {
+      name: `${name}.sharedGate.out`,
+      weight,
+      width: 1,
+      parallel: "none",
+      compute: context.actDtype,
+    });
     shared = sigmoidGate(builder, gate, shared, `${name}.shared.gated`);
   }
   return add(builder, routed, shared, `${name}.sum`, true);
@@ -40,12 +58,14 @@ export function moeFfn(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, name: 
 export function expertRows(context: BlockBuilder["context"], geometry: MoeGeometry, sourceRows: number): number {
   const { ep } = context.mesh;
   const sent = sourceRows * geometry.topk;
-  if (geometry.capacityFactor !== null) return Math.ceil((geometry.capacityFactor * sent) / geometry.experts) * geometry.localExperts * ep;
+  if (geometry.capacityFactor !== null)
+    return Math.ceil((geometry.capacityFactor * sent) / geometry.experts) * geometry.localExperts * ep;
   if (geometry.policy.kind !== "given") return sent;
   let fullest = 0;
   for (let rank = 0; rank < ep; rank++) {
     let share = 0;
-    for (let e = 0; e < geometry.localExperts; e++) share += geometry.policy.shares[rank * geometry.localExperts + e] ?? 0;
+    for (let e = 0; e < geometry.localExperts; e++)
+      share += geometry.policy.shares[rank * geometry.localExperts + e] ?? 0;
     fullest = Math.max(fullest, share);
   }
   return Math.max(geometry.localExperts, Math.ceil(sent * ep * fullest));
@@ -59,30 +79,82 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
   const replicated = mesh.tp > 1 && !context.sequenceParallel;
   assert(!replicated || mesh.etp === mesh.tp, "without sequence parallelism experts are split over all of tp");
 
-  const router = declareParam(builder, { name: `${name}.router`, segments: [{ rows: spec.experts, parts: 1 }], columns: model.hidden, ...whole });
-  const logits = linear(builder, x, { name: `${name}.logits`, weight: router, width: spec.experts, parallel: "none", compute: context.actDtype });
+  const router = declareParam(builder, {
+    name: `${name}.router`,
+    segments: [{ rows: spec.experts, parts: 1 }],
+    columns: model.hidden,
+    ...whole,
+  });
+  const logits = linear(builder, x, {
+    name: `${name}.logits`,
+    weight: router,
+    width: spec.experts,
+    parallel: "none",
+    compute: context.actDtype,
+  });
   const probs = builder.value(`${name}.routerProbs`, x.rows, spec.experts, "fp32");
   const gates = builder.value(`${name}.gates`, x.rows, spec.topk, "fp32");
-  const routing = builder.buffer({ name: `${name}.routing`, shape: [x.rows, spec.topk], dtype: "int32", kind: "activation", scope: "micro" });
-  builder.emit({ kind: "router", stream: "compute", logits: logits.id, probs: probs.id, gates: gates.id, routing, geometry });
+  const routing = builder.buffer({
+    name: `${name}.routing`,
+    shape: [x.rows, spec.topk],
+    dtype: "int32",
+    kind: "activation",
+    scope: "micro",
+  });
+  builder.emit({
+    kind: "router",
+    stream: "compute",
+    logits: logits.id,
+    probs: probs.id,
+    gates: gates.id,
+    routing,
+    geometry,
+  });
   builder.onBackward(() => {
     const dgates = builder.gradOf(gates);
-    builder.contribute(logits, (dlogits) => builder.emit({ kind: "routerBackward", stream: "compute", probs: probs.id, gates: gates.id, routing, dgates, dlogits, geometry }));
+    builder.contribute(logits, (dlogits) =>
+      builder.emit({
+        kind: "routerBackward",
+        stream: "compute",
+        probs: probs.id,
+        gates: gates.id,
+        routing,
+        dgates,
+        dlogits,
+        geometry,
+      }),
+    );
   });
 
   let tokens = x;
   if (hidden !== model.hidden) {
-    const weight = declareParam(builder, { name: `${name}.latentDown`, segments: [{ rows: hidden, parts: 1 }], columns: model.hidden, ...whole });
-    tokens = linear(builder, x, { name: `${name}.latentDown.out`, weight, width: hidden, parallel: "none", compute: context.computeDtype });
+    const weight = declareParam(builder, {
+      name: `${name}.latentDown`,
+      segments: [{ rows: hidden, parts: 1 }],
+      columns: model.hidden,
+      ...whole,
+    });
+    tokens = linear(builder, x, {
+      name: `${name}.latentDown.out`,
+      weight,
+      width: hidden,
+      parallel: "none",
+      compute: context.computeDtype,
+    });
   }
-  const sentRows = geometry.capacityFactor === null ? x.rows * spec.topk : Math.ceil((geometry.capacityFactor * x.rows * spec.topk) / spec.experts) * spec.experts;
+  const sentRows =
+    geometry.capacityFactor === null
+      ? x.rows * spec.topk
+      : Math.ceil((geometry.capacityFactor * x.rows * spec.topk) / spec.experts) * spec.experts;
   const received = expertRows(context, geometry, x.rows);
   const permutePasses = software.fusedPermute || software.compiled ? {} : { passes: 2 };
   const sent = builder.value(`${name}.sent`, sentRows, hidden);
   builder.emit({ kind: "permute", stream: "compute", x: tokens.id, routing, out: sent.id, geometry, ...permutePasses });
   builder.onBackward(() => {
     const dout = builder.gradOf(sent);
-    builder.contribute(tokens, (dx) => builder.emit({ kind: "permuteBackward", stream: "compute", dout, routing, dx, geometry, ...permutePasses }));
+    builder.contribute(tokens, (dx) =>
+      builder.emit({ kind: "permuteBackward", stream: "compute", dout, routing, dx, geometry, ...permutePasses }),
+    );
   });
 
   let rows = exchange(builder, sent, received, routing, geometry, "dispatch", `${name}.dispatched`);
@@ -101,8 +173,22 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
   const inner = spec.inner / mesh.etp;
   const segment = { rows: spec.inner, parts: mesh.etp };
   const segments = spec.gated ? [segment, segment] : [segment];
-  const up = declareParam(builder, { name: `${name}.experts.up`, segments, columns: hidden, axis: "etp", dim: 0, experts: spec.experts });
-  const down = declareParam(builder, { name: `${name}.experts.down`, segments: [{ rows: hidden, parts: 1 }], columns: spec.inner, axis: "etp", dim: 1, experts: spec.experts });
+  const up = declareParam(builder, {
+    name: `${name}.experts.up`,
+    segments,
+    columns: hidden,
+    axis: "etp",
+    dim: 0,
+    experts: spec.experts,
+  });
+  const down = declareParam(builder, {
+    name: `${name}.experts.down`,
+    segments: [{ rows: hidden, parts: 1 }],
+    columns: spec.inner,
+    axis: "etp",
+    dim: 1,
+    experts: spec.experts,
+  });
   const projected = groupedLinear(builder, rows, up, inner * segments.length, routing, `${name}.experts.up.out`);
   const curved = activation(builder, projected, spec.activation, spec.gated, `${name}.experts.act`);
   let out = groupedLinear(builder, curved, down, hidden, routing, `${name}.experts.down.out`);
@@ -118,33 +204,90 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
   const returned = exchange(builder, out, sentRows, routing, geometry, "combine", `${name}.returned`);
 
   const y = builder.value(`${name}.out`, x.rows, hidden);
-  builder.emit({ kind: "combine", stream: "compute", x: returned.id, gates: gates.id, routing, out: y.id, geometry, ...permutePasses });
+  builder.emit({
+    kind: "combine",
+    stream: "compute",
+    x: returned.id,
+    gates: gates.id,
+    routing,
+    out: y.id,
+    geometry,
+    ...permutePasses,
+  });
   builder.onBackward(() => {
     const dout = builder.gradOf(y);
     builder.contribute(returned, (dx) =>
-      builder.contribute(gates, (dgates) => builder.emit({ kind: "combineBackward", stream: "compute", dout, x: returned.id, gates: gates.id, routing, dx, dgates, geometry, ...permutePasses })),
+      builder.contribute(gates, (dgates) =>
+        builder.emit({
+          kind: "combineBackward",
+          stream: "compute",
+          dout,
+          x: returned.id,
+          gates: gates.id,
+          routing,
+          dx,
+          dgates,
+          geometry,
+          ...permutePasses,
+        }),
+      ),
     );
   });
   if (hidden === model.hidden) return y;
-  const weight = declareParam(builder, { name: `${name}.latentUp`, segments: [{ rows: model.hidden, parts: 1 }], columns: hidden, ...whole });
-  return linear(builder, y, { name: `${name}.latentUp.out`, weight, width: model.hidden, parallel: "none", compute: context.computeDtype });
+  const weight = declareParam(builder, {
+    name: `${name}.latentUp`,
+    segments: [{ rows: model.hidden, parts: 1 }],
+    columns: hidden,
+    ...whole,
+  });
+  return linear(builder, y, {
+    name: `${name}.latentUp.out`,
+    weight,
+    width: model.hidden,
+    parallel: "none",
+    compute: context.computeDtype,
+  });
 }
 
-function exchange(builder: BlockBuilder, x: Value, rows: number, routing: number, geometry: MoeGeometry, phase: "dispatch" | "combine", name: string): Value {
+function exchange(
+  builder: BlockBuilder,
+  x: Value,
+  rows: number,
+  routing: number,
+  geometry: MoeGeometry,
+  phase: "dispatch" | "combine",
+  name: string,
+): Value {
   const { mesh, software } = builder.context;
   if (mesh.ep === 1) return x;
-  const op = { kind: "exchange", axis: "ep", routing, geometry, library: software.moeExchange, stream: software.overlapMoeExchange ? "ep" : "compute" } as const;
+  const op = {
+    kind: "exchange",
+    axis: "ep",
+    routing,
+    geometry,
+    library: software.moeExchange,
+    stream: software.overlapMoeExchange ? "ep" : "compute",
+  } as const;
   const y = builder.value(name, rows, x.width);
   builder.emit({ ...op, phase, x: x.id, out: y.id });
   builder.onBackward(() => {
     const dy = builder.gradOf(y);
-    builder.contribute(x, (dx) => builder.emit({ ...op, phase: phase === "dispatch" ? "combine" : "dispatch", x: dy, out: dx }));
+    builder.contribute(x, (dx) =>
+      builder.emit({ ...op, phase: phase === "dispatch" ? "combine" : "dispatch", x: dy, out: dx }),
+    );
   });
   return y;
 }
 
 /** Between source order and expert order; nothing to do when one source or one expert makes them equal. */
-function regroup(builder: BlockBuilder, x: Value, routing: number, geometry: MoeGeometry, direction: "toExperts" | "toSources", name: string): Value {
+function regroup(
+  builder: BlockBuilder,
+  x: Value,
+  routing: number,
+  geometry: MoeGeometry,
+  direction: "toExperts" | "toSources",
+  name: string,
+): Value {
   const { mesh } = builder.context;
   const sources = mesh.ep * (builder.context.sequenceParallel ? mesh.etp : 1);
   if (sources === 1 || geometry.localExperts === 1) return x;
@@ -154,31 +297,81 @@ function regroup(builder: BlockBuilder, x: Value, routing: number, geometry: Moe
   builder.onBackward(() => {
     const dy = builder.gradOf(y);
     const back = direction === "toExperts" ? "toSources" : "toExperts";
-    builder.contribute(x, (dx) => builder.emit({ kind: "regroup", stream: "compute", x: dy, routing, out: dx, direction: back, geometry, fused }));
+    builder.contribute(x, (dx) =>
+      builder.emit({ kind: "regroup", stream: "compute", x: dy, routing, out: dx, direction: back, geometry, fused }),
+    );
   });
   return y;
 }
 
-function rowsCollective(builder: BlockBuilder, x: Value, rows: number, op: "allGather" | "reduceScatter", name: string): Value {
+function rowsCollective(
+  builder: BlockBuilder,
+  x: Value,
+  rows: number,
+  op: "allGather" | "reduceScatter",
+  name: string,
+): Value {
   const y = builder.value(name, rows, x.width);
   tpCollective(builder, op, x.id, y.id, false, null, "etp");
   builder.onBackward(() => {
     const dy = builder.gradOf(y);
-    builder.contribute(x, (dx) => tpCollective(builder, op === "allGather" ? "reduceScatter" : "allGather", dy, dx, true, null, "etp"));
+    builder.contribute(x, (dx) =>
+      tpCollective(builder, op === "allGather" ? "reduceScatter" : "allGather", dy, dx, true, null, "etp"),
+    );
   });
   return y;
 }
 
-function groupedLinear(builder: BlockBuilder, x: Value, weight: Param, width: number, routing: number, name: string): Value {
+function groupedLinear(
+  builder: BlockBuilder,
+  x: Value,
+  weight: Param,
+  width: number,
+  routing: number,
+  name: string,
+): Value {
   const compute = builder.context.computeDtype;
   const xq = quantise(builder, x, compute, builder.context.software.fusedPermute);
   const y = builder.value(name, x.rows, width);
-  builder.emit({ kind: "groupedMatmul", role: "forward", stream: "compute", a: xq.id, b: weight.id, out: y.id, accumulate: false, routing, compute });
+  builder.emit({
+    kind: "groupedMatmul",
+    role: "forward",
+    stream: "compute",
+    a: xq.id,
+    b: weight.id,
+    out: y.id,
+    accumulate: false,
+    routing,
+    compute,
+  });
   builder.onBackward(() => {
     const dy = quantise(builder, { id: builder.gradOf(y), rows: y.rows, width }, compute, false);
-    builder.contribute(x, (dx) => builder.emit({ kind: "groupedMatmul", role: "inputGrad", stream: "compute", a: dy.id, b: weight.id, out: dx, accumulate: false, routing, compute }));
+    builder.contribute(x, (dx) =>
+      builder.emit({
+        kind: "groupedMatmul",
+        role: "inputGrad",
+        stream: "compute",
+        a: dy.id,
+        b: weight.id,
+        out: dx,
+        accumulate: false,
+        routing,
+        compute,
+      }),
+    );
     if (weight.grad === null) return;
-    builder.emit({ kind: "groupedMatmul", role: "weightGrad", stream: "compute", weightGrad: true, a: xq.id, b: dy.id, out: weight.grad, accumulate: builder.accumulates(weight), routing, compute });
+    builder.emit({
+      kind: "groupedMatmul",
+      role: "weightGrad",
+      stream: "compute",
+      weightGrad: true,
+      a: xq.id,
+      b: dy.id,
+      out: weight.grad,
+      accumulate: builder.accumulates(weight),
+      routing,
+      compute,
+    });
   });
   return y;
 }

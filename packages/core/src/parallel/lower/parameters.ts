@@ -8,8 +8,8 @@
 //   zero3  only shards persist; the working copy is gathered before use (P_os+g+p, FSDP).
 // Sharding is over `shard` (experts: `eshard`); what is left of data parallelism, `replicate`, all-reduces the shards (HSDP, MiCS).
 
-import { assert } from "../../units/errors.ts";
 import type { DType } from "../../units/dtype.ts";
+import { assert } from "../../units/errors.ts";
 import { type Axis, axisSize } from "../mesh.ts";
 import type { BufferDecl, BufferId, CollectiveOp, OptimizerOp, ParamSlice } from "../program.ts";
 import type { BlockBuilder, Param } from "./builder.ts";
@@ -31,7 +31,10 @@ export interface ParamRequest {
 
 /** Elements of the rank's slice, as a shape. Vectors have one column-free dim: [rows]. */
 function sliceShape(context: Context, request: ParamRequest): number[] {
-  const rows = request.segments.reduce((sum, segment) => sum + (request.axis !== null && request.dim === 0 ? segment.rows / segment.parts : segment.rows), 0);
+  const rows = request.segments.reduce(
+    (sum, segment) => sum + (request.axis !== null && request.dim === 0 ? segment.rows / segment.parts : segment.rows),
+    0,
+  );
   const parts = request.axis !== null && request.dim === 1 ? axisSize(context.mesh, request.axis) : 1;
   const columns = request.columns / parts;
   assert(Number.isInteger(rows) && Number.isInteger(columns), `${request.name} splits evenly: ${rows} x ${columns}`);
@@ -62,8 +65,23 @@ export function declareParam(builder: BlockBuilder, request: ParamRequest): Para
   const shardAxis: Axis = expert ? "eshard" : "shard";
   const shardRanks = axisSize(mesh, shardAxis);
   const shared = request.shared === true ? { shared: true } : {};
-  const persistent = (name: string, dims: readonly number[], dtype: DType, kind: BufferDecl["kind"], extra: Partial<BufferDecl> = {}): BufferId =>
-    builder.buffer({ name: `${request.name}${name}`, shape: dims, dtype, kind, scope: "persistent", param: slice, ...shared, ...extra });
+  const persistent = (
+    name: string,
+    dims: readonly number[],
+    dtype: DType,
+    kind: BufferDecl["kind"],
+    extra: Partial<BufferDecl> = {},
+  ): BufferId =>
+    builder.buffer({
+      name: `${request.name}${name}`,
+      shape: dims,
+      dtype,
+      kind,
+      scope: "persistent",
+      param: slice,
+      ...shared,
+      ...extra,
+    });
   const shardShape = [shardElements(numElements, shardRanks)];
   const sharded = strategy.sharding !== "none" && shardRanks > 1;
   const hostTier = strategy.offloadOptimizer ? ({ tier: "host" } as const) : {};
@@ -72,26 +90,71 @@ export function declareParam(builder: BlockBuilder, request: ParamRequest): Para
   let id: BufferId;
   let source: BufferId | null = null; // what the optimizer writes and gathers read
   if (strategy.sharding === "zero3" && sharded) {
-    id = builder.buffer({ name: `${request.name}.full`, shape, dtype: software.gatherDtype, kind: "workspace", scope: "gathered", param: slice });
+    id = builder.buffer({
+      name: `${request.name}.full`,
+      shape,
+      dtype: software.gatherDtype,
+      kind: "workspace",
+      scope: "gathered",
+      param: slice,
+    });
     source = persistent("", shardShape, software.masterWeights ? context.actDtype : "fp32", "parameter");
   } else {
-    id = persistent("", shape, software.masterWeights || context.actDtype === "fp32" ? context.actDtype : "fp32", "parameter");
-    if (sharded) source = builder.buffer({ name: `${request.name}.own`, shape: shardShape, dtype: builder.buffers[id]!.dtype, kind: "parameter", scope: "persistent", param: slice, view: { kind: "shard", of: id, axis: shardAxis } });
+    id = persistent(
+      "",
+      shape,
+      software.masterWeights || context.actDtype === "fp32" ? context.actDtype : "fp32",
+      "parameter",
+    );
+    if (sharded)
+      source = builder.buffer({
+        name: `${request.name}.own`,
+        shape: shardShape,
+        dtype: builder.buffers[id]!.dtype,
+        kind: "parameter",
+        scope: "persistent",
+        param: slice,
+        view: { kind: "shard", of: id, axis: shardAxis },
+      });
   }
-  const param = declareGradient(builder, request, slice, { id, shape, shardShape, shardAxis, sharded, expert, persistent });
+  const param = declareGradient(builder, request, slice, {
+    id,
+    shape,
+    shardShape,
+    shardAxis,
+    sharded,
+    expert,
+    persistent,
+  });
   if (!sharded || strategy.sharding !== "zero3") {
     if (source !== null && request.shared !== true) gatherInto(builder, source, id, shardAxis, undefined);
   } else {
     assert(source !== null, "zero3 keeps a shard");
     gatherInto(builder, source, id, shardAxis, software.gatherDtype);
   }
-  if (request.shared !== true) declareUpdate(builder, request, param, { source: source ?? id, dims: sharded ? shardShape : shape, hostTier, persistent });
+  if (request.shared !== true)
+    declareUpdate(builder, request, param, {
+      source: source ?? id,
+      dims: sharded ? shardShape : shape,
+      hostTier,
+      persistent,
+    });
   return param;
 }
 
 function gatherInto(builder: BlockBuilder, from: BufferId, to: BufferId, axis: Axis, dtype: DType | undefined): void {
   const wire = dtype === undefined ? {} : { wire: dtype };
-  joinCollective(builder.gather, { kind: "collective", op: "allGather", reduce: "sum", axis, xs: [from], outs: [to], dim: "flat", stream: "dp", ...wire });
+  joinCollective(builder.gather, {
+    kind: "collective",
+    op: "allGather",
+    reduce: "sum",
+    axis,
+    xs: [from],
+    outs: [to],
+    dim: "flat",
+    stream: "dp",
+    ...wire,
+  });
 }
 
 /**
@@ -101,7 +164,9 @@ function gatherInto(builder: BlockBuilder, from: BufferId, to: BufferId, axis: A
 const reduceOrder: readonly Axis[] = ["tp", "dpcp", "edp", "shard", "eshard", "replicate", "ereplicate"];
 
 function joinCollective(list: BlockBuilder["gather"], op: CollectiveOp): void {
-  const at = list.findIndex((other) => other.kind === "collective" && other.op === op.op && other.axis === op.axis && other.wire === op.wire);
+  const at = list.findIndex(
+    (other) => other.kind === "collective" && other.op === op.op && other.axis === op.axis && other.wire === op.wire,
+  );
   if (at < 0) {
     list.push(op);
     list.sort((a, b) => reduceOrder.indexOf((a as CollectiveOp).axis) - reduceOrder.indexOf((b as CollectiveOp).axis));
@@ -118,7 +183,13 @@ interface Placed {
   readonly shardAxis: Axis;
   readonly sharded: boolean;
   readonly expert: boolean;
-  readonly persistent: (name: string, dims: readonly number[], dtype: DType, kind: BufferDecl["kind"], extra?: Partial<BufferDecl>) => BufferId;
+  readonly persistent: (
+    name: string,
+    dims: readonly number[],
+    dtype: DType,
+    kind: BufferDecl["kind"],
+    extra?: Partial<BufferDecl>,
+  ) => BufferId;
 }
 
 function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: ParamSlice, placed: Placed): Param {
@@ -134,15 +205,60 @@ function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: Pa
   let grad: BufferId;
   let reduced: BufferId;
   const sumOverTp = (id: BufferId): void => {
-    if (request.tpPartial === true && mesh.tp > 1) joinCollective(builder.reduce, { kind: "collective", op: "allReduce", reduce: "sum", axis: "tp", xs: [id], outs: [id], dim: "flat", stream: "dp" });
+    if (request.tpPartial === true && mesh.tp > 1)
+      joinCollective(builder.reduce, {
+        kind: "collective",
+        op: "allReduce",
+        reduce: "sum",
+        axis: "tp",
+        xs: [id],
+        outs: [id],
+        dim: "flat",
+        stream: "dp",
+      });
   };
   if (fresh) {
-    grad = builder.buffer({ name: `${gradName}.full`, shape: placed.shape, dtype: context.actDtype, kind: "gradient", scope: "micro", param: slice });
+    grad = builder.buffer({
+      name: `${gradName}.full`,
+      shape: placed.shape,
+      dtype: context.actDtype,
+      kind: "gradient",
+      scope: "micro",
+      param: slice,
+    });
     sumOverTp(grad);
     reduced = persistent(".grad", placed.shardShape, software.gradDtype, "gradient");
-    const part = builder.buffer({ name: `${gradName}.part`, shape: placed.shardShape, dtype: software.gradReduceDtype, kind: "workspace", scope: "micro", param: slice });
-    joinCollective(builder.reduce, { kind: "collective", op: "reduceScatter", reduce: "sum", axis: shardAxis, xs: [grad], outs: [part], dim: "flat", stream: "dp", wire: software.gradReduceDtype });
-    if (replicas > 1) joinCollective(builder.reduce, { kind: "collective", op: "allReduce", reduce: "sum", axis: replicateAxis, xs: [part], outs: [part], dim: "flat", stream: "dp", wire: software.gradReduceDtype });
+    const part = builder.buffer({
+      name: `${gradName}.part`,
+      shape: placed.shardShape,
+      dtype: software.gradReduceDtype,
+      kind: "workspace",
+      scope: "micro",
+      param: slice,
+    });
+    joinCollective(builder.reduce, {
+      kind: "collective",
+      op: "reduceScatter",
+      reduce: "sum",
+      axis: shardAxis,
+      xs: [grad],
+      outs: [part],
+      dim: "flat",
+      stream: "dp",
+      wire: software.gradReduceDtype,
+    });
+    if (replicas > 1)
+      joinCollective(builder.reduce, {
+        kind: "collective",
+        op: "allReduce",
+        reduce: "sum",
+        axis: replicateAxis,
+        xs: [part],
+        outs: [part],
+        dim: "flat",
+        stream: "dp",
+        wire: software.gradReduceDtype,
+      });
     builder.reduceAdds.push({ kind: "add", stream: "dp", a: reduced, b: part, out: reduced });
   } else {
     grad = persistent(".grad", placed.shape, software.gradDtype, "gradient");
@@ -151,11 +267,50 @@ function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: Pa
     if (request.shared === true) {
       // The owning block use reduces after both have accumulated.
     } else if (sharded) {
-      reduced = builder.buffer({ name: `${gradName}.own`, shape: placed.shardShape, dtype: software.gradDtype, kind: "gradient", scope: "persistent", param: slice, view: { kind: "shard", of: grad, axis: shardAxis } });
-      joinCollective(builder.reduce, { kind: "collective", op: "reduceScatter", reduce: "sum", axis: shardAxis, xs: [grad], outs: [reduced], dim: "flat", stream: "dp", ...wire });
-      if (replicas > 1) joinCollective(builder.reduce, { kind: "collective", op: "allReduce", reduce: "sum", axis: replicateAxis, xs: [reduced], outs: [reduced], dim: "flat", stream: "dp", ...wire });
+      reduced = builder.buffer({
+        name: `${gradName}.own`,
+        shape: placed.shardShape,
+        dtype: software.gradDtype,
+        kind: "gradient",
+        scope: "persistent",
+        param: slice,
+        view: { kind: "shard", of: grad, axis: shardAxis },
+      });
+      joinCollective(builder.reduce, {
+        kind: "collective",
+        op: "reduceScatter",
+        reduce: "sum",
+        axis: shardAxis,
+        xs: [grad],
+        outs: [reduced],
+        dim: "flat",
+        stream: "dp",
+        ...wire,
+      });
+      if (replicas > 1)
+        joinCollective(builder.reduce, {
+          kind: "collective",
+          op: "allReduce",
+          reduce: "sum",
+          axis: replicateAxis,
+          xs: [reduced],
+          outs: [reduced],
+          dim: "flat",
+          stream: "dp",
+          ...wire,
+        });
     } else if (axisSize(mesh, fullAxis) > 1) {
-      joinCollective(builder.reduce, { kind: "collective", op: "allReduce", reduce: "sum", axis: fullAxis, xs: [grad], outs: [grad], dim: "flat", stream: "dp", ...wire });
+      joinCollective(builder.reduce, {
+        kind: "collective",
+        op: "allReduce",
+        reduce: "sum",
+        axis: fullAxis,
+        xs: [grad],
+        outs: [grad],
+        dim: "flat",
+        stream: "dp",
+        ...wire,
+      });
     }
   }
   builder.reducedGrads.set(request.name, reduced);
@@ -195,17 +350,41 @@ function declareUpdate(builder: BlockBuilder, request: ParamRequest, param: Para
   const working = builder.buffers[site.source]!;
   const needsMaster = software.masterWeights && working.dtype !== "fp32";
   const master = needsMaster ? site.persistent(".master", site.dims, "fp32", "optimizer", site.hostTier) : site.source;
-  const states = stateShapes(context, param.slice, site.dims).map((dims, i) => site.persistent(`.state${i}`, dims, software.optimizerStateDtype, "optimizer", site.hostTier));
+  const states = stateShapes(context, param.slice, site.dims).map((dims, i) =>
+    site.persistent(`.state${i}`, dims, software.optimizerStateDtype, "optimizer", site.hostTier),
+  );
   let grad = reduced;
   if (site.hostTier.tier === "host") {
-    grad = builder.buffer({ name: `${request.name}.grad.host`, shape: site.dims, dtype: software.gradDtype, kind: "gradient", scope: "persistent", tier: "host", param: param.slice });
+    grad = builder.buffer({
+      name: `${request.name}.grad.host`,
+      shape: site.dims,
+      dtype: software.gradDtype,
+      kind: "gradient",
+      scope: "persistent",
+      tier: "host",
+      param: param.slice,
+    });
     builder.update.push({ kind: "copy", stream: "copy", x: reduced, out: grad });
   }
-  const op: OptimizerOp = { kind: "optimizer", stream: site.hostTier.tier === "host" ? "copy" : "compute", algorithm: context.strategy.optimizer, grads: [grad], masters: [master], states: [states], params: [site.source] };
+  const op: OptimizerOp = {
+    kind: "optimizer",
+    stream: site.hostTier.tier === "host" ? "copy" : "compute",
+    algorithm: context.strategy.optimizer,
+    grads: [grad],
+    masters: [master],
+    states: [states],
+    params: [site.source],
+  };
   const at = builder.update.findIndex((other) => other.kind === "optimizer");
   if (at < 0 || site.hostTier.tier === "host") builder.update.push(op);
   else {
     const other = builder.update[at] as OptimizerOp;
-    builder.update[at] = { ...other, grads: [...other.grads, grad], masters: [...other.masters, master], states: [...other.states, states], params: [...other.params, site.source] };
+    builder.update[at] = {
+      ...other,
+      grads: [...other.grads, grad],
+      masters: [...other.masters, master],
+      states: [...other.states, states],
+      params: [...other.params, site.source],
+    };
   }
 }

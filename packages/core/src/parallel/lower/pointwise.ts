@@ -9,25 +9,70 @@ import { declareParam } from "./parameters.ts";
 /** Kernels an eager framework runs for one RMSNorm: upcast, square-mean, rsqrt-scale, downcast-multiply (Hugging Face LlamaRMSNorm). */
 const eagerNormPasses = 3;
 
-export function norm(builder: BlockBuilder, x: Value, kind: NormKind, options: { readonly name: string; readonly bias: boolean; readonly width?: number; readonly tpPartial?: boolean; readonly weightRows?: number }): Value {
+export function norm(
+  builder: BlockBuilder,
+  x: Value,
+  kind: NormKind,
+  options: {
+    readonly name: string;
+    readonly bias: boolean;
+    readonly width?: number;
+    readonly tpPartial?: boolean;
+    readonly weightRows?: number;
+  },
+): Value {
   if (kind === "none") return x;
   const { context } = builder;
   const rows = options.weightRows ?? x.width;
   const tpPartial = options.tpPartial ?? context.sequenceParallel;
   const vector = (suffix: string, init: "ones" | "zeros"): Param =>
-    declareParam(builder, { name: `${options.name}.${suffix}`, segments: [{ rows, parts: 1 }], columns: 1, axis: null, dim: 0, init, tpPartial });
+    declareParam(builder, {
+      name: `${options.name}.${suffix}`,
+      segments: [{ rows, parts: 1 }],
+      columns: 1,
+      axis: null,
+      dim: 0,
+      init,
+      tpPartial,
+    });
   const weight = vector("weight", "ones");
   const bias = options.bias ? vector("bias", "zeros") : undefined;
   const y = builder.value(`${options.name}.out`, x.rows, x.width);
   const width = options.width ?? 0;
-  const passes = kind === "rmsnorm" && !context.software.fusedNorm && !context.software.compiled ? { passes: eagerNormPasses } : {};
-  builder.within("norm", () => builder.emit({ kind: "norm", norm: kind, stream: "compute", x: x.id, weight: weight.id, y: y.id, width, ...(bias === undefined ? {} : { bias: bias.id }), ...passes }));
+  const passes =
+    kind === "rmsnorm" && !context.software.fusedNorm && !context.software.compiled ? { passes: eagerNormPasses } : {};
+  builder.within("norm", () =>
+    builder.emit({
+      kind: "norm",
+      norm: kind,
+      stream: "compute",
+      x: x.id,
+      weight: weight.id,
+      y: y.id,
+      width,
+      ...(bias === undefined ? {} : { bias: bias.id }),
+      ...passes,
+    }),
+  );
   builder.onBackward(() => {
     const dy = builder.gradOf(y);
     const accumulate = builder.accumulates(weight);
     if (bias !== undefined) builder.accumulates(bias);
     builder.contribute(x, (dx) =>
-      builder.emit({ kind: "normBackward", norm: kind, stream: "compute", x: x.id, weight: weight.id, dy, dx, dweight: weight.grad!, width, accumulate, ...(bias === undefined ? {} : { dbias: bias.grad! }), ...passes }),
+      builder.emit({
+        kind: "normBackward",
+        norm: kind,
+        stream: "compute",
+        x: x.id,
+        weight: weight.id,
+        dy,
+        dx,
+        dweight: weight.grad!,
+        width,
+        accumulate,
+        ...(bias === undefined ? {} : { dbias: bias.grad! }),
+        ...passes,
+      }),
     );
   });
   return y;
@@ -47,10 +92,22 @@ export function activation(builder: BlockBuilder, x: Value, fn: ActivationKind, 
       builder.emit({ kind: "mul", stream: "compute", a: curved.id, b: up.id, out: y.id });
       builder.onBackward(() => {
         const dy = builder.gradOf(y);
-        builder.contribute(up, (dup) => builder.emit({ kind: "mul", stream: "compute", a: dy, b: curved.id, out: dup }));
+        builder.contribute(up, (dup) =>
+          builder.emit({ kind: "mul", stream: "compute", a: dy, b: curved.id, out: dup }),
+        );
         const dcurved = builder.value(`d.${name}.curved`, x.rows, width);
         builder.emit({ kind: "mul", stream: "compute", a: dy, b: up.id, out: dcurved.id });
-        builder.contribute(gate, (dgate) => builder.emit({ kind: "activationBackward", stream: "compute", fn, gated: false, x: gate.id, dy: dcurved.id, dx: dgate }));
+        builder.contribute(gate, (dgate) =>
+          builder.emit({
+            kind: "activationBackward",
+            stream: "compute",
+            fn,
+            gated: false,
+            x: gate.id,
+            dy: dcurved.id,
+            dx: dgate,
+          }),
+        );
       });
       return y;
     }
@@ -58,18 +115,45 @@ export function activation(builder: BlockBuilder, x: Value, fn: ActivationKind, 
     builder.emit({ kind: "activation", stream: "compute", fn, gated, x: x.id, y: y.id });
     builder.onBackward(() => {
       const dy = builder.gradOf(y);
-      builder.contribute(x, (dx) => builder.emit({ kind: "activationBackward", stream: "compute", fn, gated, x: x.id, dy, dx }));
+      builder.contribute(x, (dx) =>
+        builder.emit({ kind: "activationBackward", stream: "compute", fn, gated, x: x.id, dy, dx }),
+      );
     });
     return y;
   });
 }
 
-export function dropout(builder: BlockBuilder, x: Value, options: { readonly name: string; readonly layout: TokenLayout; readonly columnAxis: Axis | null; readonly site: number }): Value {
+export function dropout(
+  builder: BlockBuilder,
+  x: Value,
+  options: {
+    readonly name: string;
+    readonly layout: TokenLayout;
+    readonly columnAxis: Axis | null;
+    readonly site: number;
+  },
+): Value {
   const p = builder.context.software.dropout;
   if (p === 0) return x;
-  const mask = builder.buffer({ name: `${options.name}.mask`, shape: [x.rows, x.width], dtype: "int8", kind: "activation", scope: "micro" });
+  const mask = builder.buffer({
+    name: `${options.name}.mask`,
+    shape: [x.rows, x.width],
+    dtype: "int8",
+    kind: "activation",
+    scope: "micro",
+  });
   const y = builder.value(options.name, x.rows, x.width);
-  builder.emit({ kind: "dropout", stream: "compute", x: x.id, mask, y: y.id, layout: options.layout, columnAxis: options.columnAxis, site: options.site, p });
+  builder.emit({
+    kind: "dropout",
+    stream: "compute",
+    x: x.id,
+    mask,
+    y: y.id,
+    layout: options.layout,
+    columnAxis: options.columnAxis,
+    site: options.site,
+    p,
+  });
   builder.onBackward(() => {
     const dy = builder.gradOf(y);
     builder.contribute(x, (dx) => builder.emit({ kind: "dropoutBackward", stream: "compute", dy, mask, dx, p }));

@@ -6,7 +6,11 @@ import type { Block, BufferId, Op } from "../program.ts";
 import type { Recompute, RecomputeModule } from "../strategy.ts";
 
 /** @param modules module of each forward op (null: none), aligned with block.forward. */
-export function recomputeForward(block: Block, modules: readonly (RecomputeModule | null)[], recompute: Recompute): Block {
+export function recomputeForward(
+  block: Block,
+  modules: readonly (RecomputeModule | null)[],
+  recompute: Recompute,
+): Block {
   switch (recompute.kind) {
     case "none":
       return block;
@@ -15,13 +19,15 @@ export function recomputeForward(block: Block, modules: readonly (RecomputeModul
       return { ...block, recompute: block.forward };
     case "selective": {
       const wanted = new Set<RecomputeModule>(recompute.modules);
-      return { ...block, recompute: needed(block, block.forward.map((_, i) => modules[i] != null && wanted.has(modules[i]!))) };
+      const marked = block.forward.map((_, i) => modules[i] != null && wanted.has(modules[i]!));
+      return keepAttentionOutput(block, needed(block, marked));
     }
     case "ops": {
       // torchtitan's policy: keep attention, communication and every second matmul; compute the rest again where backward needs it.
       let matmuls = 0;
       const again = block.forward.map((op) => {
-        if (op.kind === "attention" || op.kind === "collective" || op.kind === "exchange" || op.kind === "ringShift") return false;
+        if (op.kind === "attention" || op.kind === "collective" || op.kind === "exchange" || op.kind === "ringShift")
+          return false;
         if (op.kind === "matmul" || op.kind === "groupedMatmul") {
           matmuls += 1;
           return matmuls % 2 === 0;
@@ -31,6 +37,31 @@ export function recomputeForward(block: Block, modules: readonly (RecomputeModul
       return { ...block, recompute: needed(block, again) };
     }
   }
+}
+
+/**
+ * A checkpointed attention core keeps its output (the projection's input) and computes it again only as a by-product: the second result goes
+ * to scratch. Norms, activations and up-projections discard theirs and write it again (Megatron-Core's CheckpointWithoutOutput).
+ */
+function keepAttentionOutput(block: Block, recompute: readonly Op[]): Block {
+  const buffers = [...block.buffers];
+  const scratchOf = new Map<BufferId, BufferId>();
+  const scratch = (id: BufferId): BufferId => {
+    let copy = scratchOf.get(id);
+    if (copy === undefined) {
+      copy = buffers.push({ ...buffers[id]!, name: `${buffers[id]!.name}.again` }) - 1;
+      scratchOf.set(id, copy);
+    }
+    return copy;
+  };
+  const again = recompute.map((op): Op => {
+    if (op.kind === "attention") return { ...op, out: scratch(op.out) };
+    if (op.kind === "batchMatmul" && op.which === "context") return { ...op, out: scratch(op.out) };
+    if (op.kind === "collective" && op.op === "headsAllToAll" && op.direction === "toTokens")
+      return { ...op, xs: op.xs.map((id) => scratchOf.get(id) ?? id), outs: op.outs.map(scratch) };
+    return op;
+  });
+  return { ...block, buffers, recompute: again };
 }
 
 /** Of the forward ops marked, those whose results backward reads, directly or through other marked ops; in forward order. */

@@ -11,7 +11,9 @@ export function dealLayers(numLayers: number, numStages: number, balanceEnds: bo
   const base = Math.floor(units / numStages);
   const counts = new Array<number>(numStages).fill(base);
   let rest = units - base * numStages;
-  const middleFirst = Array.from({ length: numStages }, (_, i) => i).sort((a, b) => distanceToEnd(b, numStages) - distanceToEnd(a, numStages) || a - b);
+  const middleFirst = Array.from({ length: numStages }, (_, i) => i).sort(
+    (a, b) => distanceToEnd(b, numStages) - distanceToEnd(a, numStages) || a - b,
+  );
   for (const stage of middleFirst) {
     if (rest === 0) break;
     counts[stage]! += 1;
