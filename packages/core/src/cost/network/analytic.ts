@@ -1,104 +1,81 @@
-// Latency-bandwidth model of a collective over nested network levels, for placements no table covers.
+// Latency-bandwidth model of one collective inside one level, for links no table covers and for a named algorithm.
 //
-// A group is split by level: at level i, `fanout` sub-groups of the level below talk to each other. NCCL-like libraries run
-// a hierarchical algorithm in pipelined chunks, so the levels' wire times overlap: the slowest level counts in full and
-// the others by the share of the pipeline that is fill and drain. Latencies of the levels add up.
+//   T = launch + latency steps x latency + traffic / (link rate x efficiency)
 //
-//   wire time at level i  = traffic_i / (bytesPerSec_i x efficiency(kind)),  per device
-//   latency at level i    = steps_i x latencySec_i
-//
-// Traffic per device at level i, for a buffer S already divided by the ranks inside (Thakur, Rabenseifner, Gropp 2005, with
-// Patarasuk and Yuan 2009 for the ring bound): all-reduce 2 (f-1)/f S/inside, all-gather and reduce-scatter
-// (f-1)/f S/inside outside and the full share inside, all-to-all: the part of the buffer that leaves the level below.
+// Ring: bandwidth-optimal, latency grows with ranks (Patarasuk and Yuan 2009). Tree: log2 steps, double binary trees keep
+// near full bandwidth (Sanders, Speck, Traeff 2009; NCCL 2.4). In-network: each byte up and down once (NVLink SHARP).
+// Full mesh: one link per peer, so a group of n in a mesh of N uses (n-1)/(N-1) of a device's links.
+// Torus: an axis of the torus gives two links; all-to-all is bound by the bisection (Austin et al., How to Scale Your Model, 2025, ch. 3).
 
 import type { NetworkLevel } from "../../cluster/types.ts";
 import type { CollectiveOp, CollectiveQuery } from "../types.ts";
-import { networkParams } from "./params.ts";
+import { IN_NETWORK_EFFICIENCY, IN_NETWORK_MIN_RANKS, LAUNCH_SEC, RING_EFFICIENCY } from "./params.ts";
+import { trafficFactor } from "./rankInterpolation.ts";
 
-export interface LevelShare {
-  readonly level: NetworkLevel;
-  /** Sub-groups of the level below that meet at this level. */
-  readonly fanout: number;
-  /** Ranks of the group inside one instance of the level below. */
-  readonly inside: number;
-  /** Ranks of the group inside one instance of this level. */
-  readonly span: number;
-}
-
-/** The levels at which the group really communicates, innermost first. */
-export function levelShares(levels: readonly NetworkLevel[], spans: readonly number[]): LevelShare[] {
-  const shares: LevelShare[] = [];
-  let inside = 1;
-  for (let i = 0; i < levels.length; i++) {
-    const level = levels[i]!;
-    const span = spans[i] ?? inside;
-    const fanout = Math.ceil(span / inside - 1e-9);
-    if (fanout > 1) shares.push({ level, fanout, inside, span });
-    inside = Math.max(inside, span);
+/** Bytes per second one device of a group of `ranks` can use at this level, data-sheet rate. */
+export function reachableBytesPerSec(level: NetworkLevel, ranks: number): number {
+  switch (level.shape) {
+    case "switch":
+    case "bus":
+      return level.bytesPerSec;
+    case "mesh":
+      return level.numDevices <= 2 || ranks >= level.numDevices || level.name === "gcd-pair" || level.name === "bridge"
+        ? level.bytesPerSec
+        : (level.bytesPerSec * (ranks - 1)) / (level.numDevices - 1);
+    case "torus": {
+      const dims = level.torusDims ?? [level.numDevices];
+      return (level.bytesPerSec * axesSpanned(dims, ranks).length) / dims.length;
+    }
   }
-  return shares;
 }
 
-/** Seconds of wire time at one level, latency left out. */
-export function wireSec(op: CollectiveOp, sizeBytes: number, share: LevelShare, groupSize: number, algorithm: CollectiveQuery["algorithm"]): number {
-  const { level, fanout, inside } = share;
-  const bandwidth = levelBandwidth(share);
-  const ring = (fanout - 1) / fanout;
+/** Torus axes a compact group of `ranks` spans, shortest axes first. */
+function axesSpanned(dims: readonly number[], ranks: number): number[] {
+  const used: number[] = [];
+  let covered = 1;
+  for (const dim of dims) {
+    if (covered >= ranks) break;
+    used.push(Math.min(dim, Math.ceil(ranks / covered)));
+    covered *= dim;
+  }
+  return used.length === 0 ? [1] : used;
+}
+
+/** Seconds of one collective among `ranks` ranks that share one instance of `level`. */
+export function levelSec(level: NetworkLevel, op: CollectiveOp, sizeBytes: number, ranks: number, algorithm: CollectiveQuery["algorithm"]): number {
+  const rate = reachableBytesPerSec(level, ranks) * RING_EFFICIENCY[level.kind];
+  const log = Math.ceil(Math.log2(ranks));
+  const ring = (steps: number, traffic: number): number => LAUNCH_SEC + steps * level.latencySec + traffic / rate;
+  const inNetwork = LAUNCH_SEC + 4 * level.latencySec + sizeBytes / (level.bytesPerSec * IN_NETWORK_EFFICIENCY);
   switch (op) {
     case "allReduce": {
-      const inNetwork = level.inNetworkReduce && (algorithm === "inNetwork" || algorithm === "auto") && fanout >= networkParams.inNetworkMinRanks;
-      // In-network: every byte goes up once and comes down once, both directions at the same time; the switch reduces.
-      const traffic = inNetwork ? (1 + 1 / fanout) / 1 : 2 * ring;
-      return (traffic * sizeBytes) / inside / (bandwidth * (inNetwork ? networkParams.inNetworkEfficiency : 1));
+      const traffic = trafficFactor(op, ranks) * sizeBytes;
+      const byRing = ring(2 * (ranks - 1), traffic);
+      const byTree = ring(2 * log, traffic / 0.9);
+      switch (algorithm) {
+        case "ring": return byRing;
+        case "tree":
+        case "hierarchical": return byTree;
+        case "inNetwork": return inNetwork;
+        case "direct": return LAUNCH_SEC + 2 * level.latencySec + ((ranks - 1) * sizeBytes) / rate;
+        case "auto":
+          return Math.min(byRing, byTree, level.inNetworkReduce && ranks >= IN_NETWORK_MIN_RANKS ? inNetwork : Number.POSITIVE_INFINITY);
+      }
+      break;
     }
     case "allGather":
-    case "reduceScatter": {
-      // Outer levels move 1/inside of the data per device, each on its own link.
-      return (ring * sizeBytes * (share.span / groupSize)) / inside / bandwidth + (inside > 1 ? 0 : 0);
+    case "reduceScatter":
+      return ring(algorithm === "tree" || algorithm === "direct" ? log : ranks - 1, trafficFactor(op, ranks) * sizeBytes);
+    case "allToAll": {
+      if (level.shape !== "torus") return ring(1 + log, trafficFactor(op, ranks) * sizeBytes);
+      const dims = level.torusDims ?? [level.numDevices];
+      const perLink = (level.bytesPerSec * RING_EFFICIENCY[level.kind]) / (2 * dims.length);
+      const axes = axesSpanned(dims, ranks);
+      return LAUNCH_SEC + axes.reduce((sum, dim) => sum + (dim / 2) * level.latencySec + (sizeBytes * dim) / (8 * perLink), 0);
     }
-    case "allToAll":
-      return (sizeBytes * (share.span - inside)) / groupSize / bandwidth;
     case "broadcast":
-      return sizeBytes / bandwidth;
+      return ring(log, sizeBytes);
     case "sendRecv":
-      return sizeBytes / bandwidth;
+      return ring(1, sizeBytes);
   }
-}
-
-/** Usable bytes per second of one device at this level. */
-export function levelBandwidth(share: LevelShare): number {
-  const { level } = share;
-  return level.bytesPerSec * networkParams.efficiency[level.kind];
-}
-
-/** Message rounds at one level that cannot overlap. */
-export function latencySteps(op: CollectiveOp, fanout: number, algorithm: CollectiveQuery["algorithm"]): number {
-  const log = Math.ceil(Math.log2(fanout));
-  const ring = fanout - 1;
-  const rounds = algorithm === "ring" ? ring : algorithm === "tree" ? log : Math.min(ring, 2 * log);
-  switch (op) {
-    case "allReduce": return 2 * rounds;
-    case "allGather":
-    case "reduceScatter": return algorithm === "tree" ? log : ring < 16 ? ring : Math.min(ring, 8 + 2 * log);
-    case "allToAll": return 1 + log;
-    case "broadcast": return log;
-    case "sendRecv": return 1;
-  }
-}
-
-/** Seconds of one collective, no table consulted. */
-export function analyticCollectiveSec(levels: readonly NetworkLevel[], query: CollectiveQuery): number {
-  const shares = levelShares(levels, query.spans);
-  if (shares.length === 0) return 0;
-  const size = query.spans.at(-1) ?? 1;
-  let latencySec = networkParams.launchSec;
-  let slowest = 0;
-  let total = 0;
-  for (const share of shares) {
-    const wire = wireSec(query.op, query.sizeBytes, share, size, query.algorithm);
-    latencySec += latencySteps(query.op, share.fanout, query.algorithm) * share.level.latencySec;
-    slowest = Math.max(slowest, wire);
-    total += wire;
-  }
-  return latencySec + slowest + networkParams.pipelineFill * (total - slowest);
 }

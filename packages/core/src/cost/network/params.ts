@@ -1,23 +1,47 @@
-// Parameters of the analytic network model; each has a physical meaning and a source.
+// Parameters of the analytic network model. Each has a physical meaning; docs/cost-network.md says how it was estimated.
 
 import type { LinkKind } from "../../cluster/types.ts";
 
-export interface NetworkParams {
-  /** Kernel start and end of one collective, seconds. */
-  readonly launchSec: number;
-  /** Share of data-sheet bandwidth that large messages reach, by link. */
-  readonly efficiency: Readonly<Record<LinkKind, number>>;
-  /** Ranks from which NCCL lets the switch reduce. */
-  readonly inNetworkMinRanks: number;
-  readonly inNetworkEfficiency: number;
-  /** Share of the faster levels' wire time that is not hidden behind the slowest level. */
-  readonly pipelineFill: number;
-}
+/** Kernel start and end of one collective (H100 all-gather of 512 bytes over 2 GPUs, less one hop). */
+export const LAUNCH_SEC = 4.5e-6;
 
-export const networkParams: NetworkParams = {
-  launchSec: 5e-6,
-  efficiency: { nvlink: 0.76, xgmi: 0.75, pcie: 0.6, infiniband: 0.92, ethernet: 0.88, ici: 0.9, dcn: 0.8, other: 0.8 },
-  inNetworkMinRanks: 5,
-  inNetworkEfficiency: 0.8,
-  pipelineFill: 0.3,
+/**
+ * Share of the data-sheet rate that ring collectives of large messages reach.
+ * NVLink: in-node tables (H100 0.75, A100 0.70, B200 0.68 of the data sheet). PCIe: 2-rank tables. xGMI: usable 48 of 64 GB/s
+ * (devices.json). InfiniBand and Ethernet: RDMA payload of DeepEP's 2-node exchange, 44 of 50 GB/s. ICI, DCN: assumed.
+ */
+export const RING_EFFICIENCY: Readonly<Record<LinkKind, number>> = {
+  nvlink: 0.74,
+  xgmi: 0.75,
+  pcie: 0.62,
+  infiniband: 0.88,
+  ethernet: 0.85,
+  ici: 0.9,
+  dcn: 0.8,
+  other: 0.8,
 };
+
+/** One sender, one receiver, over a NIC: 36 of 50 GB/s in the 2-node H100 send/recv table. */
+export const SEND_EFFICIENCY = 0.75;
+/** Start of a send across nodes beside the link latency: proxy thread, rendezvous (2-node H100 send/recv: 17 us in all). */
+export const REMOTE_SEND_SEC = 12e-6;
+/** Many small flows share a NIC less well than a ring. */
+export const ALL_TO_ALL_NIC_EFFICIENCY = 0.8;
+/** One more peer of an all-to-all across nodes: posting the message. */
+export const PEER_POST_SEC = 0.3e-6;
+
+/** Ranks from which NCCL lets the NVLink switch reduce (H200 5, B200 6 of data/README.md). */
+export const IN_NETWORK_MIN_RANKS = 5;
+/** In-network all-reduce of large messages moves this share of the link rate as algorithm bandwidth (H100 268 of 450 GB/s). */
+export const IN_NETWORK_EFFICIENCY = 0.6;
+
+/**
+ * Chunks in flight between two levels, as a time in outer hops: while the first chunks pass, the faster level waits. Read off the
+ * 2-node p5 all-reduce, where total time exceeds the slower level by up to 400 us at 20 us a hop.
+ */
+export const FILL_HOPS = 20;
+/** Part of the faster level's time that stays exposed however long the message is (same source, 1 to 16 GB). */
+export const FILL_SHARE = 0.05;
+
+/** Relative standard deviations by where a duration comes from; from the held-out residuals in docs/cost-network.md. */
+export const REL_STD = { table: 0.06, interpolated: 0.09, sibling: 0.16, fit: 0.15, analytic: 0.25 } as const;
