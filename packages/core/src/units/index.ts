@@ -1,2 +1,4 @@
 export * from "./dtype.ts";
 export * from "./errors.ts";
+export * from "./format.ts";
+export * from "./parse.ts";
