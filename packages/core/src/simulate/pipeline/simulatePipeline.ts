@@ -25,10 +25,7 @@ export function simulatePipeline(input: PipelineInput): PipelineTimeline {
     busySec: new Float64Array(schedule.numRanks),
     transferWaitSec: new Float64Array(schedule.numRanks),
   };
-  const numRun =
-    links !== null && overlapP2p
-      ? runOverlapped(schedule, graph, durationSec, pairEndSec, links, input.rankReadySec, state)
-      : runOccupied(schedule, graph, durationSec, pairEndSec, links, input.rankReadySec, state);
+  const numRun = run(schedule, graph, durationSec, pairEndSec, links, overlapP2p, input.rankReadySec, state);
   assert(numRun === total, `schedule "${schedule.name}" runs ${numRun} of ${total} actions: it deadlocks`);
   return summarise(schedule, graph, overlapP2p, state);
 }
@@ -162,121 +159,32 @@ function pairDurations(input: PipelineInput, graph: ActionGraph, durationSec: Fl
   return result;
 }
 
-/** Messages travel beside compute: an action starts at max(rank free, message arrived). Returns the number of actions run. */
-function runOverlapped(
-  schedule: Schedule,
-  graph: ActionGraph,
-  durationSec: Float64Array,
-  pairEndSec: Float64Array | null,
-  links: Links,
-  rankReadySec: Float64Array | undefined,
-  state: RunState,
-): number {
-  const { numRanks, numChunks } = schedule;
-  const { offsets, needs, codes } = graph;
-  const { startSec, endSec, busySec, transferWaitSec } = state;
-  const { outSec, outLink } = links;
-  const arrivalSec = new Float64Array(codes.length);
-  const linkFreeSec = new Float64Array(numRanks * 2);
-  const freeSec = rankReadySec === undefined ? new Float64Array(numRanks) : rankReadySec.slice();
-  const cursor = offsets.slice(0, numRanks);
-  const done = new Uint8Array(codes.length);
-  const waiterOf = new Int32Array(codes.length);
-  const stack = new Int32Array(numRanks);
-  let depth = 0;
-  for (let rank = numRanks - 1; rank >= 0; rank--) stack[depth++] = rank;
-  let numRun = 0;
-  while (depth > 0) {
-    const rank = stack[--depth]!;
-    const last = offsets[rank + 1]!;
-    let a = cursor[rank]!;
-    let free = freeSec[rank]!;
-    let busy = 0;
-    let wait = 0;
-    while (a < last) {
-      let start = free;
-      const need = needs[a]!;
-      if (need >= 0) {
-        if (done[need] === 0) {
-          waiterOf[need] = rank + 1;
-          break;
-        }
-        if (arrivalSec[need]! > start) start = arrivalSec[need]!;
-      }
-      let duration = durationSec[a]!;
-      let width = 1;
-      if (pairEndSec !== null && pairEndSec[a]! >= 0) {
-        const other = needs[a + 1]!;
-        if (other >= 0) {
-          if (done[other] === 0) {
-            waiterOf[other] = rank + 1;
-            break;
-          }
-          if (arrivalSec[other]! > start) start = arrivalSec[other]!;
-        }
-        duration = pairEndSec[a]!;
-        width = 2;
-      }
-      if (start > free) wait += start - latestProducer(free, need, width === 2 ? needs[a + 1]! : -1, endSec);
-      const end = start + duration;
-      busy += duration;
-      free = end;
-      for (let i = 0; i < width; i++, a++) {
-        startSec[a] = start;
-        endSec[a] = end;
-        done[a] = 1;
-        const code = codes[a]!;
-        const kind = code & 3;
-        if (kind !== 2) {
-          const out = (rank * numChunks + ((code >> 2) & 255)) * 2 + (kind === 0 ? 0 : 1);
-          const sec = outSec[out]!;
-          if (sec > 0) {
-            const link = outLink[out]!;
-            const arrival = (linkFreeSec[link]! > end ? linkFreeSec[link]! : end) + sec;
-            linkFreeSec[link] = arrival;
-            arrivalSec[a] = arrival;
-          } else arrivalSec[a] = end;
-          if (waiterOf[a] !== 0) stack[depth++] = waiterOf[a]! - 1;
-        }
-      }
-    }
-    numRun += a - cursor[rank]!;
-    cursor[rank] = a;
-    freeSec[rank] = free;
-    busySec[rank]! += busy;
-    transferWaitSec[rank]! += wait;
-  }
-  return numRun;
-}
-
-/** The later of the rank's becoming free and its producers' ends: what follows until the start is transfer. */
-function latestProducer(free: number, need: number, other: number, endSec: Float64Array): number {
-  let latest = free;
-  if (need >= 0 && endSec[need]! > latest) latest = endSec[need]!;
-  if (other >= 0 && endSec[other]! > latest) latest = endSec[other]!;
-  return latest;
-}
-
 /**
- * Messages occupy both ends (or take no time, links null). The send of the previous action and the receive of the next are one
- * batched call: start = max(free + out, max(free, producer's end) + in).
+ * Runs every rank as far as it goes, until all are through or stuck. Returns the number of actions run.
+ * `ready` is when the rank is free and its producers have ended; what follows until the start is transfer:
+ *   overlapped  start = max(ready, arrivals); one link direction carries one message at a time
+ *   occupied    start = max(ready + receive, free + send of the action before), one batched call
  */
-function runOccupied(
+function run(
   schedule: Schedule,
   graph: ActionGraph,
   durationSec: Float64Array,
   pairEndSec: Float64Array | null,
   links: Links | null,
+  overlapP2p: boolean,
   rankReadySec: Float64Array | undefined,
   state: RunState,
 ): number {
   const { numRanks, numChunks } = schedule;
   const { offsets, needs, codes } = graph;
   const { startSec, endSec, busySec, transferWaitSec } = state;
-  const freeSec = rankReadySec === undefined ? new Float64Array(numRanks) : rankReadySec.slice();
+  const arrivalSec = new Float64Array(links !== null && overlapP2p ? codes.length : 0);
+  const linkFreeSec = new Float64Array(numRanks * 2);
   const sendingSec = new Float64Array(numRanks);
+  const freeSec = rankReadySec === undefined ? new Float64Array(numRanks) : rankReadySec.slice();
   const cursor = offsets.slice(0, numRanks);
   const done = new Uint8Array(codes.length);
+  // An action has one reader, so at most one rank waits for it. A waiting rank is not on the stack: numRanks entries suffice.
   const waiterOf = new Int32Array(codes.length);
   const stack = new Int32Array(numRanks);
   let depth = 0;
@@ -290,51 +198,51 @@ function runOccupied(
     let sending = sendingSec[rank]!;
     let busy = 0;
     let wait = 0;
-    while (a < last) {
+    advance: while (a < last) {
+      const isPair = pairEndSec !== null && pairEndSec[a]! >= 0;
+      const width = isPair ? 2 : 1;
       let ready = free;
-      const need = needs[a]!;
-      if (need >= 0) {
+      for (let i = a; i < a + width; i++) {
+        const need = needs[i]!;
+        if (need < 0) continue;
         if (done[need] === 0) {
           waiterOf[need] = rank + 1;
-          break;
+          break advance;
         }
         if (endSec[need]! > ready) ready = endSec[need]!;
       }
-      let duration = durationSec[a]!;
-      let width = 1;
-      if (pairEndSec !== null && pairEndSec[a]! >= 0) {
-        const other = needs[a + 1]!;
-        if (other >= 0) {
-          if (done[other] === 0) {
-            waiterOf[other] = rank + 1;
-            break;
-          }
-          if (endSec[other]! > ready) ready = endSec[other]!;
-        }
-        duration = pairEndSec[a]!;
-        width = 2;
-      }
       let start = ready;
       if (links !== null) {
-        for (let i = 0; i < width; i++) {
-          if (needs[a + i]! < 0) continue;
-          const sec = links.inSec[slotOf(rank, numChunks, codes[a + i]!)]!;
-          if (ready + sec > start) start = ready + sec;
+        for (let i = a; i < a + width; i++) {
+          if (needs[i]! < 0) continue;
+          const available = overlapP2p
+            ? arrivalSec[needs[i]!]!
+            : ready + links.inSec[slotOf(rank, numChunks, codes[i]!)]!;
+          if (available > start) start = available;
         }
         if (free + sending > start) start = free + sending;
         wait += start - ready;
         sending = 0;
       }
+      const duration = isPair ? pairEndSec[a]! : durationSec[a]!;
       const end = start + duration;
       busy += duration;
       free = end;
-      for (let i = 0; i < width; i++, a++) {
+      for (const next = a + width; a < next; a++) {
         startSec[a] = start;
         endSec[a] = end;
         done[a] = 1;
         if (links !== null && (codes[a]! & 3) !== 2) {
-          const sec = links.outSec[slotOf(rank, numChunks, codes[a]!)]!;
-          if (sec > sending) sending = sec;
+          const slot = slotOf(rank, numChunks, codes[a]!);
+          const sec = links.outSec[slot]!;
+          if (!overlapP2p) {
+            if (sec > sending) sending = sec;
+          } else if (sec > 0) {
+            const link = links.outLink[slot]!;
+            const arrival = Math.max(linkFreeSec[link]!, end) + sec;
+            linkFreeSec[link] = arrival;
+            arrivalSec[a] = arrival;
+          } else arrivalSec[a] = end;
         }
         if (waiterOf[a] !== 0) stack[depth++] = waiterOf[a]! - 1;
       }
