@@ -63,11 +63,11 @@ export function detectFile(name: string, text: string): FileKind {
 export function isServingRow(row: Row): boolean {
   return (
     isRow(row) &&
-    row["engine"] !== undefined &&
-    (row["isl"] !== undefined ||
-      row["isl_mean"] !== undefined ||
-      row["workload"] !== undefined ||
-      row["max_batch"] !== undefined ||
-      row["mode"] !== undefined)
+    row.engine !== undefined &&
+    (row.isl !== undefined ||
+      row.isl_mean !== undefined ||
+      row.workload !== undefined ||
+      row.max_batch !== undefined ||
+      row.mode !== undefined)
   );
 }

@@ -27,16 +27,16 @@ function description(stated: Row, args: Row): Row {
     Object.entries(stated).filter(([, value]) => value !== null),
   );
   // Published configs of this family normalise q and k per head; tables of its runs leave that out (Qwen3 technical report, arXiv 2505.09388, section 2).
-  if (/^qwen-?3/i.test(text(stated, "name") ?? "")) fields["qk_norm"] ??= true;
+  if (/^qwen-?3/i.test(text(stated, "name") ?? "")) fields.qk_norm ??= true;
   if (Object.keys(args).length === 0) return fields;
   // Megatron's defaults: learned positions, biases, an untied head only on request (arguments.py).
-  fields["pos"] ??= text(args, "position-embedding-type") ?? "learned";
-  fields["bias"] ??= flag(args, "disable-bias-linear") !== true;
-  if (flag(args, "qk-layernorm") === true && flag(args, "multi-latent-attention") !== true) fields["qk_norm"] ??= true;
+  fields.pos ??= text(args, "position-embedding-type") ?? "learned";
+  fields.bias ??= flag(args, "disable-bias-linear") !== true;
+  if (flag(args, "qk-layernorm") === true && flag(args, "multi-latent-attention") !== true) fields.qk_norm ??= true;
   const mtp = num(args, "mtp-num-layers");
-  if (mtp !== undefined) fields["mtp_layers"] ??= mtp;
-  if (flag(args, "multi-latent-attention") === true && !isRow(fields["mla"])) {
-    fields["mla"] = {
+  if (mtp !== undefined) fields.mtp_layers ??= mtp;
+  if (flag(args, "multi-latent-attention") === true && !isRow(fields.mla)) {
+    fields.mla = {
       q_lora: num(args, "q-lora-rank") ?? 0,
       kv_lora: num(args, "kv-lora-rank") ?? 32,
       qk_nope: num(args, "qk-head-dim") ?? 128,
@@ -45,7 +45,7 @@ function description(stated: Row, args: Row): Row {
     };
   }
   const frequency = text(args, "moe-layer-freq");
-  if (frequency !== undefined && fields["experts"] !== undefined) fields["dense_layers"] ??= leadingZeros(frequency);
+  if (frequency !== undefined && fields.experts !== undefined) fields.dense_layers ??= leadingZeros(frequency);
   return fields;
 }
 

@@ -63,7 +63,7 @@ function exchangeFacts(row: Row, flags: Row, base: Software): SoftwareFacts {
   const facts: { moeExchange?: Software["moeExchange"]; overlapMoeExchange?: boolean } = {};
   if (backend === "deepep" || backend === "hybridep") facts.moeExchange = backend;
   // Without a flexible dispatcher Megatron's expert exchange is NCCL's all-to-all.
-  else if (base.name.startsWith("megatron") && child(row, "model")["experts"] !== undefined) facts.moeExchange = "nccl";
+  else if (base.name.startsWith("megatron") && child(row, "model").experts !== undefined) facts.moeExchange = "nccl";
   const overlap = flag(flags, "moe_a2a_overlap") ?? flag(argsOf(row), "overlap-moe-expert-parallel-comm");
   if (overlap !== undefined) facts.overlapMoeExchange = overlap;
   return facts;

@@ -21,7 +21,7 @@ export function scoreTrainingRow(row: Row, predict: Predictor): ValidationRow {
     tier: text(row, "tier") ?? (text(row, "kind") === "memory" ? "memory" : "core"),
   };
   const measured = measuredFigures(row);
-  const oom = child(row, "measured")["oom"] === true ? { oom: true } : {};
+  const oom = child(row, "measured").oom === true ? { oom: true } : {};
   const unsupported = (reason: string): ValidationRow => ({ ...base, ...oom, status: "unsupported", reason, measured });
   const spec = specOfRow(row);
   if ("unsupported" in spec) return unsupported(spec.unsupported);
