@@ -5,6 +5,7 @@ export { describeModel, type LayerRow, type ModelDescription } from "./describeM
 export { type FlopsConvention, type FlopsQuestion, flopsPerToken, layerForwardFlops } from "./flops.ts";
 export { type ImportOptions, importableTypes, importHuggingFace } from "./importHuggingFace.ts";
 export { type InlineOptions, importInline } from "./importInline.ts";
+export { importModel } from "./importModel.ts";
 export { kvBytesPerToken, kvCacheBytes } from "./kvCache.ts";
 export { type LayerParameters, layerParameters } from "./layerParameters.ts";
 export { headParameters, mtpParameters, parameterCounts } from "./parameterCounts.ts";
