@@ -65,6 +65,7 @@ function axisDigits(mesh: Mesh, axis: Axis): Digit[] | null {
     case "eshard": return nested(cut(dense, mesh.etp * mesh.ep, axisSize(mesh, "eshard")));
     case "ereplicate": return nested(cut(dense, mesh.etp * mesh.ep * axisSize(mesh, "eshard"), axisSize(mesh, "ereplicate")));
     case "embed": return nested([{ size: axisSize(mesh, "embed"), stride: stride.pp * (mesh.pp - 1) }]);
+    case "vocab": return nested([dense[0]!, { size: mesh.pp, stride: stride.pp }]);
     case "all": return null;
   }
 }

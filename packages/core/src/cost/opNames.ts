@@ -20,6 +20,7 @@ export function axisTimeKind(axis: Axis): Exclude<OpTimeKind, "compute" | "copy"
       return "ep";
     case "pp":
     case "embed":
+    case "vocab":
       return "pp";
     case "dp":
     case "edp":

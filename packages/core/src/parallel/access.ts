@@ -72,6 +72,8 @@ export function opAccess(op: Op): Access {
       return { reads: [op.logits], writes: [op.rowMax] };
     case "logitsSum":
       return { reads: [op.logits, op.rowMax], writes: [op.sums] };
+    case "mergeStats":
+      return { reads: [op.maxA, op.sumsA, op.maxB, op.sumsB], writes: [op.rowMax, op.sums] };
     case "loss":
       return { reads: [op.sums, op.loss], writes: [op.loss] };
     case "lossBackward":

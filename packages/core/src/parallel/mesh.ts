@@ -9,7 +9,7 @@ import { assert } from "../units/errors.ts";
 /**
  * tp tensor, cp context, dp data, pp pipeline; ep expert, etp tensor within an expert, edp data for experts.
  * cpUlysses (inner) and cpRing (outer) split cp. shard / replicate split dp x cp for ZeRO, FSDP, HSDP; eshard / ereplicate split edp.
- * `embed`: first and last pipeline rank, which share a tied embedding. `all`: every rank.
+ * `embed`: first and last pipeline rank, which share a tied embedding. `vocab`: tp within pp, over which a head spread over the stages is cut. `all`: every rank.
  */
 export type Axis =
   | "tp"
@@ -27,6 +27,7 @@ export type Axis =
   | "ereplicate"
   | "dpcp"
   | "embed"
+  | "vocab"
   | "all";
 
 export type OrderAxis = "tp" | "cp" | "dp" | "pp";
@@ -84,6 +85,8 @@ export function axisSize(mesh: Mesh, axis: Axis): number {
       return edp / greatestShard(edp, mesh.shard);
     case "embed":
       return mesh.pp > 1 ? 2 : 1;
+    case "vocab":
+      return mesh.tp * mesh.pp;
     case "all":
       return meshSize(mesh);
   }
@@ -173,6 +176,8 @@ export function coordinateAlong(mesh: Mesh, rank: number, axis: Axis): number {
       return Math.floor(edp / axisSize(mesh, "eshard"));
     case "embed":
       return at.pp === 0 ? 0 : 1;
+    case "vocab":
+      return at.tp + mesh.tp * at.pp;
     case "all":
       return rank;
   }
@@ -238,6 +243,9 @@ export function groupOf(mesh: Mesh, rank: number, axis: Axis): number[] {
       }
       case "embed":
         ranks.push(rankOf(mesh, { ...at, pp: i === 0 ? 0 : mesh.pp - 1 }));
+        break;
+      case "vocab":
+        ranks.push(rankOf(mesh, { ...at, tp: i % mesh.tp, pp: Math.floor(i / mesh.tp) }));
         break;
       case "all":
         ranks.push(i);

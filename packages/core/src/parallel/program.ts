@@ -399,6 +399,22 @@ export interface LogitsSumOp extends OpBase {
   readonly vocabAxis: Axis | null;
   readonly shift: number;
 }
+/**
+ * Joins running statistics A with those of this rank's vocabulary part B: rowMax = max(maxA, maxB), sums rescaled to it (online softmax). The target
+ * entry is B's where the target lies in B, else A's, rebased to rowMax (meaningless until some part has held the target).
+ */
+export interface MergeStatsOp extends OpBase {
+  readonly kind: "mergeStats";
+  readonly maxA: BufferId;
+  readonly sumsA: BufferId;
+  readonly maxB: BufferId;
+  readonly sumsB: BufferId;
+  readonly rowMax: BufferId;
+  readonly sums: BufferId;
+  readonly layout: TokenLayout;
+  /** Part B: coordinate along `pp` of the pp-wide vocabulary split (all tp shards of it together). */
+  readonly shift: number;
+}
 /** loss [1] += sum over rows of (log(sum) - target) x scale / (global tokens of the step). */
 export interface LossOp extends OpBase {
   readonly kind: "loss";
@@ -666,6 +682,7 @@ export type Op =
   | EmbeddingBackwardOp
   | LogitsMaxOp
   | LogitsSumOp
+  | MergeStatsOp
   | LossOp
   | LossBackwardOp
   | RouterOp

@@ -52,6 +52,11 @@ export interface Strategy {
   readonly stageLayers: readonly number[] | null;
   /** Count the embedding and the head as one layer each when splitting evenly. */
   readonly balanceEmbedding: boolean;
+  /**
+   * The head's vocabulary is spread over all pipeline ranks: the last chunk of every rank is one part of it, and the normed hidden states with running
+   * softmax statistics pass through the parts as through stages (balance as in arXiv 2411.05288). Needs an interleaved schedule.
+   */
+  readonly vocabOverStages?: boolean;
   readonly routing: RoutingPolicy;
   readonly capacityFactor: number | null;
 }

@@ -47,6 +47,13 @@ describe("tokensOf()", () => {
     expect([...tokensOf(layout, mesh, 0).position]).toEqual([0, 1, 6, 7]);
     expect([...tokensOf(layout, mesh, 1).position]).toEqual([2, 3, 4, 5]);
   });
+
+  it("cuts a window of rows from the row list", () => {
+    const layout: TokenLayout = { batch: 2, seqLen: 4, cp: "none", ulyssesSplit: false, tpSplit: false };
+    const window = tokensOf({ ...layout, rowsFrom: 2, numRows: 3 }, meshWith({}), 0);
+    expect([...window.sequence]).toEqual([0, 0, 1]);
+    expect([...window.position]).toEqual([2, 3, 0]);
+  });
 });
 
 describe("attentionPairs()", () => {

@@ -50,6 +50,8 @@ export function tokensOf(layout: TokenLayout, mesh: Mesh, rank: number): TokenRo
   }
   let rows = Array.from({ length: layout.batch * positions.length }, (_, row) => row);
   if (layout.tpSplit) rows = pieceOf(rows, mesh.tp, coordinateAlong(mesh, rank, "tp"));
+  if (layout.rowsFrom !== undefined)
+    rows = rows.slice(layout.rowsFrom, layout.rowsFrom + (layout.numRows ?? rows.length));
   return {
     sequence: Int32Array.from(rows, (row) => Math.floor(row / positions.length)),
     position: Int32Array.from(rows, (row) => positions[row % positions.length]!),
@@ -64,6 +66,7 @@ function pieceOf(list: number[], pieces: number, index: number): number[] {
 
 /** Rows of a matrix in `layout`: the same on every rank. */
 export function layoutRows(layout: TokenLayout, mesh: Mesh): number {
+  if (layout.numRows !== undefined) return layout.numRows;
   const cp = layout.cp === "none" ? 1 : layout.ulyssesSplit ? mesh.cp : axisSize(mesh, "cpRing");
   return (layout.batch * layout.seqLen) / (cp * (layout.tpSplit ? mesh.tp : 1));
 }

@@ -48,7 +48,7 @@ function finish(builder: BlockBuilder, inputs: readonly Value[], outputs: readon
 }
 
 /** Partial gradient norm of the block's parameters; an element held by n ranks counts 1/n on each. */
-function addGradNorm(builder: BlockBuilder): void {
+export function addGradNorm(builder: BlockBuilder): void {
   const { mesh, strategy } = builder.context;
   const grads: BufferId[] = [];
   const weights: number[] = [];

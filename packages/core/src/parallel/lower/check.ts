@@ -55,10 +55,27 @@ export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Wo
     );
   }
   const numLayers = model.layers.length + (model.encoder?.layers.length ?? 0);
-  if (pp * strategy.numChunks > numLayers + (strategy.balanceEmbedding ? 2 : 0)) {
+  const chunks = strategy.vocabOverStages === true ? strategy.numChunks - 1 : strategy.numChunks;
+  if (strategy.vocabOverStages === true) {
+    if (pp < 2 || strategy.numChunks < 2 || !["interleaved", "breadth-first"].includes(strategy.schedule)) {
+      say(
+        "strategy.vocabOverStages",
+        "A head spread over the stages is one more chunk of every pipeline rank",
+        'use pp >= 2 with schedule "interleaved" or "breadth-first" and one chunk more than the layers need',
+      );
+    }
+    if (model.tiedEmbeddings || model.mtpLayers > 0 || model.encoder !== undefined || model.lmHeadBias) {
+      say(
+        "strategy.vocabOverStages",
+        `The head of "${model.name}" is tied, biased or shared with other modules and cannot be spread over the stages`,
+        "use an untied model without multi-token prediction",
+      );
+    }
+  }
+  if (pp * chunks > numLayers + (strategy.balanceEmbedding ? 2 : 0)) {
     say(
       "strategy.pp",
-      `Cannot deal ${numLayers} layers to ${pp * strategy.numChunks} stages (pp=${pp} x ${strategy.numChunks} chunks)`,
+      `Cannot deal ${numLayers} layers to ${pp * chunks} stages (pp=${pp} x ${chunks} chunks)`,
       "use fewer stages",
     );
   }

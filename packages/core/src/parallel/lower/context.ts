@@ -44,7 +44,7 @@ export function makeContext(
     ulyssesSplit: mesh.ulysses > 1,
     tpSplit: false,
   };
-  const multiple = software.vocabMultiple * mesh.tp;
+  const multiple = software.vocabMultiple * mesh.tp * (strategy.vocabOverStages === true ? mesh.pp : 1);
   const actDtype: DType = strategy.precision === "fp32" ? "fp32" : strategy.precision === "fp16" ? "fp16" : "bf16";
   return {
     model,

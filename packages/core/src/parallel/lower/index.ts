@@ -11,6 +11,7 @@ import { embeddingBlock, headBlock, layersBlock, mtpBlock } from "./blocks.ts";
 import { checkLowering } from "./check.ts";
 import { type Context, makeContext } from "./context.ts";
 import { dealLayers, groupLayers } from "./stages.ts";
+import { vocabStageBlock } from "./vocabStages.ts";
 
 export { checkLowering } from "./check.ts";
 export { dealLayers } from "./stages.ts";
@@ -109,7 +110,10 @@ function endsShareRank(schedule: Schedule): boolean {
 function lowerStages(context: Context, schedule: Schedule): { blocks: Block[]; stages: Stage[] } {
   const { model, strategy } = context;
   const sites = layerSites(model);
-  const counts = strategy.stageLayers ?? dealLayers(sites.length, schedule.numStages, strategy.balanceEmbedding);
+  // With the head spread over the ranks, the last pp stages are parts of the vocabulary.
+  const spread = strategy.vocabOverStages === true;
+  const layerStages = spread ? schedule.numStages - context.mesh.pp : schedule.numStages;
+  const counts = strategy.stageLayers ?? dealLayers(sites.length, layerStages, strategy.balanceEmbedding);
   assert(counts.reduce((a, b) => a + b, 0) === sites.length, `stages ${counts.join(",")} hold ${sites.length} layers`);
   const shared = endsShareRank(schedule);
   const blocks: Block[] = [];
@@ -125,7 +129,7 @@ function lowerStages(context: Context, schedule: Schedule): { blocks: Block[]; s
   const isEncoderDecoder = model.encoder !== undefined;
   const stages: Stage[] = [];
   let at = 0;
-  for (let s = 0; s < schedule.numStages; s++) {
+  for (let s = 0; s < layerStages; s++) {
     const uses: BlockUse[] = [];
     if (s === 0)
       uses.push(use("embedding", "embedding", () => embeddingBlock(context, { decoder: false, shared: false })));
@@ -155,7 +159,7 @@ function lowerStages(context: Context, schedule: Schedule): { blocks: Block[]; s
       }
     }
     at += numHere;
-    if (s === schedule.numStages - 1) {
+    if (s === layerStages - 1 && !spread) {
       const tied = model.tiedEmbeddings;
       if (model.mtpLayers > 0) {
         const spec = model.layerKinds[model.layers[model.layers.length - 1]!]!;
@@ -169,6 +173,12 @@ function lowerStages(context: Context, schedule: Schedule): { blocks: Block[]; s
       uses.push(use("head", "head", () => headBlock(context, { tied, shared: headShared }, isEncoderDecoder)));
     }
     stages.push({ uses });
+  }
+  for (let s = layerStages; s < schedule.numStages; s++) {
+    const place = { first: s === layerStages, last: s === schedule.numStages - 1 };
+    stages.push({
+      uses: [use(`vocabulary ${place.first} ${place.last}`, "head", () => vocabStageBlock(context, place))],
+    });
   }
   return { blocks, stages };
 }
