@@ -20,7 +20,7 @@ export function softwareOfRow(row: Row, strategy: Strategy, notes: string[]): So
     ...attentionFacts(row, args, notes),
     ...precisionFacts(base, strategy, isMegatron),
     ...exchangeFacts(row, flags, base),
-    ...overlapFacts(flags, strategy),
+    ...overlapFacts(flags, base, strategy),
     ...graphFacts(flags, args),
     ...shardingFacts(flags, strategy),
     ...argumentFacts(args),
@@ -33,6 +33,8 @@ export function softwareOfRow(row: Row, strategy: Strategy, notes: string[]): So
 function attentionFacts(row: Row, args: Row, notes: string[]): SoftwareFacts {
   const stated = text(row, "attention_impl");
   const known = attentions.find((kind) => kind === stated);
+  // cuDNN exists on NVIDIA parts alone; tables fill the column in for TPUs too.
+  if (known === "cudnn" && /tpu|mi\d|gaudi|trn/i.test(text(row, "accelerator") ?? "")) return {};
   if (known !== undefined) return { attention: known };
   const backend = text(args, "attention-backend");
   if (backend === "unfused" || text(args, "transformer-impl") === "local") return { attention: "unfused" };
@@ -69,17 +71,26 @@ function exchangeFacts(row: Row, flags: Row, base: Software): SoftwareFacts {
   return facts;
 }
 
-function overlapFacts(flags: Row, strategy: Strategy): SoftwareFacts {
+function overlapFacts(flags: Row, base: Software, strategy: Strategy): SoftwareFacts {
   const userBuffers = flag(flags, "TP_COMM_OVERLAP") ?? flag(flags, "tp_comm_overlap");
   const asyncTp = flag(flags, "async_tp");
+  const stated =
+    userBuffers !== undefined
+      ? userBuffers
+        ? "userBuffers"
+        : "dgradAsync"
+      : asyncTp !== undefined
+        ? asyncTp
+          ? "userBuffers"
+          : "none"
+        : base.tpOverlap;
+  // User buffers need sequence parallelism (Megatron-Bridge comm_overlap.py).
+  const tpOverlap = stated === "userBuffers" && strategy.tp > 1 && !strategy.sequenceParallel ? "dgradAsync" : stated;
+  const ddp = text(flags, "ddp");
   return {
-    ...(userBuffers === undefined ? {} : { tpOverlap: userBuffers ? "userBuffers" : "dgradAsync" }),
-    ...(asyncTp === undefined ? {} : { tpOverlap: asyncTp ? "userBuffers" : "none" }),
-    // User buffers need sequence parallelism (Megatron-Bridge comm_overlap.py).
-    ...(strategy.tp === 1 || strategy.sequenceParallel ? {} : { tpOverlap: "dgradAsync" }),
+    tpOverlap,
     // Megatron's --DDP-impl torch reduces buckets beside backward, its local one after it.
-    ...(text(flags, "ddp") === "torch" ? { overlapGradReduce: true } : {}),
-    ...(text(flags, "ddp") === "local" ? { overlapGradReduce: false } : {}),
+    ...(ddp === "torch" || ddp === "local" ? { overlapGradReduce: ddp === "torch" } : {}),
   };
 }
 
