@@ -2,7 +2,7 @@
 // position queries.position[i] of its sequence, row j of k and v a key. Only pairs of one sequence that the mask allows count.
 
 import { type AttentionGeometry, assert, attends, type TokenRows } from "@meshwright/core";
-import { add, at, type Mat, set } from "./mat.ts";
+import { add, at, clear, type Mat, set } from "./mat.ts";
 
 export interface AttentionRows {
   readonly geometry: AttentionGeometry;
@@ -103,10 +103,6 @@ function logSumExp(values: readonly number[]): number {
   let sum = 0;
   for (const value of values) sum += Math.exp(value - most);
   return most + Math.log(sum);
-}
-
-export function clear(m: Mat): void {
-  for (let i = 0; i < m.rows; i++) for (let j = 0; j < m.cols; j++) set(m, i, j, 0);
 }
 
 function checkRows(rows: AttentionRows, q: Mat, k: Mat, v: Mat): void {

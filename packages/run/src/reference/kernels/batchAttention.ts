@@ -2,8 +2,8 @@
 // scores and probs are [batch * heads * queries, keys], rows ordered by sequence, then head, then query.
 
 import { assert } from "@meshwright/core";
-import { type AttentionRows, clear, visibleKeys } from "./attention.ts";
-import { add, at, type Mat, set } from "./mat.ts";
+import { type AttentionRows, visibleKeys } from "./attention.ts";
+import { add, at, clear, type Mat, set } from "./mat.ts";
 
 export type BatchProduct = "scores" | "context" | "gradProbs" | "gradV" | "gradQ" | "gradK";
 

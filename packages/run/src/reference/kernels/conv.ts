@@ -1,7 +1,7 @@
 // Depthwise causal convolution along each sequence, silu afterwards: y[t, c] = silu(sum over j of weight[c, j] x[t - K + 1 + j, c]).
 
 import { activate, activationSlope } from "./elementwise.ts";
-import { add, at, type Mat, set } from "./mat.ts";
+import { add, at, clear, type Mat, set } from "./mat.ts";
 
 export function conv(x: Mat, weight: Mat, y: Mat, batch: number): void {
   forOutputs(x, batch, (row, c, first) => set(y, row, c, activate("silu", preActivation(x, weight, row, c, first))));
@@ -9,7 +9,7 @@ export function conv(x: Mat, weight: Mat, y: Mat, batch: number): void {
 
 /** Writes dx, adds to dweight. */
 export function convBackward(x: Mat, weight: Mat, dy: Mat, dx: Mat, dweight: Mat, batch: number): void {
-  for (let i = 0; i < dx.rows; i++) for (let j = 0; j < dx.cols; j++) set(dx, i, j, 0);
+  clear(dx);
   forOutputs(x, batch, (row, c, first) => {
     const g = at(dy, row, c) * activationSlope("silu", preActivation(x, weight, row, c, first));
     for (let j = 0; j < weight.cols; j++) {

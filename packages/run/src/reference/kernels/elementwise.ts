@@ -1,9 +1,9 @@
-// Activations, sums, gates, rotary embedding and dropout.
+// Activations, sums, gates, rotary embedding, heads put together, dropout.
 // gelu is the tanh form (GPT-2), quick_gelu x sigmoid(1.702 x), relu2 the square of relu.
 
 import { assert, unreachable } from "@meshwright/core";
 import { hashUnit } from "../hash.ts";
-import { at, type Mat, set } from "./mat.ts";
+import { add, at, clear, type Mat, set } from "./mat.ts";
 
 export type ActivationName = "gelu" | "silu" | "relu" | "relu2" | "quick_gelu" | "tanh";
 
@@ -114,20 +114,61 @@ export function sigmoidGateBackward(gate: Mat, x: Mat, dy: Mat, dgate: Mat, dx: 
 
 export const ropeTheta = 10000;
 
-/** Turns columns (i, i + ropeDim / 2) of each head by position x theta^(-2 i / ropeDim); `inverse` turns back. */
-export function rope(x: Mat, out: Mat, position: Int32Array, headDim: number, ropeDim: number, inverse: boolean): void {
+export interface RopeShape {
+  readonly headDim: number;
+  /** First turned column of each head, and how many are turned. */
+  readonly from: number;
+  readonly ropeDim: number;
+  readonly inverse: boolean;
+}
+
+/** Turns columns (i, i + ropeDim / 2) behind `from` of each head by position x theta^(-2 i / ropeDim); `inverse` turns back. */
+export function rope(x: Mat, out: Mat, position: Int32Array, shape: RopeShape): void {
+  const { headDim, from, ropeDim, inverse } = shape;
   assert(x.cols % headDim === 0 && position.length === x.rows, `rope of ${x.rows} x ${x.cols}, ${position.length} positions`);
   const half = ropeDim / 2;
   for (let row = 0; row < x.rows; row++) {
     for (let head = 0; head < x.cols; head += headDim) {
+      for (let i = 0; i < headDim; i++) if (i < from || i >= from + ropeDim) set(out, row, head + i, at(x, row, head + i));
       for (let i = 0; i < half; i++) {
         const angle = position[row]! * ropeTheta ** ((-2 * i) / ropeDim) * (inverse ? -1 : 1);
         const [c, s] = [Math.cos(angle), Math.sin(angle)];
-        const [left, right] = [at(x, row, head + i), at(x, row, head + half + i)];
-        set(out, row, head + i, left * c - right * s);
-        set(out, row, head + half + i, left * s + right * c);
+        const first = head + from + i;
+        const [left, right] = [at(x, row, first), at(x, row, first + half)];
+        set(out, row, first, left * c - right * s);
+        set(out, row, first + half, left * s + right * c);
       }
-      for (let i = ropeDim; i < headDim; i++) set(out, row, head + i, at(x, row, head + i));
+    }
+  }
+}
+
+export interface HeadParts {
+  readonly heads: number;
+  readonly aDim: number;
+  readonly bDim: number;
+  /** b has one head, which all heads take. */
+  readonly sharedB: boolean;
+}
+
+/** Per head out = [a, b]. */
+export function headConcat(a: Mat, b: Mat, out: Mat, { heads, aDim, bDim, sharedB }: HeadParts): void {
+  for (let row = 0; row < out.rows; row++) {
+    for (let head = 0; head < heads; head++) {
+      const first = head * (aDim + bDim);
+      for (let i = 0; i < aDim; i++) set(out, row, first + i, at(a, row, head * aDim + i));
+      for (let i = 0; i < bDim; i++) set(out, row, first + aDim + i, at(b, row, (sharedB ? 0 : head * bDim) + i));
+    }
+  }
+}
+
+/** Per head [a, b] = x; a shared b is the sum over heads. */
+export function headSplit(x: Mat, a: Mat, b: Mat, { heads, aDim, bDim, sharedB }: HeadParts): void {
+  clear(b);
+  for (let row = 0; row < x.rows; row++) {
+    for (let head = 0; head < heads; head++) {
+      const first = head * (aDim + bDim);
+      for (let i = 0; i < aDim; i++) set(a, row, head * aDim + i, at(x, row, first + i));
+      for (let i = 0; i < bDim; i++) add(b, row, (sharedB ? 0 : head * bDim) + i, at(x, row, first + aDim + i));
     }
   }
 }

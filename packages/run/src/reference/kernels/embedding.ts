@@ -2,19 +2,19 @@
 
 import { add, at, type Mat, set } from "./mat.ts";
 
-/** out[row] = table[id - firstId] when the id is in this shard, else 0; plus positions[position]. */
+/** out[row] = table[id - firstId] when the id is in this shard, else 0; plus scale x positions[position]. */
 export function embedding(
   table: Mat,
   out: Mat,
   ids: ArrayLike<number>,
   firstId: number,
-  positions?: { readonly table: Mat; readonly position: Int32Array },
+  positions?: { readonly table: Mat; readonly position: Int32Array; readonly scale: number },
 ): void {
   for (let row = 0; row < out.rows; row++) {
     const local = ids[row]! - firstId;
     for (let j = 0; j < out.cols; j++) {
       const token = local >= 0 && local < table.rows ? at(table, local, j) : 0;
-      set(out, row, j, token + (positions === undefined ? 0 : at(positions.table, positions.position[row]!, j)));
+      set(out, row, j, token + (positions === undefined ? 0 : positions.scale * at(positions.table, positions.position[row]!, j)));
     }
   }
 }

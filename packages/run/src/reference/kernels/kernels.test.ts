@@ -4,7 +4,7 @@ import { gradientError, maxDifference, randomMat } from "./finiteDifference.ts";
 import { columnsOf, type Mat, mat, rowsOf } from "./mat.ts";
 import { norm, normBackward } from "./norm.ts";
 import {
-  activation, activationBackward, dropout, dropoutBackward, dropoutKeeps, rope, sigmoidGate, sigmoidGateBackward,
+  activation, activationBackward, dropout, dropoutBackward, dropoutKeeps, headConcat, headSplit, rope, sigmoidGate, sigmoidGateBackward,
 } from "./elementwise.ts";
 import { embedding, embeddingBackward, logitsMax, logitsSum, lossBackward, lossSum } from "./embedding.ts";
 import { scan, scanBackward, type ScanShape } from "./scan.ts";
@@ -102,10 +102,27 @@ describe("backward kernels equal finite differences of their forward", () => {
   it("rope, whose inverse is its backward", () => {
     const x = randomMat("x", 3, 12);
     const position = Int32Array.of(0, 5, 17);
+    const shape = { headDim: 6, from: 1, ropeDim: 4 };
     const error = gradientError(
       [x],
-      () => made(3, 12, (out) => rope(x, out, position, 6, 4, false)),
-      (dy) => [made(3, 12, (dx) => rope(dy, dx, position, 6, 4, true))],
+      () => made(3, 12, (out) => rope(x, out, position, { ...shape, inverse: false })),
+      (dy) => [made(3, 12, (dx) => rope(dy, dx, position, { ...shape, inverse: true }))],
+    );
+    expect(error).toBeLessThan(tolerance);
+  });
+
+  it.each([true, false])("headConcat, whose backward is headSplit, shared part %s", (sharedB) => {
+    const parts = { heads: 3, aDim: 2, bDim: 1, sharedB };
+    const a = randomMat("a", 4, 6);
+    const b = randomMat("b", 4, sharedB ? 1 : 3);
+    const error = gradientError(
+      [a, b],
+      () => made(4, 9, (out) => headConcat(a, b, out, parts)),
+      (dout) => {
+        const [da, db] = [mat(4, 6), mat(4, b.cols)];
+        headSplit(dout, da, db, parts);
+        return [da, db];
+      },
     );
     expect(error).toBeLessThan(tolerance);
   });
@@ -128,7 +145,7 @@ describe("backward kernels equal finite differences of their forward", () => {
     const position = Int32Array.of(0, 1, 2, 5);
     const error = gradientError(
       [table, positions],
-      () => made(4, 3, (out) => embedding(table, out, ids, 2, { table: positions, position })),
+      () => made(4, 3, (out) => embedding(table, out, ids, 2, { table: positions, position, scale: 1 })),
       (dout) => {
         const [dtable, dpositions] = [mat(4, 3), mat(6, 3)];
         embeddingBackward(dout, dtable, ids, 2, { dtable: dpositions, position });
@@ -156,17 +173,19 @@ describe("backward kernels equal finite differences of their forward", () => {
 
   it.each(["mamba1", "mamba2", "gatedDelta"] as const)("scan of %s with grouped heads, two sequences", (variant) => {
     const shape: ScanShape = { variant, innerDim: 8, stateDim: 3, heads: 4, groups: 2, batch: 2 };
-    const cols = 8 + 2 * 2 * 3 + 4 + (variant === "gatedDelta" ? 4 : 0);
-    const x = randomMat("x", 10, cols);
-    const decay = randomMat("decay", 1, 4);
-    const skip = randomMat("skip", 1, 4);
+    const inputs = {
+      x: randomMat("x", 10, 8 + 2 * 2 * 3),
+      perHead: randomMat("perHead", 10, variant === "gatedDelta" ? 8 : 4),
+      decay: randomMat("decay", 1, 4),
+      skip: randomMat("skip", 1, 4),
+    };
     const error = gradientError(
-      [x, decay, skip],
-      () => made(10, 8, (y) => scan(shape, x, decay, skip, y)),
+      [inputs.x, inputs.perHead, inputs.decay, inputs.skip],
+      () => made(10, 8, (y) => scan(shape, inputs, y)),
       (dy) => {
-        const [dx, ddecay, dskip] = [mat(10, cols), mat(1, 4), mat(1, 4)];
-        scanBackward(shape, { x, decay, skip, dy, dx, ddecay, dskip });
-        return [dx, ddecay, dskip];
+        const [dx, dperHead, ddecay, dskip] = [mat(10, 20), mat(10, inputs.perHead.cols), mat(1, 4), mat(1, 4)];
+        scanBackward(shape, inputs, dy, { dx, dperHead, ddecay, dskip });
+        return [dx, dperHead, ddecay, dskip];
       },
     );
     expect(error).toBeLessThan(tolerance);

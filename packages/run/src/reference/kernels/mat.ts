@@ -64,3 +64,7 @@ export function copyInto(x: Mat, out: Mat): void {
   assert(x.rows === out.rows && x.cols === out.cols, `copy ${x.rows} x ${x.cols} into ${out.rows} x ${out.cols}`);
   for (let i = 0; i < x.rows; i++) for (let j = 0; j < x.cols; j++) set(out, i, j, at(x, i, j));
 }
+
+export function clear(m: Mat): void {
+  for (let i = 0; i < m.rows; i++) for (let j = 0; j < m.cols; j++) set(m, i, j, 0);
+}

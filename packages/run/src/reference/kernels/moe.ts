@@ -1,8 +1,7 @@
 // Mixture of experts: router, permutation into expert order, weighted combination, and the two orders of rows around the exchange.
 
 import type { MoeGeometry } from "@meshwright/core";
-import { clear } from "./attention.ts";
-import { add, at, type Mat, set } from "./mat.ts";
+import { add, at, clear, type Mat, set } from "./mat.ts";
 import { chooseExperts, type Routing } from "./routing.ts";
 
 /** probs = softmax(logits); routing = chosen experts; gates = their probs, renormalised to sum 1. `tokens`: global token of each row. */

@@ -1,0 +1,29 @@
+// The data of a reference step: token ids as a pure function of (sequence, position), and which sequences a rank reads.
+// Micro-batch m of data-parallel rank d holds sequences (m dp + d) batch + i, so all strategies of one global batch see the same ones.
+
+import type { Mesh, TokenLayout, TokenRows } from "@meshwright/core";
+import { coordinateAlong, tokensOf } from "@meshwright/core";
+import { hash32 } from "./hash.ts";
+
+/** Id of the token at a position of a global sequence. Positions beyond the sequence exist: the last tokens need targets. */
+export function tokenId(vocab: number, sequence: number, position: number): number {
+  return hash32("token", sequence, position) % vocab;
+}
+
+/** Global tokens of the rows of a matrix. */
+export interface GlobalRows extends TokenRows {
+  /** sequence x seqLen + position. */
+  readonly token: Int32Array;
+}
+
+/** What the rows of a layout hold on a rank in a micro-batch; `sequence` is global here. */
+export function globalRows(layout: TokenLayout, mesh: Mesh, rank: number, microBatch: number): GlobalRows {
+  const local = tokensOf(layout, mesh, rank);
+  const first = (microBatch * mesh.dp + coordinateAlong(mesh, rank, "dp")) * layout.batch;
+  const sequence = local.sequence.map((index) => first + index);
+  return { sequence, position: local.position, token: sequence.map((s, row) => s * layout.seqLen + local.position[row]!) };
+}
+
+export function idsOf(rows: TokenRows, vocab: number, shift: number): Int32Array {
+  return rows.sequence.map((sequence, row) => tokenId(vocab, sequence, rows.position[row]! + shift));
+}

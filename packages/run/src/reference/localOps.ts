@@ -1,0 +1,207 @@
+// Ops that need no other rank: buffers in, kernel, buffers out.
+
+import { assert, coordinateAlong, type Op } from "@meshwright/core";
+import { idsOf } from "./data.ts";
+import { attentionRowsAt, expertCounts, type Frame, matOf, routingAt, rowsAt } from "./frame.ts";
+import { attention, attentionBackward } from "./kernels/attention.ts";
+import { batchMatmul, softmax, softmaxBackward } from "./kernels/batchAttention.ts";
+import { conv, convBackward } from "./kernels/conv.ts";
+import * as elementwise from "./kernels/elementwise.ts";
+import { embedding, embeddingBackward, logitsMax, logitsSum, lossBackward, lossSum } from "./kernels/embedding.ts";
+import { biasGrad, groupedMatmul, matmul } from "./kernels/linear.ts";
+import { at, clear, copyInto, flatten, type Mat, set, unflatten } from "./kernels/mat.ts";
+import { combine, combineBackward, expertOrder, permute, permuteBackward, regroup, router, routerBackward } from "./kernels/moe.ts";
+import { norm, normBackward } from "./kernels/norm.ts";
+import { optimizerStep } from "./kernels/optimizer.ts";
+import { scan, scanBackward } from "./kernels/scan.ts";
+
+export type LocalOp = Exclude<Op, { readonly kind: "collective" | "ringShift" | "exchange" }>;
+
+export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
+  const m = (id: number): Mat => matOf(frame, rank, id);
+  const { mesh, vocab, globalTokens } = frame.run;
+  const firstId = (axis: Parameters<typeof coordinateAlong>[2] | null, shardRows: number) =>
+    axis === null ? 0 : coordinateAlong(mesh, rank, axis) * shardRows;
+  const fresh = (accumulate: boolean, ...outs: readonly (Mat | undefined)[]) => {
+    if (!accumulate) for (const out of outs) if (out !== undefined) clear(out);
+  };
+  switch (op.kind) {
+    case "matmul":
+      return matmul(m(op.a), m(op.b), m(op.out), op, op.bias === undefined ? undefined : m(op.bias));
+    case "groupedMatmul": {
+      const counts = expertCounts(frame, rank, op.routing);
+      const perExpert = counts[0]!.map((_, e) => counts.reduce((sum, ofSource) => sum + ofSource[e]!, 0));
+      return groupedMatmul(op.role, m(op.a), m(op.b), m(op.out), perExpert, op.accumulate);
+    }
+    case "biasGrad":
+      return biasGrad(m(op.x), m(op.out), op.accumulate);
+    case "norm":
+      return norm(op.norm, m(op.x), m(op.weight), op.bias === undefined ? undefined : m(op.bias), m(op.y), op.width);
+    case "normBackward": {
+      const dbias = op.dbias === undefined ? undefined : m(op.dbias);
+      fresh(op.accumulate, m(op.dweight), dbias);
+      return normBackward(op.norm, { x: m(op.x), weight: m(op.weight), dy: m(op.dy), dx: m(op.dx), dweight: m(op.dweight), dbias, width: op.width });
+    }
+    case "activation":
+      return elementwise.activation(op.fn, op.gated, m(op.x), m(op.y));
+    case "activationBackward":
+      return elementwise.activationBackward(op.fn, op.gated, m(op.x), m(op.dy), m(op.dx));
+    case "add":
+      return elementwise.addTo(m(op.a), m(op.b), m(op.out));
+    case "mul":
+      return elementwise.multiply(m(op.a), m(op.b), m(op.out));
+    case "sigmoidGate":
+      return elementwise.sigmoidGate(m(op.gate), m(op.x), m(op.out));
+    case "sigmoidGateBackward":
+      return elementwise.sigmoidGateBackward(m(op.gate), m(op.x), m(op.dy), m(op.dgate), m(op.dx));
+    case "rope":
+      return elementwise.rope(m(op.x), m(op.out), rowsAt(frame, rank, op.layout).position, op);
+    case "headConcat":
+      return elementwise.headConcat(m(op.a), m(op.b), m(op.out), op);
+    case "headSplit":
+      return elementwise.headSplit(m(op.x), m(op.a), m(op.b), op);
+    case "dropout":
+      return elementwise.dropout(m(op.x), m(op.mask), m(op.y), op.p, dropoutMask(frame, rank, op, m(op.x).cols));
+    case "dropoutBackward":
+      return elementwise.dropoutBackward(m(op.dy), m(op.mask), m(op.dx), op.p);
+    case "attention":
+      return attention(attentionRowsAt(frame, rank, op.geometry), m(op.q), m(op.k), m(op.v), m(op.out), m(op.lse), op.merge);
+    case "attentionBackward":
+      return attentionBackward(attentionRowsAt(frame, rank, op.geometry), {
+        q: m(op.q), k: m(op.k), v: m(op.v), out: m(op.out), lse: m(op.lse), dout: m(op.dout),
+        dq: m(op.dq), dk: m(op.dk), dv: m(op.dv), accumulateQ: op.accumulateQ, accumulateKv: op.accumulateKv,
+      });
+    case "batchMatmul":
+      return batchMatmul(op.which, attentionRowsAt(frame, rank, op.geometry), m(op.a), m(op.b), m(op.out));
+    case "softmax":
+      return softmax(attentionRowsAt(frame, rank, op.geometry), m(op.x), m(op.y));
+    case "softmaxBackward":
+      return softmaxBackward(m(op.y), m(op.dy), m(op.dx));
+    case "embedding": {
+      const rows = rowsAt(frame, rank, op.layout);
+      const table = m(op.table);
+      const positions = op.positions === undefined ? undefined : { table: m(op.positions), position: rows.position, scale: op.positionScale ?? 1 };
+      return embedding(table, m(op.out), idsOf(rows, vocab, op.shift), firstId(op.vocabAxis, table.rows), positions);
+    }
+    case "embeddingBackward": {
+      const rows = rowsAt(frame, rank, op.layout);
+      const dtable = m(op.dtable);
+      const dpositions = op.dpositions === undefined ? undefined : m(op.dpositions);
+      fresh(op.accumulate, dtable, dpositions);
+      const positions = dpositions === undefined ? undefined : { dtable: dpositions, position: rows.position };
+      return embeddingBackward(m(op.dout), dtable, idsOf(rows, vocab, op.shift), firstId(op.vocabAxis, dtable.rows), positions);
+    }
+    case "logitsMax":
+      return logitsMax(m(op.logits), m(op.rowMax));
+    case "logitsSum": {
+      const logits = m(op.logits);
+      return logitsSum(logits, m(op.rowMax), m(op.sums), idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift), firstId(op.vocabAxis, logits.cols));
+    }
+    case "loss": {
+      const loss = m(op.loss);
+      const before = at(loss, 0, 0);
+      lossSum(m(op.sums), loss, op.scale / globalTokens);
+      if (countsTokens(frame, rank, op.layout)) frame.run.loss += at(loss, 0, 0) - before;
+      return;
+    }
+    case "lossBackward": {
+      const logits = m(op.logits);
+      const targets = idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift);
+      const buffers = { logits, rowMax: m(op.rowMax), sums: m(op.sums), dlogits: m(op.dlogits) };
+      return lossBackward(buffers, targets, firstId(op.vocabAxis, logits.cols), op.scale / globalTokens);
+    }
+    case "router": {
+      const routing = m(op.routing);
+      frame.run.routings.set(routing.data, op.geometry);
+      return router(op.geometry, m(op.logits), m(op.probs), m(op.gates), routing, rowsAt(frame, rank, op.geometry.layout).token);
+    }
+    case "routerBackward":
+      return routerBackward(m(op.gates), m(op.routing), m(op.dgates), m(op.dlogits));
+    case "permute":
+      return permute(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
+    case "permuteBackward":
+      return permuteBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
+    case "combine":
+      return combine(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.gates), m(op.out));
+    case "combineBackward":
+      return combineBackward(routingAt(frame, rank, op.routing), op.geometry.topk, {
+        dout: m(op.dout), x: m(op.x), gates: m(op.gates), dx: m(op.dx), dgates: m(op.dgates),
+      });
+    case "regroup":
+      return regroup(expertOrder(expertCounts(frame, rank, op.routing)), op.direction, m(op.x), m(op.out));
+    case "scan":
+      return scan({ ...op, batch: wholeSequences(op.layout) }, { x: m(op.x), perHead: m(op.perHead), decay: m(op.decay), skip: m(op.skip) }, m(op.y));
+    case "scanBackward": {
+      const gradients = { dx: m(op.dx), dperHead: m(op.dperHead), ddecay: m(op.ddecay), dskip: m(op.dskip) };
+      fresh(op.accumulate, gradients.ddecay, gradients.dskip);
+      const inputs = { x: m(op.x), perHead: m(op.perHead), decay: m(op.decay), skip: m(op.skip) };
+      return scanBackward({ ...op, batch: wholeSequences(op.layout) }, inputs, m(op.dy), gradients);
+    }
+    case "conv":
+      return conv(m(op.x), m(op.weight), m(op.y), wholeSequences(op.layout));
+    case "convBackward":
+      fresh(op.accumulate, m(op.dweight));
+      return convBackward(m(op.x), m(op.weight), m(op.dy), m(op.dx), m(op.dweight), wholeSequences(op.layout));
+    case "copy":
+    case "cast": {
+      const geometry = frame.run.routings.get(m(op.x).data);
+      if (geometry !== undefined) frame.run.routings.set(m(op.out).data, geometry);
+      if (m(op.x).rows === m(op.out).rows) return copyInto(m(op.x), m(op.out));
+      return unflatten(flatten(m(op.x)), m(op.out));
+    }
+    case "fill": {
+      const out = m(op.out);
+      for (let i = 0; i < out.rows; i++) for (let j = 0; j < out.cols; j++) set(out, i, j, op.value);
+      return;
+    }
+    case "gradNorm": {
+      let sum = 0;
+      for (const [i, grad] of op.grads.entries()) for (const value of flatten(m(grad))) sum += op.weights[i]! * value * value;
+      return set(m(op.out), 0, 0, sum);
+    }
+    case "optimizer":
+      for (const [i, master] of op.masters.entries()) {
+        optimizerStep(op.algorithm, m(op.grads[i]!), m(master), op.states[i]!.map(m));
+        if (op.params[i] !== master) unflatten(flatten(m(master)), m(op.params[i]!));
+      }
+      return;
+    default:
+      assert(false, `op ${(op satisfies never as Op).kind} has a kernel`);
+  }
+}
+
+/** Whether this rank's rows enter the loss, where several ranks hold the same ones. */
+function countsTokens(frame: Frame, rank: number, layout: Parameters<typeof rowsAt>[2]): boolean {
+  const { mesh } = frame.run;
+  if (!layout.tpSplit && coordinateAlong(mesh, rank, "tp") > 0) return false;
+  if (layout.cp === "none") return coordinateAlong(mesh, rank, "cp") === 0;
+  return layout.ulyssesSplit || coordinateAlong(mesh, rank, "cpUlysses") === 0;
+}
+
+function wholeSequences(layout: Parameters<typeof rowsAt>[2]): number {
+  assert(layout.cp === "none" && !layout.tpSplit, "scans and convolutions see whole sequences");
+  return layout.batch;
+}
+
+/** Rows are tokens and columns a split dim; or, for attention probabilities, rows are (sequence, head, query) and columns keys. */
+function dropoutMask(frame: Frame, rank: number, op: Extract<Op, { kind: "dropout" }>, cols: number): (row: number, col: number) => boolean {
+  const { mesh } = frame.run;
+  const { geometry } = op;
+  if (geometry === undefined) {
+    const { token } = rowsAt(frame, rank, op.layout);
+    const firstColumn = op.columnAxis === null ? 0 : coordinateAlong(mesh, rank, op.columnAxis) * cols;
+    return (row, col) => elementwise.dropoutKeeps(token[row]!, firstColumn + col, op.site, op.p);
+  }
+  const { token, position } = rowsAt(frame, rank, geometry.layout);
+  const keys = attentionRowsAt(frame, rank, geometry).keys;
+  const numQueries = position.length / geometry.layout.batch;
+  const numKeys = keys.position.length / geometry.layout.batch;
+  // Heads lie over tp, and within it over Ulysses ranks.
+  const firstHead = geometry.heads * (coordinateAlong(mesh, rank, "tp") * mesh.ulysses + coordinateAlong(mesh, rank, "cpUlysses"));
+  return (row, col) => {
+    const sequence = Math.floor(row / (geometry.heads * numQueries));
+    const head = firstHead + (Math.floor(row / numQueries) % geometry.heads);
+    const query = token[sequence * numQueries + (row % numQueries)]!;
+    return elementwise.dropoutKeeps(query, head * geometry.layout.seqLen + keys.position[sequence * numKeys + col]!, op.site, op.p);
+  };
+}

@@ -1,0 +1,156 @@
+// Where a rank's tensors live, and how many bytes it holds. A read of a buffer that was never written, or was freed, is an assertion;
+// fresh memory holds NaN, so even a window that nobody wrote shows up in the numbers.
+
+import { assert, axisSize, type Block, type BufferDecl, type BufferId, bufferBytes, coordinateAlong, type MemoryTier, type Mesh, paramName } from "@meshwright/core";
+import { columnsOf, type Mat, rowsOf } from "./kernels/mat.ts";
+
+/** Rows and columns of a buffer as a matrix. */
+export function matrixShape(decl: BufferDecl): { rows: number; cols: number } {
+  const cols = decl.shape.at(-1) ?? 1;
+  return { rows: decl.shape.slice(0, -1).reduce((product, n) => product * n, 1), cols };
+}
+
+/** Shard views may reach past the end by less than the ranks of an axis. */
+const slackElements = 4096;
+
+function allocate(rows: number, cols: number, value: number): Mat {
+  const data = new Float64Array(rows * cols + slackElements);
+  data.fill(value, 0, rows * cols);
+  return { data: data.subarray(0), rows, cols, stride: cols, offset: 0 };
+}
+
+/** One use of a block on one chunk of one pipeline rank; micro buffers also belong to a micro-batch. */
+export interface Place {
+  readonly block: Block;
+  readonly label: string;
+  /** `chunk.use`, unique on a rank. */
+  readonly key: string;
+  readonly microBatch: number;
+}
+
+export class RankStore {
+  readonly rank: number;
+  private readonly mesh: Mesh;
+  private readonly persistent = new Map<string, Mat>();
+  private readonly sharedOwners = new Map<string, Mat>();
+  private readonly gathered = new Map<string, Map<BufferId, Mat>>();
+  private readonly micro = new Map<string, Map<BufferId, Mat>>();
+  private readonly microHeld = new Map<string, number>();
+  readonly heldBytes: Record<MemoryTier, number> = { hbm: 0, host: 0, nvme: 0 };
+  peakBytes = 0;
+
+  constructor(mesh: Mesh, rank: number) {
+    this.mesh = mesh;
+    this.rank = rank;
+  }
+
+  private charge(decl: BufferDecl, sign: 1 | -1): void {
+    this.heldBytes[decl.tier] += sign * bufferBytes(decl);
+    this.peakBytes = Math.max(this.peakBytes, this.heldBytes.hbm);
+  }
+
+  // Persistent buffers.
+
+  addPersistent(place: Place, id: BufferId): Mat {
+    const decl = place.block.buffers[id]!;
+    const { rows, cols } = matrixShape(decl);
+    const m = allocate(rows, cols, 0);
+    this.persistent.set(`${place.key} ${id}`, m);
+    const owner = ownerKey(place, decl);
+    if (owner !== null && !this.sharedOwners.has(owner)) this.sharedOwners.set(owner, m);
+    this.charge(decl, 1);
+    return m;
+  }
+
+  /** A declaration that stands for another block use's buffer. */
+  addShared(place: Place, id: BufferId): void {
+    const owner = ownerKey(place, place.block.buffers[id]!);
+    const m = owner === null ? undefined : this.sharedOwners.get(owner);
+    assert(m !== undefined, `rank ${this.rank} holds an owner of shared ${place.block.buffers[id]!.name}`);
+    this.persistent.set(`${place.key} ${id}`, m);
+  }
+
+  // Gathered and micro buffers.
+
+  isLive(place: Place, id: BufferId): boolean {
+    return this.mapOf(place, id)?.has(id) ?? false;
+  }
+
+  /** Creates a transient buffer; `rows` overrides the declared number where routing decides it. */
+  create(place: Place, id: BufferId, fill: number, rows?: number): Mat {
+    const decl = place.block.buffers[id]!;
+    const shape = matrixShape(decl);
+    const m = allocate(rows ?? shape.rows, shape.cols, fill);
+    this.put(place, id, m);
+    return m;
+  }
+
+  /** Takes a matrix that was handed over. */
+  put(place: Place, id: BufferId, m: Mat): void {
+    const decl = place.block.buffers[id]!;
+    assert(decl.scope !== "persistent" && decl.view === undefined, `${decl.name} is transient and whole`);
+    assert(!this.isLive(place, id), `${place.block.name}.${decl.name} of micro-batch ${place.microBatch} is not yet live`);
+    const [maps, key] = decl.scope === "gathered" ? [this.gathered, place.key] : [this.micro, microKey(place)];
+    const map = maps.get(key) ?? new Map<BufferId, Mat>();
+    maps.set(key, map);
+    map.set(id, m);
+    this.charge(decl, 1);
+    if (decl.scope === "micro") this.microHeld.set(microKey(place), this.microBytes(place) + bufferBytes(decl));
+  }
+
+  free(place: Place, id: BufferId): void {
+    const decl = place.block.buffers[id]!;
+    const removed = this.mapOf(place, id)?.delete(id) ?? false;
+    assert(removed, `${place.block.name}.${decl.name} of micro-batch ${place.microBatch} is live when freed`);
+    this.charge(decl, -1);
+    if (decl.scope === "micro") this.microHeld.set(microKey(place), this.microBytes(place) - bufferBytes(decl));
+  }
+
+  /** Bytes this micro-batch holds in the block use. */
+  microBytes(place: Place): number {
+    return this.microHeld.get(microKey(place)) ?? 0;
+  }
+
+  /** Transient buffers still held anywhere, by block key: must be empty at the end of a step. */
+  leftovers(): string[] {
+    const names: string[] = [];
+    for (const [key, map] of [...this.micro, ...this.gathered]) for (const id of map.keys()) names.push(`${key} buffer ${id}`);
+    return names;
+  }
+
+  private mapOf(place: Place, id: BufferId): Map<BufferId, Mat> | undefined {
+    return place.block.buffers[id]!.scope === "gathered" ? this.gathered.get(place.key) : this.micro.get(microKey(place));
+  }
+
+  /** The buffer as a matrix, views resolved. */
+  get(place: Place, id: BufferId): Mat {
+    const decl = place.block.buffers[id]!;
+    if (decl.view !== undefined) {
+      const base = this.get(place, decl.view.of);
+      const { rows, cols } = matrixShape(decl);
+      switch (decl.view.kind) {
+        case "columns":
+          return columnsOf(base, decl.view.from, cols);
+        case "rows":
+          return rowsOf(base, decl.view.from, rows);
+        case "shard": {
+          const length = decl.shape.reduce((product, n) => product * n, 1);
+          const size = axisSize(this.mesh, decl.view.axis);
+          assert(length === Math.ceil((base.rows * base.cols) / size), `${decl.name} is one of ${size} shards of ${base.rows * base.cols}`);
+          return { data: base.data, rows: 1, cols: length, stride: length, offset: base.offset + coordinateAlong(this.mesh, this.rank, decl.view.axis) * length };
+        }
+      }
+    }
+    const m = decl.scope === "persistent" ? this.persistent.get(`${place.key} ${id}`) : this.mapOf(place, id)?.get(id);
+    assert(m !== undefined, `${place.block.name}.${decl.name} (${decl.scope}) of micro-batch ${place.microBatch} is live on rank ${this.rank} when used`);
+    return m;
+  }
+}
+
+function microKey(place: Place): string {
+  return `${place.key} ${place.microBatch}`;
+}
+
+function ownerKey(place: Place, decl: BufferDecl): string | null {
+  return decl.param === undefined ? null : `${paramName(decl.param.name, place.label)} ${decl.kind} ${paramName(decl.name, place.label)}`;
+}

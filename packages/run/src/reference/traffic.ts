@@ -1,0 +1,90 @@
+// How many bytes collectives carry. `sizeBytes` is what a CollectiveQuery would be asked (cost/types.ts):
+//   allReduce: one rank's buffer. allGather: the gathered output. reduceScatter: the whole input. allToAll: one rank's send buffer.
+//   broadcast, sendRecv: the message.
+// `sentBytes` is what each rank puts on the wire with the ring algorithms: allReduce 2 (n-1)/n, allGather and reduceScatter (n-1)/n of
+// sizeBytes; all-to-all everything but its own part; sendRecv all of it.
+// Predicted sizes follow from declared shapes; executed ones from the elements that moved.
+
+import { assert, type Axis, axisSize, type Block, type BufferDecl, type CollectiveOp, dtypeBytes, type ExchangeOp, type Mesh, type RingShiftOp } from "@meshwright/core";
+
+export type TrafficKind = "allReduce" | "allGather" | "reduceScatter" | "broadcast" | "allToAll" | "sendRecv";
+
+/** Traffic of one rank over one axis (`stage`: activations between pipeline stages; `replica`: gradients of bidirectional schedules). */
+export interface Traffic {
+  sizeBytes: number;
+  sentBytes: number;
+  count: number;
+}
+
+export type TrafficAxis = Axis | "stage" | "replica";
+
+export class TrafficBook {
+  private readonly entries = new Map<string, Traffic>();
+
+  add(rank: number, axis: TrafficAxis, kind: TrafficKind, ranks: number, sizeBytes: number): void {
+    const key = `${rank} ${axis} ${kind}`;
+    const entry = this.entries.get(key) ?? { sizeBytes: 0, sentBytes: 0, count: 0 };
+    this.entries.set(key, entry);
+    entry.sizeBytes += sizeBytes;
+    entry.sentBytes += sizeBytes * sentShare(kind, ranks);
+    entry.count += 1;
+  }
+
+  /** `rank axis kind` -> traffic. */
+  get byRank(): ReadonlyMap<string, Traffic> {
+    return this.entries;
+  }
+
+  totalSentBytes(): number {
+    let sum = 0;
+    for (const entry of this.entries.values()) sum += entry.sentBytes;
+    return sum;
+  }
+}
+
+function sentShare(kind: TrafficKind, ranks: number): number {
+  switch (kind) {
+    case "allReduce":
+      return (2 * (ranks - 1)) / ranks;
+    case "allGather":
+    case "reduceScatter":
+    case "broadcast":
+    case "allToAll":
+      return (ranks - 1) / ranks;
+    case "sendRecv":
+      return 1;
+  }
+}
+
+export function elementsOf(buffer: BufferDecl): number {
+  return buffer.shape.reduce((product, n) => product * n, 1);
+}
+
+export function collectiveKind(op: CollectiveOp): TrafficKind {
+  return op.op === "headsAllToAll" ? "allToAll" : op.op;
+}
+
+/** Bytes of the query for pair i of a collective, from the numbers of elements before and after. */
+export function collectiveBytes(op: CollectiveOp, block: Block, i: number, elements: { readonly x: number; readonly out: number }): number {
+  const decl = block.buffers[op.xs[i]!]!;
+  const width = dtypeBytes(op.wire ?? decl.dtype);
+  return (op.op === "allGather" ? elements.out : elements.x) * width;
+}
+
+/** What the ops of a list carry per rank by their declared shapes. */
+export function predictTraffic(book: TrafficBook, mesh: Mesh, block: Block, op: CollectiveOp | RingShiftOp | ExchangeOp, rank: number): void {
+  const ranks = axisSize(mesh, op.axis);
+  if (ranks === 1) return;
+  if (op.kind === "exchange") {
+    const x = block.buffers[op.x]!;
+    book.add(rank, op.axis, "allToAll", ranks, elementsOf(x) * dtypeBytes(x.dtype));
+    return;
+  }
+  for (const [i, x] of op.xs.entries()) {
+    const decl = block.buffers[x]!;
+    const out = block.buffers[op.outs[i]!];
+    assert(out !== undefined, `pair ${i} of a ${op.kind} has an output`);
+    if (op.kind === "ringShift") book.add(rank, op.axis, "sendRecv", ranks, elementsOf(decl) * dtypeBytes(decl.dtype));
+    else book.add(rank, op.axis, collectiveKind(op), ranks, collectiveBytes(op, block, i, { x: elementsOf(decl), out: elementsOf(out) }));
+  }
+}
