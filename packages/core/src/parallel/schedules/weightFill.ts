@@ -2,6 +2,7 @@
 // The order of F and B is fixed, so the schedule cannot deadlock; a rank runs a pending W (oldest first)
 //   - when the next F would exceed the stash limit,
 //   - when the next action's input is not there yet: always ("eager"), or only if W ends before the input can arrive ("patient"),
+//   - as soon as more than a given number of W are pending, and in no gap ("trail": the written-out ZB-H schedules),
 //   - when no F or B is left.
 // The arrival of an input whose producer has not started is bounded from below by starting the producer now.
 
@@ -20,8 +21,11 @@ export interface WeightFillInput {
   readonly costs: ActionCosts;
   /** Per rank, chunk stashes held at most, from F to W; no less than the order itself needs from F to B. */
   readonly stashLimit: number;
-  readonly policy: "eager" | "patient";
+  readonly policy: FillPolicy;
 }
+
+/** "trail" gives the most pending W per rank. */
+export type FillPolicy = "eager" | "patient" | { readonly trail: readonly number[] };
 
 export interface FilledOrder {
   readonly lists: RankActions[];
@@ -38,7 +42,8 @@ const relativeSlack = 1e-9;
 export function weightFill(input: WeightFillInput): FilledOrder {
   const { placement, numMicroBatches, orders, costs, stashLimit } = input;
   const { numRanks } = placement;
-  const eager = input.policy === "eager";
+  const { policy } = input;
+  const trail = typeof policy === "string" ? null : policy.trail;
   const { offsets, codes, rankOf, needs } = actionGraph(
     assembleSchedule({
       name: "order of F and B",
@@ -79,7 +84,9 @@ export function weightFill(input: WeightFillInput): FilledOrder {
     if (hasNext) {
       const need = needs[at]!;
       const isFull = (codes[at]! & 3) === 0 && stash[rank]! >= stashLimit;
-      if (isFull) {
+      const isTrailing = trail !== null && pendingTo[rank]! - pendingFrom[rank]! > trail[rank]!;
+      if (isTrailing) runWeight = true;
+      else if (isFull) {
         assert(isPending, `stash limit ${stashLimit} holds the order of rank ${rank}`);
         runWeight = true;
       } else if (need >= 0) {
@@ -87,7 +94,9 @@ export function weightFill(input: WeightFillInput): FilledOrder {
         const started = endAt[need]! < Infinity;
         const earliest = (started ? endAt[need]! : time + costOf[codes[need]! & 3]!) + sendCost;
         if (earliest > time) {
-          runWeight = isPending && (eager || costs.W <= (earliest - time) * (1 + relativeSlack));
+          runWeight =
+            isPending &&
+            (policy === "eager" || (policy === "patient" && costs.W <= (earliest - time) * (1 + relativeSlack)));
           if (!runWeight) {
             if (started) waitUntil = earliest;
             else {

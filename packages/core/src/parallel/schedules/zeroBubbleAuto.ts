@@ -2,14 +2,19 @@
 //
 // The order of F and B is 1F1B with more forwards ahead: as many as fill the time before the first B arrives and fit the limit.
 // Weight gradients then fill gaps and make room when the limit is reached (`weightFill`). As in the paper a small grid of settings is
-// tried and the best kept: forwards ahead {as H1, as H2, up to the first B, one more} x gaps filled {eagerly, only where W fits}.
+// tried and the best kept: forwards ahead {as H1, as H2, up to the first B, one more} x W run {where it fits a gap, in any
+// gap, a fixed number behind B as in H1 and H2}.
 // Best = shortest span of a rank, then shortest makespan, then the earlier setting.
 
+import { assert } from "../../units/errors.ts";
 import { type ActionCosts, costsOf, requireCounts } from "./admissible.ts";
 import { loopPlacement } from "./placement.ts";
 import { assembleSchedule, push, type RankActions, rankActions } from "./rankActions.ts";
 import type { Schedule, ScheduleFamily, ScheduleRequest } from "./types.ts";
 import { type FilledOrder, weightFill } from "./weightFill.ts";
+
+/** Spans that differ by rounding only are equal. */
+const relativeSlack = 1e-9;
 
 /** Stash at most `stashLimit` micro-batches, 2p when absent (enough for a zero bubble, section 2.2). */
 export const zeroBubbleAuto: ScheduleFamily = {
@@ -38,26 +43,39 @@ function build(request: ScheduleRequest): Schedule {
   const { numRanks, numMicroBatches } = request;
   const costs = costsOf(request);
   const limit = limitOf(request);
+  const best = bestOrder(request, costs, limit);
+  return assembleSchedule({
+    name: zeroBubbleAuto.name,
+    placement: loopPlacement(numRanks, 1),
+    numMicroBatches,
+    splitBackward: true,
+    lists: best.lists,
+    stashBoundChunks: () => limit,
+  });
+}
+
+function bestOrder(
+  { numRanks, numMicroBatches }: ScheduleRequest,
+  costs: ActionCosts,
+  stashLimit: number,
+): FilledOrder {
   const placement = loopPlacement(numRanks, 1);
-  let best: FilledOrder | undefined;
+  const leastSpan = numMicroBatches * (costs.F + costs.B + costs.W);
   const tried = new Set<string>();
-  for (const ahead of forwardsAhead(numRanks, costs, limit)) {
+  let best: FilledOrder | undefined;
+  for (const ahead of forwardsAhead(numRanks, costs, stashLimit)) {
     if (tried.has(ahead.join())) continue;
     tried.add(ahead.join());
     const orders = ahead.map((count) => oneForwardOneBackward(count, numMicroBatches));
-    for (const policy of ["patient", "eager"] as const) {
-      const filled = weightFill({ placement, numMicroBatches, orders, costs, stashLimit: limit, policy });
+    const trail = ahead.map((count) => ahead[0]! - count);
+    for (const policy of ["patient", "eager", { trail }] as const) {
+      const filled = weightFill({ placement, numMicroBatches, orders, costs, stashLimit, policy });
       if (best === undefined || isBetter(filled, best)) best = filled;
+      if (best.span <= leastSpan * (1 + relativeSlack)) return best;
     }
   }
-  return assembleSchedule({
-    name: zeroBubbleAuto.name,
-    placement,
-    numMicroBatches,
-    splitBackward: true,
-    lists: best!.lists, // the grid has at least one setting
-    stashBoundChunks: () => limit,
-  });
+  assert(best !== undefined, "the grid has at least one setting");
+  return best;
 }
 
 /** Candidates for the forwards each rank runs before its first B; never more than the rank before, or F would wait for ever. */
@@ -103,7 +121,7 @@ function oneForwardOneBackward(ahead: number, numMicroBatches: number): RankActi
 }
 
 function isBetter(a: FilledOrder, b: FilledOrder): boolean {
-  const slack = 1e-9 * b.span;
+  const slack = relativeSlack * b.span;
   if (Math.abs(a.span - b.span) > slack) return a.span < b.span;
   return a.makespan < b.makespan - slack;
 }
