@@ -5,7 +5,8 @@
 //   tp, pp        1 (XLA rows print neither: fully sharded data parallel)
 //   sharding      `unknown`: distributed optimizer for Megatron, full shard for XLA, else none
 //   sequence par. on when tp > 1, for frameworks since 2023
-//   recompute     `unknown`: the least that fits memory - none, then selective, then full (`ladder`)
+//   recompute     `unknown`: the least that fits memory - none, then selective, then full (`ladder`). Selective means attention where scores
+//                 are stored; under flash attention it means what recipes name instead: the MLA up-projection, then norms and activations
 
 import type { ModelSpec } from "../model/types.ts";
 import type { Precision, Recompute, RecomputeModule, Sharding, Strategy } from "../parallel/strategy.ts";
@@ -40,10 +41,15 @@ export function strategyOfRow(
   const batch = globalBatchOf(row, { dp, microBatch }, notes);
   if ("unsupported" in batch) return batch;
   const layout = text(flags, "pp_layout") ?? text(args, "pipeline-model-parallel-layout");
-  const numChunks =
+  let numChunks =
     layout === undefined
       ? chunksOf(row, { megatron, pp, numLayers: model.layers.length }, notes)
       : Math.max(1, Math.round(layoutStages(layout).length / pp));
+  const numMicroBatches = batch.globalBatch / (dp * batch.microBatch);
+  if (numChunks > 1 && layout === undefined && numMicroBatches % pp !== 0) {
+    notes.push(`interleaving ${numMicroBatches} micro-batches over ${pp} ranks needs a group size: one chunk per rank`);
+    numChunks = 1;
+  }
   const split =
     layout === undefined
       ? (edgeStages(args, model.layers.length, pp * numChunks) ??
@@ -51,7 +57,7 @@ export function strategyOfRow(
       : { stageLayers: layoutStages(layout), balanceEmbedding: false };
   if (split.note !== undefined) notes.push(split.note);
   const experts = expertSizes(row, { model, world: tp * cp * dp }, notes);
-  const recompute = recomputeOf(row, { framework, megatron }, notes);
+  const recompute = recomputeOf(row, { framework, model }, notes);
   const sharding = shardingOf(row, { framework, megatron }, notes);
   const ulysses = /a2a(?!\+)/.test(text(flags, "cp_comm_type") ?? text(args, "cp-comm-type") ?? "") ? cp : 1;
   const hierarchical = words(args, "hierarchical-context-parallel-sizes");
@@ -71,7 +77,7 @@ export function strategyOfRow(
     numChunks,
     sharding,
     shardGroup: shardGroupOf(row, { dp, cp, sharding }, notes),
-    reshardAfterForward: pp === 1,
+    reshardAfterForward: pp === 1 && text(row, "zero_or_sharding") !== "zero2",
     microBatch: batch.microBatch,
     recompute: recompute.first,
     offloadOptimizer: flag(flags, "cpu_optimizer_offload") === true,
@@ -219,6 +225,8 @@ function shardingOf(row: Row, p: { framework: string; megatron: boolean }, notes
   const stated = (text(row, "zero_or_sharding") ?? "unknown").toLowerCase();
   if (stated === "none") return "none";
   if (stated.startsWith("distopt") || stated === "zero1") return "zero1";
+  // FSDP's SHARD_GRAD_OP keeps sharded parameters, gathers them for each forward and frees them after backward: full shard without resharding.
+  if (stated === "zero2" && /fsdp/.test(p.framework)) return "zero3";
   if (stated.includes("zero2")) return "zero2";
   if (stated.startsWith("zero3") || stated.startsWith("fsdp") || stated.startsWith("hsdp")) return "zero3";
   const chosen: Sharding = p.megatron ? "zero1" : isXla(p.framework) || /fsdp/.test(p.framework) ? "zero3" : "none";
@@ -261,7 +269,7 @@ const moduleNames: Readonly<Record<string, RecomputeModule>> = {
 
 function recomputeOf(
   row: Row,
-  p: { framework: string; megatron: boolean },
+  p: { framework: string; model: ModelSpec },
   notes: string[],
 ): { readonly first: Recompute; readonly ladder: readonly Recompute[] } {
   const flags = flagsOf(row);
@@ -278,7 +286,18 @@ function recomputeOf(
     return { first: attentionOnly, ladder: [] };
   }
   notes.push("recomputation not stated: none, or the least that fits memory");
-  return { first: { kind: "none" }, ladder: [attentionOnly, everyLayer] };
+  return { first: { kind: "none" }, ladder: [...selectiveLadder(row, p.model), everyLayer] };
+}
+
+function selectiveLadder(row: Row, model: ModelSpec): readonly Recompute[] {
+  if (text(row, "attention_impl") === "unfused") return [attentionOnly];
+  const pointwise: readonly RecomputeModule[] = ["norm", "activation"];
+  const hasMla = model.layerKinds.some((layer) => layer.mixer.kind === "mla");
+  if (!hasMla) return [{ kind: "selective", modules: pointwise }];
+  return [
+    { kind: "selective", modules: ["mlaUp"] },
+    { kind: "selective", modules: ["mlaUp", ...pointwise] },
+  ];
 }
 
 function modulesOf(names: readonly string[], notes: string[]): readonly RecomputeModule[] {

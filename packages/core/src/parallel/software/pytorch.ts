@@ -83,9 +83,13 @@ export const litgpt2023 = derive(pytorchFsdp2, "litgpt-2023", {
     "jzhang38/TinyLlama pretrain/tinyllama.py, lit_gpt/{rmsnorm,fused_rotary_embedding,fused_cross_entropy}.py; Fabric FSDP precision",
 });
 
-/** LitGPT's default precision bf16-true: parameters, gradients and Adam states all bf16, no master copy. Eager torch kernels, SDPA flash. */
+/**
+ * LitGPT's default precision bf16-true: parameters, gradients and Adam states all bf16. There is no master copy; the program's working
+ * parameters are 16 bit only beside one, so 4 bytes per parameter too many are counted here. Eager torch kernels, SDPA flash.
+ */
 export const litgptEager = derive(pytorchFsdp2, "litgpt-2024-eager", {
   date: "2024",
+  masterWeights: true,
   gradDtype: "bf16",
   gradReduceDtype: "bf16",
   optimizerStateDtype: "bf16",
