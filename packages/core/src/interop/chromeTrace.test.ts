@@ -27,7 +27,15 @@ const pair: TimelineSpans = {
   streams: ["compute", "tp", "pp"],
   spans: [
     { rankIndex: 0, streamIndex: 0, name: "F0", category: "forward", startSec: 0, durationSec: 1e-3 },
-    { rankIndex: 1, streamIndex: 0, name: "F0", category: "forward", startSec: 1.2e-3, durationSec: 1e-3, args: { layer: 3 } },
+    {
+      rankIndex: 1,
+      streamIndex: 0,
+      name: "F0",
+      category: "forward",
+      startSec: 1.2e-3,
+      durationSec: 1e-3,
+      args: { layer: 3 },
+    },
   ],
   sends: [{ fromSpan: 0, toSpan: 1, name: "hidden states" }],
   memory: [{ rankIndex: 1, timeSec: [0, 2e-3], parts: { parameters: [100, 100], activations: [0, 50] } }],
@@ -35,7 +43,15 @@ const pair: TimelineSpans = {
 
 /** Spans laid end to end on random streams, with sends from earlier to later spans. */
 const timelines = fc
-  .array(fc.record({ rankIndex: fc.nat(3), streamIndex: fc.nat(2), gap: fc.double({ min: 0, max: 1, noNaN: true }), length: fc.double({ min: 0, max: 1, noNaN: true }) }), { minLength: 2, maxLength: 40 })
+  .array(
+    fc.record({
+      rankIndex: fc.nat(3),
+      streamIndex: fc.nat(2),
+      gap: fc.double({ min: 0, max: 1, noNaN: true }),
+      length: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+    { minLength: 2, maxLength: 40 },
+  )
   .map((pieces): TimelineSpans => {
     const end = new Map<string, number>();
     const spans = pieces.map(({ rankIndex, streamIndex, gap, length }, i) => {
@@ -44,13 +60,22 @@ const timelines = fc
       end.set(key, startSec + length);
       return { rankIndex, streamIndex, name: `s${i}`, category: "forward", startSec, durationSec: length };
     });
-    return { title: "random", ranks: [0, 1, 2, 3].map((rank) => ({ rank, name: `rank ${rank}` })), streams: ["a", "b", "c"], spans, sends: [{ fromSpan: 0, toSpan: spans.length - 1, name: "x" }], memory: [] };
+    return {
+      title: "random",
+      ranks: [0, 1, 2, 3].map((rank) => ({ rank, name: `rank ${rank}` })),
+      streams: ["a", "b", "c"],
+      spans,
+      sends: [{ fromSpan: 0, toSpan: spans.length - 1, name: "x" }],
+      memory: [],
+    };
   });
 
 describe("chromeTrace()", () => {
   it("names a process per rank and a thread per stream in use", () => {
     const meta = eventsOf(pair).filter((event) => event.ph === "M");
-    expect(meta.filter((event) => event.name === "process_name").map((event) => [event.pid, event.args["name"]])).toEqual([
+    expect(
+      meta.filter((event) => event.name === "process_name").map((event) => [event.pid, event.args["name"]]),
+    ).toEqual([
       [0, "stage 0"],
       [8, "stage 1"],
     ]);
@@ -58,14 +83,22 @@ describe("chromeTrace()", () => {
   });
 
   it("writes times in microseconds and keeps arguments", () => {
-    expect(eventsOf(pair).filter((event) => event.ph === "X").map(({ ts, dur, args }) => ({ ts, dur, args }))).toEqual([
+    expect(
+      eventsOf(pair)
+        .filter((event) => event.ph === "X")
+        .map(({ ts, dur, args }) => ({ ts, dur, args })),
+    ).toEqual([
       { ts: 0, dur: 1000, args: undefined },
       { ts: 1200, dur: 1000, args: { layer: 3 } },
     ]);
   });
 
   it("counts memory by part", () => {
-    expect(eventsOf(pair).filter((event) => event.ph === "C").map(({ pid, ts, args }) => [pid, ts, args])).toEqual([
+    expect(
+      eventsOf(pair)
+        .filter((event) => event.ph === "C")
+        .map(({ pid, ts, args }) => [pid, ts, args]),
+    ).toEqual([
       [8, 0, { parameters: 100, activations: 0 }],
       [8, 2000, { parameters: 100, activations: 50 }],
     ]);
@@ -76,8 +109,15 @@ describe("chromeTrace()", () => {
       fc.property(timelines, (timeline) => {
         const events = eventsOf(timeline);
         for (const flow of events.filter((event) => event.ph === "s" || event.ph === "f")) {
-          expect(events.filter((event) => event.id === flow.id && (event.ph === "s" || event.ph === "f"))).toHaveLength(2);
-          const holds = (event: Event) => event.ph === "X" && event.pid === flow.pid && event.tid === flow.tid && event.ts <= flow.ts && flow.ts <= event.ts + event.dur + 1e-9;
+          expect(events.filter((event) => event.id === flow.id && (event.ph === "s" || event.ph === "f"))).toHaveLength(
+            2,
+          );
+          const holds = (event: Event) =>
+            event.ph === "X" &&
+            event.pid === flow.pid &&
+            event.tid === flow.tid &&
+            event.ts <= flow.ts &&
+            flow.ts <= event.ts + event.dur + 1e-9;
           expect(events.some(holds)).toBe(true);
         }
       }),

@@ -36,7 +36,10 @@ function* traceEvents(timeline: TimelineSpans): Generator<TraceEvent> {
 }
 
 function slice(timeline: TimelineSpans, span: TimelineSpan): TraceEvent {
-  assert(span.durationSec >= 0 && span.startSec >= 0, `span "${span.name}" runs forward in time: ${span.startSec} + ${span.durationSec} s`);
+  assert(
+    span.durationSec >= 0 && span.startSec >= 0,
+    `span "${span.name}" runs forward in time: ${span.startSec} + ${span.durationSec} s`,
+  );
   const event = {
     ph: "X",
     pid: timeline.ranks[span.rankIndex]!.rank,
@@ -54,7 +57,10 @@ function slice(timeline: TimelineSpans, span: TimelineSpan): TraceEvent {
 function* flow(timeline: TimelineSpans, send: TimelineSend, id: number): Generator<TraceEvent> {
   const from = timeline.spans[send.fromSpan];
   const to = timeline.spans[send.toSpan];
-  assert(from !== undefined && to !== undefined, `send "${send.name}" joins spans ${send.fromSpan} and ${send.toSpan} of ${timeline.spans.length}`);
+  assert(
+    from !== undefined && to !== undefined,
+    `send "${send.name}" joins spans ${send.fromSpan} and ${send.toSpan} of ${timeline.spans.length}`,
+  );
   const base = { cat: "send", name: send.name, id };
   const left = micros(from.startSec + from.durationSec / 2);
   const arrives = Math.max(micros(to.startSec), Math.min(left, micros(to.startSec + to.durationSec)));

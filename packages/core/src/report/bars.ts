@@ -10,7 +10,11 @@ export function bar(frac: number, width: number): string {
 }
 
 /** A waterfall step: `frac` of the width, starting where the steps before it ended. Whole columns, so that steps meet. */
-export function waterfallBar(from: number, frac: number, width: number): { readonly gap: string; readonly bar: string } {
+export function waterfallBar(
+  from: number,
+  frac: number,
+  width: number,
+): { readonly gap: string; readonly bar: string } {
   const start = Math.round(from * width);
   const end = Math.round((from + frac) * width);
   if (end > start) return { gap: " ".repeat(start), bar: "█".repeat(end - start) };

@@ -27,7 +27,12 @@ export function infeasibleReport(spec: ResolvedSpec, result: Infeasible, style: 
 function buffers(result: Infeasible, { paint, verbose }: ReportStyle): readonly string[] {
   const all = result.largestBuffers ?? [];
   if (all.length === 0) return [];
-  const rows = (verbose ? all : all.slice(0, 6)).map((buffer) => [buffer.name, grouped(buffer.count), formatBytes(buffer.sizeBytes), formatPercent(buffer.sizeBytes / result.needBytes)]);
+  const rows = (verbose ? all : all.slice(0, 6)).map((buffer) => [
+    buffer.name,
+    grouped(buffer.count),
+    formatBytes(buffer.sizeBytes),
+    formatPercent(buffer.sizeBytes / result.needBytes),
+  ]);
   return [
     "",
     paint.bold("Largest buffers at the peak"),
@@ -45,7 +50,8 @@ function buffers(result: Infeasible, { paint, verbose }: ReportStyle): readonly 
 
 function suggestions(result: Infeasible, { paint }: ReportStyle): readonly string[] {
   if (result.suggestions === undefined) return [];
-  if (result.suggestions.length === 0) return ["", "No single change of the strategy makes it fit: use more devices, or devices with more memory"];
+  if (result.suggestions.length === 0)
+    return ["", "No single change of the strategy makes it fit: use more devices, or devices with more memory"];
   const rows = result.suggestions.slice(0, 3).map((suggestion, i) => [
     `${i + 1}.`,
     Object.entries(suggestion.changes)

@@ -6,7 +6,16 @@ export type Paint = Readonly<Record<Tone, (text: string) => string>>;
 
 const same = (text: string): string => text;
 
-export const plainPaint: Paint = { bold: same, dim: same, red: same, yellow: same, green: same, cyan: same, blue: same, magenta: same };
+export const plainPaint: Paint = {
+  bold: same,
+  dim: same,
+  red: same,
+  yellow: same,
+  green: same,
+  cyan: same,
+  blue: same,
+  magenta: same,
+};
 
 /** What a report needs to know of where it is printed. */
 export interface ReportStyle {

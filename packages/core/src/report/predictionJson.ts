@@ -24,8 +24,19 @@ export interface PredictionJson {
 
 export interface JobJson {
   readonly name: string;
-  readonly model: { readonly name: string; readonly family: string; readonly layers: number; readonly hidden: number; readonly parameters: ParameterCounts };
-  readonly cluster: { readonly name: string; readonly device: string; readonly devices: number; readonly devices_per_node: number };
+  readonly model: {
+    readonly name: string;
+    readonly family: string;
+    readonly layers: number;
+    readonly hidden: number;
+    readonly parameters: ParameterCounts;
+  };
+  readonly cluster: {
+    readonly name: string;
+    readonly device: string;
+    readonly devices: number;
+    readonly devices_per_node: number;
+  };
   readonly workload: { readonly seq: number; readonly global_batch: number; readonly task: string };
   /** Every field of the spec's strategy section, resolved. */
   readonly strategy: Readonly<Record<string, unknown>>;
@@ -94,7 +105,11 @@ export interface InfeasibleJson {
   readonly have_bytes: number;
   readonly memory: MemoryJson;
   readonly largest_buffers: readonly { readonly name: string; readonly count: number; readonly bytes: number }[];
-  readonly suggestions: readonly { readonly changes: Readonly<Record<string, string | number | boolean>>; readonly need_bytes: number; readonly step_time_s?: number }[];
+  readonly suggestions: readonly {
+    readonly changes: Readonly<Record<string, string | number | boolean>>;
+    readonly need_bytes: number;
+    readonly step_time_s?: number;
+  }[];
 }
 
 export interface PredictionContext {
@@ -106,9 +121,21 @@ export interface PredictionContext {
 export function toJson(context: PredictionContext, result: StepResult | Infeasible): PredictionJson {
   const base = { format: "meshwright.prediction", version: predictionVersion, job: jobJson(context) } as const;
   if (result.kind === "infeasible") {
-    return { ...base, status: "infeasible", infeasible: infeasibleJson(result), notes: context.spec.notes, warnings: [] };
+    return {
+      ...base,
+      status: "infeasible",
+      infeasible: infeasibleJson(result),
+      notes: context.spec.notes,
+      warnings: [],
+    };
   }
-  return { ...base, status: "ok", step: stepJson(result), notes: [...context.spec.notes, ...result.notes], warnings: warningsOf(result) };
+  return {
+    ...base,
+    status: "ok",
+    step: stepJson(result),
+    notes: [...context.spec.notes, ...result.notes],
+    warnings: warningsOf(result),
+  };
 }
 
 function jobJson({ spec, parameters }: PredictionContext): JobJson {
@@ -116,7 +143,12 @@ function jobJson({ spec, parameters }: PredictionContext): JobJson {
   return {
     name: spec.name,
     model: { name: model.name, family: model.family, layers: model.layers.length, hidden: model.hidden, parameters },
-    cluster: { name: cluster.name, device: cluster.device.id, devices: cluster.numDevices, devices_per_node: cluster.node.numDevices },
+    cluster: {
+      name: cluster.name,
+      device: cluster.device.id,
+      devices: cluster.numDevices,
+      devices_per_node: cluster.node.numDevices,
+    },
     workload: { seq: workload.seqLen, global_batch: workload.globalBatch, task: workload.task },
     strategy: strategyJson(spec),
     software: { name: software.name, date: software.date },
@@ -206,7 +238,16 @@ function memoryJson(memory: MemoryBreakdown): MemoryJson {
 }
 
 function operationJson(op: OpTotal): OperationJson {
-  return { name: op.name, kind: op.kind, calls: op.count, time_s: op.durationSec, exposed_s: op.exposedSec, flops: op.workFlops, bytes: op.sizeBytes, source: op.source };
+  return {
+    name: op.name,
+    kind: op.kind,
+    calls: op.count,
+    time_s: op.durationSec,
+    exposed_s: op.exposedSec,
+    flops: op.workFlops,
+    bytes: op.sizeBytes,
+    source: op.source,
+  };
 }
 
 function infeasibleJson(result: Infeasible): InfeasibleJson {
@@ -216,7 +257,15 @@ function infeasibleJson(result: Infeasible): InfeasibleJson {
     need_bytes: result.needBytes,
     have_bytes: result.haveBytes,
     memory: memoryJson(result.memory),
-    largest_buffers: (result.largestBuffers ?? []).map((buffer) => ({ name: buffer.name, count: buffer.count, bytes: buffer.sizeBytes })),
-    suggestions: (result.suggestions ?? []).map((s) => ({ changes: s.changes, need_bytes: s.needBytes, ...(s.stepSec === undefined ? {} : { step_time_s: s.stepSec }) })),
+    largest_buffers: (result.largestBuffers ?? []).map((buffer) => ({
+      name: buffer.name,
+      count: buffer.count,
+      bytes: buffer.sizeBytes,
+    })),
+    suggestions: (result.suggestions ?? []).map((s) => ({
+      changes: s.changes,
+      need_bytes: s.needBytes,
+      ...(s.stepSec === undefined ? {} : { step_time_s: s.stepSec }),
+    })),
   };
 }

@@ -13,7 +13,12 @@ export interface TimePart {
 
 type CommKind = Exclude<TimeKind, "compute">;
 
-const exposed = (key: CommKind, name: string): TimePart => ({ key: `exposed_${key}`, name, tone: "yellow", seconds: (rank) => rank.exposedSec[key] });
+const exposed = (key: CommKind, name: string): TimePart => ({
+  key: `exposed_${key}`,
+  name,
+  tone: "yellow",
+  seconds: (rank) => rank.exposedSec[key],
+});
 
 /** In the order they are stacked; they add up to the step. */
 export const timeParts: readonly TimePart[] = [

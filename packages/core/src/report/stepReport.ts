@@ -3,7 +3,16 @@
 
 import type { MemoryBreakdown, OpTotal, RankClass, StepResult } from "../simulate/types.ts";
 import type { ResolvedSpec } from "../spec/types.ts";
-import { formatBytes, formatCount, formatFlopRate, formatPercent, formatRate, formatSeconds, formatUsd, grouped } from "../units/format.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatFlopRate,
+  formatPercent,
+  formatRate,
+  formatSeconds,
+  formatUsd,
+  grouped,
+} from "../units/format.ts";
 import { stackedBar, waterfallBar } from "./bars.ts";
 import type { ReportStyle } from "./paint.ts";
 import { exposedTotalSec, memoryParts, timeParts } from "./stepParts.ts";
@@ -18,7 +27,11 @@ export function stepReport(spec: ResolvedSpec, result: StepResult, style: Report
     "",
     ...waterfall(result, style),
     "",
-    ...memorySection(result.ranks[result.peakRank]!.memory, `pipeline rank ${result.ranks[result.peakRank]!.pipelineRank} is fullest`, style),
+    ...memorySection(
+      result.ranks[result.peakRank]!.memory,
+      `pipeline rank ${result.ranks[result.peakRank]!.pipelineRank} is fullest`,
+      style,
+    ),
     ...rankSection(result, style),
     ...opSection(result, style),
     "",
@@ -32,10 +45,14 @@ export function jobLines(spec: ResolvedSpec, { paint }: ReportStyle): readonly s
   const mesh = [
     `tp ${s.tp}`,
     ...(s.cp > 1 ? [s.ulysses > 1 ? `cp ${s.cp} (ulysses ${s.ulysses})` : `cp ${s.cp}`] : []),
-    ...(s.pp > 1 ? [s.numChunks > 1 ? `pp ${s.pp} x ${s.numChunks} chunks (${s.schedule})` : `pp ${s.pp} (${s.schedule})`] : []),
+    ...(s.pp > 1
+      ? [s.numChunks > 1 ? `pp ${s.pp} x ${s.numChunks} chunks (${s.schedule})` : `pp ${s.pp} (${s.schedule})`]
+      : []),
     `dp ${s.dp}`,
     ...(s.ep > 1 ? [`ep ${s.ep}, etp ${s.etp}`] : []),
-    ...(s.sharding === "none" ? [] : [s.shardGroup < s.dp * s.cp ? `${s.sharding} in groups of ${s.shardGroup}` : s.sharding]),
+    ...(s.sharding === "none"
+      ? []
+      : [s.shardGroup < s.dp * s.cp ? `${s.sharding} in groups of ${s.shardGroup}` : s.sharding]),
     s.precision,
     ...(s.recompute.kind === "none" ? [] : [`recompute ${s.recompute.kind}`]),
   ];
@@ -43,7 +60,9 @@ export function jobLines(spec: ResolvedSpec, { paint }: ReportStyle): readonly s
   return [
     `${paint.bold(spec.name)} on ${grouped(cluster.numDevices)} x ${cluster.device.name}`,
     paint.dim(mesh.join(" · ")),
-    paint.dim(`${grouped(workload.globalBatch)} sequences of ${grouped(workload.seqLen)} tokens a step · ${grouped(micro)} micro-batches of ${s.microBatch} · ${software.name}`),
+    paint.dim(
+      `${grouped(workload.globalBatch)} sequences of ${grouped(workload.seqLen)} tokens a step · ${grouped(micro)} micro-batches of ${s.microBatch} · ${software.name}`,
+    ),
   ];
 }
 
@@ -52,15 +71,38 @@ function headline(spec: ResolvedSpec, result: StepResult, { paint }: ReportStyle
   const high = result.stepSec * (1 + result.relStd);
   const watts = result.energyJoules / result.stepSec / spec.cluster.numDevices;
   const rows: [string, string, string][] = [
-    ["step time", formatSeconds(result.stepSec), `${formatSeconds(low)} to ${formatSeconds(high)} (one standard deviation, ${formatPercent(result.relStd)})`],
-    ["throughput", `${formatCount(result.tokensPerSec)} tokens/s`, `${grouped(result.tokensPerSecPerDevice)} tokens/s per device`],
-    ["MFU", formatPercent(result.mfuCausal), `causal attention; ${formatPercent(result.mfuNoncausal)} counting the full matrix; HFU ${formatPercent(result.hfu)}`],
-    ["compute rate", formatFlopRate(result.modelFlopsCausal / result.stepSec / spec.cluster.numDevices), "model FLOPs per second and device, causal"],
-    ["energy", formatEnergy(result.energyJoules), `a step, ${Math.round(watts)} W per device with its share of the host`],
+    [
+      "step time",
+      formatSeconds(result.stepSec),
+      `${formatSeconds(low)} to ${formatSeconds(high)} (one standard deviation, ${formatPercent(result.relStd)})`,
+    ],
+    [
+      "throughput",
+      `${formatCount(result.tokensPerSec)} tokens/s`,
+      `${grouped(result.tokensPerSecPerDevice)} tokens/s per device`,
+    ],
+    [
+      "MFU",
+      formatPercent(result.mfuCausal),
+      `causal attention; ${formatPercent(result.mfuNoncausal)} counting the full matrix; HFU ${formatPercent(result.hfu)}`,
+    ],
+    [
+      "compute rate",
+      formatFlopRate(result.modelFlopsCausal / result.stepSec / spec.cluster.numDevices),
+      "model FLOPs per second and device, causal",
+    ],
+    [
+      "energy",
+      formatEnergy(result.energyJoules),
+      `a step, ${Math.round(watts)} W per device with its share of the host`,
+    ],
   ];
-  if (result.usdPerBillionTokens !== null) rows.push(["cost", formatUsd(result.usdPerBillionTokens), "per billion tokens"]);
+  if (result.usdPerBillionTokens !== null)
+    rows.push(["cost", formatUsd(result.usdPerBillionTokens), "per billion tokens"]);
   const width = Math.max(...rows.map((row) => row[1].length));
-  return rows.map(([name, value, rest]) => `  ${pad(name, 13, "left")} ${paint.bold(pad(value, width, "left"))}  ${paint.dim(rest)}`);
+  return rows.map(
+    ([name, value, rest]) => `  ${pad(name, 13, "left")} ${paint.bold(pad(value, width, "left"))}  ${paint.dim(rest)}`,
+  );
 }
 
 function formatEnergy(joules: number): string {
@@ -95,7 +137,11 @@ function waterfall(result: StepResult, { paint, width }: ReportStyle): readonly 
 }
 
 /** Title, bar against capacity and one line per part. */
-export function memorySection(memory: MemoryBreakdown, title: string, { paint, width }: ReportStyle): readonly string[] {
+export function memorySection(
+  memory: MemoryBreakdown,
+  title: string,
+  { paint, width }: ReportStyle,
+): readonly string[] {
   const barWidth = Math.max(20, Math.min(72, width - 12));
   // What exceeds capacity must show: the scale is the larger of the two.
   const scale = Math.max(memory.capacityBytes, memory.peakBytes);
@@ -111,12 +157,19 @@ export function memorySection(memory: MemoryBreakdown, title: string, { paint, w
   const used = Math.round((at / scale) * barWidth);
   const share = memory.peakBytes / memory.capacityBytes;
   const tone = share > 1 ? "red" : share > 0.92 ? "yellow" : "bold";
-  const line = memory.peakBytes > memory.capacityBytes ? `${" ".repeat(2 + Math.round((memory.capacityBytes / scale) * barWidth))}▲ capacity ${formatBytes(memory.capacityBytes)}` : null;
+  const line =
+    memory.peakBytes > memory.capacityBytes
+      ? `${" ".repeat(2 + Math.round((memory.capacityBytes / scale) * barWidth))}▲ capacity ${formatBytes(memory.capacityBytes)}`
+      : null;
   return [
     `${paint.bold("Memory")} ${paint.dim(`(${title})`)}  ${paint[tone](`${formatBytes(memory.peakBytes)} of ${formatBytes(memory.capacityBytes)}, ${formatPercent(share)}`)}`,
     `  ${drawn}${paint.dim(stackedBar([], Math.max(0, barWidth - used), "·"))}`,
     ...(line === null ? [] : [paint.red(line)]),
-    ...wrapped(parts.map(({ part, bytes }) => `${paint[part.tone](part.fill)} ${part.name} ${formatBytes(bytes)}`), "   ", width),
+    ...wrapped(
+      parts.map(({ part, bytes }) => `${paint[part.tone](part.fill)} ${part.name} ${formatBytes(bytes)}`),
+      "   ",
+      width,
+    ),
   ];
 }
 
@@ -143,9 +196,13 @@ const mostRanks = 12;
 function rankSection(result: StepResult, { paint, verbose }: ReportStyle): readonly string[] {
   if (result.ranks.length < 2) return [];
   const pace = slowestRank(result);
-  const marks = (rank: RankClass, index: number) => [rank === pace ? "sets the pace" : "", index === result.peakRank ? "fullest" : ""].filter((mark) => mark !== "").join(", ");
+  const marks = (rank: RankClass, index: number) =>
+    [rank === pace ? "sets the pace" : "", index === result.peakRank ? "fullest" : ""]
+      .filter((mark) => mark !== "")
+      .join(", ");
   const all = result.ranks.map((rank, index) => ({ rank, mark: marks(rank, index) }));
-  const shown = verbose || all.length <= mostRanks ? all : all.filter(({ mark }, i) => mark !== "" || i < 3 || i >= all.length - 3);
+  const shown =
+    verbose || all.length <= mostRanks ? all : all.filter(({ mark }, i) => mark !== "" || i < 3 || i >= all.length - 3);
   const rows = shown.map(({ rank, mark }) => [
     String(rank.pipelineRank),
     grouped(rank.numRanks),
@@ -232,10 +289,16 @@ export function warningsOf(result: StepResult): readonly string[] {
   const warnings: string[] = [];
   const { memory, pipelineRank } = result.ranks[result.peakRank]!;
   const share = memory.peakBytes / memory.capacityBytes;
-  if (share > 0.95) warnings.push(`Pipeline rank ${pipelineRank} uses ${formatPercent(share)} of its memory: a little fragmentation more and it fails`);
+  if (share > 0.95)
+    warnings.push(
+      `Pipeline rank ${pipelineRank} uses ${formatPercent(share)} of its memory: a little fragmentation more and it fails`,
+    );
   const pace = slowestRank(result);
   const bubble = pace.bubbleSec / result.stepSec;
-  if (bubble > 0.2) warnings.push(`${formatPercent(bubble)} of the step is pipeline bubble: more micro-batches, more chunks or fewer pipeline ranks would help`);
+  if (bubble > 0.2)
+    warnings.push(
+      `${formatPercent(bubble)} of the step is pipeline bubble: more micro-batches, more chunks or fewer pipeline ranks would help`,
+    );
   const comm = exposedTotalSec(pace) / result.stepSec;
   if (comm > 0.35) warnings.push(`${formatPercent(comm)} of the step waits for communication`);
   return warnings;

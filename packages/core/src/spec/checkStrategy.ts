@@ -36,10 +36,22 @@ function checkMeshSizes({ strategy }: ClosedSpec): readonly Finding[] {
   const { cp, ulysses, dp, shardGroup } = strategy;
   const findings: Finding[] = [];
   if (cp % ulysses !== 0) {
-    findings.push(found("strategy.ulysses", `ulysses=${ulysses} does not divide cp=${cp}`, useOneOf("ulysses", divisorsNear(cp, ulysses))));
+    findings.push(
+      found(
+        "strategy.ulysses",
+        `ulysses=${ulysses} does not divide cp=${cp}`,
+        useOneOf("ulysses", divisorsNear(cp, ulysses)),
+      ),
+    );
   }
   if ((dp * cp) % shardGroup !== 0) {
-    findings.push(found("strategy.shard_group", `shard_group=${shardGroup} does not divide dp x cp = ${dp * cp}`, useOneOf("shard_group", divisorsNear(dp * cp, shardGroup))));
+    findings.push(
+      found(
+        "strategy.shard_group",
+        `shard_group=${shardGroup} does not divide dp x cp = ${dp * cp}`,
+        useOneOf("shard_group", divisorsNear(dp * cp, shardGroup)),
+      ),
+    );
   }
   return findings;
 }
@@ -57,21 +69,30 @@ function checkWidths({ model, strategy }: ClosedSpec): readonly Finding[] {
     if (!findings.has(message)) findings.set(message, found(path, message, hint));
   };
   const split = (what: string, width: number) => {
-    if (width % tp !== 0) add("strategy.tp", `Cannot split ${width} ${what} over tp=${tp}`, useOneOf("tp", divisorsNear(width, tp)));
+    if (width % tp !== 0)
+      add("strategy.tp", `Cannot split ${width} ${what} over tp=${tp}`, useOneOf("tp", divisorsNear(width, tp)));
   };
   for (const { mixer, ffn } of allKinds(model)) {
     if (mixer.kind === "attention" || mixer.kind === "mla") {
       split("attention heads", mixer.heads);
       const local = mixer.heads / tp;
       if (mixer.heads % tp === 0 && local % ulysses !== 0) {
-        add("strategy.ulysses", `Cannot exchange ${local} heads per tp rank over ulysses=${ulysses}`, useOneOf("ulysses", divisorsNear(local, ulysses)));
+        add(
+          "strategy.ulysses",
+          `Cannot exchange ${local} heads per tp rank over ulysses=${ulysses}`,
+          useOneOf("ulysses", divisorsNear(local, ulysses)),
+        );
       }
     }
     // Fewer kv heads than ranks are replicated, evenly.
     if (mixer.kind === "attention" && mixer.kvHeads % tp !== 0 && tp % mixer.kvHeads !== 0) {
       const fits = divisorsOf(mixer.heads).filter((d) => mixer.kvHeads % d === 0 || d % mixer.kvHeads === 0);
       const near = [fits.filter((d) => d < tp).at(-1), fits.find((d) => d > tp)].filter((d) => d !== undefined);
-      add("strategy.tp", `Cannot place ${mixer.kvHeads} key-value heads on tp=${tp}: one must divide the other`, useOneOf("tp", near));
+      add(
+        "strategy.tp",
+        `Cannot place ${mixer.kvHeads} key-value heads on tp=${tp}: one must divide the other`,
+        useOneOf("tp", near),
+      );
     }
     if (mixer.kind === "ssm") split("state-space heads", mixer.heads);
     if (ffn.kind === "dense") split("feed-forward columns", ffn.inner);
@@ -88,17 +109,37 @@ function checkExperts({ model, strategy }: ClosedSpec): readonly Finding[] {
   }
   const findings: Finding[] = [];
   for (const experts of new Set(moe.map((ffn) => ffn.experts))) {
-    if (experts % ep !== 0) findings.push(found("strategy.ep", `Cannot deal ${experts} experts to ep=${ep} ranks`, useOneOf("ep", divisorsNear(experts, ep))));
+    if (experts % ep !== 0)
+      findings.push(
+        found(
+          "strategy.ep",
+          `Cannot deal ${experts} experts to ep=${ep} ranks`,
+          useOneOf("ep", divisorsNear(experts, ep)),
+        ),
+      );
   }
   for (const inner of new Set(moe.map((ffn) => ffn.inner))) {
-    if (inner % etp !== 0) findings.push(found("strategy.etp", `Cannot split ${inner} expert columns over etp=${etp}`, useOneOf("etp", divisorsNear(inner, etp))));
+    if (inner % etp !== 0)
+      findings.push(
+        found(
+          "strategy.etp",
+          `Cannot split ${inner} expert columns over etp=${etp}`,
+          useOneOf("etp", divisorsNear(inner, etp)),
+        ),
+      );
   }
   const inStage = tp * cp * dp;
   if (inStage % (ep * etp) !== 0) {
     const smaller = inStage % ep === 0 ? "etp=1" : undefined;
     const options = inStage % etp === 0 ? useOneOf("ep", divisorsNear(inStage / etp, ep)) : undefined;
     const hint = smaller === undefined ? options : `use ${smaller}`;
-    findings.push(found("strategy.ep", `ep x etp = ${ep} x ${etp} = ${ep * etp} does not divide the ${inStage} ranks of a stage (tp x cp x dp)`, hint));
+    findings.push(
+      found(
+        "strategy.ep",
+        `ep x etp = ${ep} x ${etp} = ${ep * etp} does not divide the ${inStage} ranks of a stage (tp x cp x dp)`,
+        hint,
+      ),
+    );
   }
   return findings;
 }
@@ -112,10 +153,20 @@ function checkSequence({ strategy, workload }: ClosedSpec): readonly Finding[] {
   const pieces = strategy.cpLayout === "zigzag" && ring > 1 && Number.isInteger(ring) ? 2 * cp : cp;
   if (seqLen % pieces !== 0) {
     const why = pieces === cp ? `cp=${cp}` : `2 x cp = ${pieces} pieces (zigzag)`;
-    findings.push(found("workload.seq", `Cannot split sequences of ${seqLen} tokens into ${why}`, useOneOf("seq", multiplesNear(pieces, seqLen))));
+    findings.push(
+      found(
+        "workload.seq",
+        `Cannot split sequences of ${seqLen} tokens into ${why}`,
+        useOneOf("seq", multiplesNear(pieces, seqLen)),
+      ),
+    );
   } else if (strategy.sequenceParallel && (microBatch * (seqLen / cp)) % tp !== 0) {
     findings.push(
-      found("workload.seq", `Cannot split the ${microBatch * (seqLen / cp)} tokens of a micro-batch over tp=${tp} for sequence parallelism`, `use sequence_parallel=false, or ${useOneOf("seq", multiplesNear(tp * cp, seqLen))}`),
+      found(
+        "workload.seq",
+        `Cannot split the ${microBatch * (seqLen / cp)} tokens of a micro-batch over tp=${tp} for sequence parallelism`,
+        `use sequence_parallel=false, or ${useOneOf("seq", multiplesNear(tp * cp, seqLen))}`,
+      ),
     );
   }
   return findings;
@@ -137,15 +188,36 @@ function checkStages({ model, strategy, workload }: ClosedSpec): readonly Findin
     const sum = stageLayers.reduce((total, n) => total + n, 0);
     // Bidirectional schedules hold every stage twice: they list pp x chunks / 2 stages.
     if (stageLayers.length !== stages && stageLayers.length * 2 !== stages) {
-      findings.push(found("strategy.stage_layers", `${stageLayers.length} stages are listed, but pp x chunks = ${pp} x ${numChunks} = ${stages}`));
+      findings.push(
+        found(
+          "strategy.stage_layers",
+          `${stageLayers.length} stages are listed, but pp x chunks = ${pp} x ${numChunks} = ${stages}`,
+        ),
+      );
     }
-    if (sum !== numLayers) findings.push(found("strategy.stage_layers", `The stages hold ${sum} layers, but "${model.name}" has ${numLayers}`));
+    if (sum !== numLayers)
+      findings.push(
+        found("strategy.stage_layers", `The stages hold ${sum} layers, but "${model.name}" has ${numLayers}`),
+      );
     return findings;
   }
   const items = numLayers + (strategy.balanceEmbedding ? 2 : 0);
   if (pp > 1 && stages > items) {
-    const fewer = numChunks > 1 ? `use chunks=${Math.max(1, Math.floor(items / pp))}` : `use pp=${divisorsOf(pp).filter((d) => d <= items).at(-1) ?? 1}`;
-    findings.push(found("strategy.pp", `Cannot cut ${numLayers} layers into pp x chunks = ${pp} x ${numChunks} = ${stages} stages`, numChunks > 1 && items < pp ? `use pp=${divisorsNear(numLayers, pp)[0] ?? 1}` : fewer));
+    const fewer =
+      numChunks > 1
+        ? `use chunks=${Math.max(1, Math.floor(items / pp))}`
+        : `use pp=${
+            divisorsOf(pp)
+              .filter((d) => d <= items)
+              .at(-1) ?? 1
+          }`;
+    findings.push(
+      found(
+        "strategy.pp",
+        `Cannot cut ${numLayers} layers into pp x chunks = ${pp} x ${numChunks} = ${stages} stages`,
+        numChunks > 1 && items < pp ? `use pp=${divisorsNear(numLayers, pp)[0] ?? 1}` : fewer,
+      ),
+    );
   }
   return findings;
 }
@@ -164,6 +236,14 @@ const neededPeak: Readonly<Record<Strategy["precision"], readonly DType[]>> = {
 function checkFormats({ cluster, strategy }: ClosedSpec): readonly Finding[] {
   const peaks = cluster.device.peakFlopsPerSec;
   if (neededPeak[strategy.precision].some((dtype) => peaks[dtype] !== undefined)) return [];
-  const known = (Object.keys(neededPeak) as Strategy["precision"][]).filter((name) => neededPeak[name].some((dtype) => peaks[dtype] !== undefined));
-  return [found("strategy.precision", `Device "${cluster.device.name}" has no ${strategy.precision} matrix units`, known.length === 0 ? undefined : `it has ${known.join(", ")}`)];
+  const known = (Object.keys(neededPeak) as Strategy["precision"][]).filter((name) =>
+    neededPeak[name].some((dtype) => peaks[dtype] !== undefined),
+  );
+  return [
+    found(
+      "strategy.precision",
+      `Device "${cluster.device.name}" has no ${strategy.precision} matrix units`,
+      known.length === 0 ? undefined : `it has ${known.join(", ")}`,
+    ),
+  ];
 }

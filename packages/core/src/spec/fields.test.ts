@@ -7,7 +7,9 @@ describe("softwareFields", () => {
   const notSettable = ["name", "date", "source"];
 
   it("has every fact of a preset, and nothing else", () => {
-    const fields = Object.keys(softwareFields).filter((key) => key !== "preset").map(camelCase);
+    const fields = Object.keys(softwareFields)
+      .filter((key) => key !== "preset")
+      .map(camelCase);
     const facts = Object.keys(softwarePreset("generic")).filter((key) => !notSettable.includes(key));
     expect(fields.sort()).toEqual(facts.sort());
   });

@@ -28,82 +28,218 @@ const choice = (...choices: readonly string[]): FieldType => ({ kind: "choice", 
 
 export const topFields = {
   name: { type: { kind: "text" }, fallback: "the model's name", doc: "Title of the job in reports" },
-  model: { type: { kind: "custom", shapes: "name, file path or description" }, fallback: "required", doc: "A name of `meshwright models`, the path of a Hugging Face `config.json`, or the facts inline" },
-  cluster: { type: { kind: "custom", shapes: "shorthand, file path or description" }, fallback: "required", doc: "`64xh100-sxm`, `8x8xa100-80g`, `gb200-nvl72x2`, or the facts inline" },
+  model: {
+    type: { kind: "custom", shapes: "name, file path or description" },
+    fallback: "required",
+    doc: "A name of `meshwright models`, the path of a Hugging Face `config.json`, or the facts inline",
+  },
+  cluster: {
+    type: { kind: "custom", shapes: "shorthand, file path or description" },
+    fallback: "required",
+    doc: "`64xh100-sxm`, `8x8xa100-80g`, `gb200-nvl72x2`, or the facts inline",
+  },
   workload: { type: { kind: "custom", shapes: "section" }, fallback: "required", doc: "What one step processes" },
-  strategy: { type: { kind: "custom", shapes: "section" }, fallback: "data parallel over all devices", doc: "How the step is split" },
-  software: { type: { kind: "custom", shapes: "preset name or section" }, fallback: "megatron-core", doc: "What the framework does: a name of `meshwright software`, or a preset with changes" },
+  strategy: {
+    type: { kind: "custom", shapes: "section" },
+    fallback: "data parallel over all devices",
+    doc: "How the step is split",
+  },
+  software: {
+    type: { kind: "custom", shapes: "preset name or section" },
+    fallback: "megatron-core",
+    doc: "What the framework does: a name of `meshwright software`, or a preset with changes",
+  },
 } as const satisfies FieldTable;
 
 export const workloadFields = {
   seq: { type: count, fallback: "required", doc: "Tokens of one sequence" },
-  global_batch: { type: count, fallback: "micro_batch x dp x grad_accum", doc: "Sequences of one step over all devices; this or `global_batch_tokens` or `strategy.grad_accum` is needed" },
+  global_batch: {
+    type: count,
+    fallback: "micro_batch x dp x grad_accum",
+    doc: "Sequences of one step over all devices; this or `global_batch_tokens` or `strategy.grad_accum` is needed",
+  },
   global_batch_tokens: { type: count, fallback: "global_batch x seq", doc: "The same in tokens; a multiple of `seq`" },
-  task: { type: choice("pretrain", "sft", "lora"), fallback: "pretrain", doc: "`lora` freezes the base weights: no weight gradients or optimizer state for them" },
+  task: {
+    type: choice("pretrain", "sft", "lora"),
+    fallback: "pretrain",
+    doc: "`lora` freezes the base weights: no weight gradients or optimizer state for them",
+  },
 } as const satisfies FieldTable;
 
 export const strategyFields = {
   tp: { type: count, fallback: "1", doc: "Tensor parallel ranks: each layer's matrices are split over them" },
   cp: { type: count, fallback: "1", doc: "Context parallel ranks: each sequence is split over them" },
-  ulysses: { type: count, fallback: "1", doc: "Share of `cp` that exchanges heads (Ulysses) instead of passing keys and values around a ring; a divisor of `cp`, equal to it for pure Ulysses" },
+  ulysses: {
+    type: count,
+    fallback: "1",
+    doc: "Share of `cp` that exchanges heads (Ulysses) instead of passing keys and values around a ring; a divisor of `cp`, equal to it for pure Ulysses",
+  },
   pp: { type: count, fallback: "1", doc: "Pipeline ranks" },
   dp: { type: count, fallback: "devices / (tp x cp x pp)", doc: "Data parallel copies" },
   ep: { type: count, fallback: "1", doc: "Expert parallel ranks, taken from tp x cp x dp" },
-  etp: { type: count, fallback: "tp", doc: "Tensor parallel ranks inside one expert (Megatron's default is tp; DeepSeek-like models use 1)" },
-  order: { type: { kind: "custom", shapes: "`tp-cp-dp-pp` or a list" }, fallback: "tp-cp-dp-pp", doc: "Which neighbours sit closest together, fastest axis first" },
-  sequence_parallel: { type: flag, fallback: "true when tp > 1", doc: "Norms and residuals are split along the sequence over tp ranks" },
-  cp_layout: { type: choice("contiguous", "zigzag"), fallback: "zigzag", doc: "How a sequence is dealt to cp ranks; zigzag balances causal attention" },
-  schedule: { type: { kind: "custom", shapes: "a name of `meshwright schedule --list`" }, fallback: "1f1b, or interleaved when chunks > 1", doc: "Pipeline schedule" },
-  chunks: { type: count, fallback: "1, or what the schedule needs", doc: "Model chunks per pipeline rank (Megatron's virtual pipeline)" },
-  sharding: { type: choice("none", "zero1", "zero2", "zero3"), fallback: "zero1", doc: "What data parallel ranks share instead of copying: optimizer state (zero1, Megatron's distributed optimizer), and gradients (zero2), and parameters (zero3, FSDP)" },
-  shard_group: { type: count, fallback: "dp x cp", doc: "Ranks that share one sharded copy; fewer than dp x cp is HSDP" },
-  reshard_after_forward: { type: flag, fallback: "true when pp = 1", doc: "zero3: drop gathered parameters between forward and backward" },
+  etp: {
+    type: count,
+    fallback: "tp",
+    doc: "Tensor parallel ranks inside one expert (Megatron's default is tp; DeepSeek-like models use 1)",
+  },
+  order: {
+    type: { kind: "custom", shapes: "`tp-cp-dp-pp` or a list" },
+    fallback: "tp-cp-dp-pp",
+    doc: "Which neighbours sit closest together, fastest axis first",
+  },
+  sequence_parallel: {
+    type: flag,
+    fallback: "true when tp > 1",
+    doc: "Norms and residuals are split along the sequence over tp ranks",
+  },
+  cp_layout: {
+    type: choice("contiguous", "zigzag"),
+    fallback: "zigzag",
+    doc: "How a sequence is dealt to cp ranks; zigzag balances causal attention",
+  },
+  schedule: {
+    type: { kind: "custom", shapes: "a name of `meshwright schedule --list`" },
+    fallback: "1f1b, or interleaved when chunks > 1",
+    doc: "Pipeline schedule",
+  },
+  chunks: {
+    type: count,
+    fallback: "1, or what the schedule needs",
+    doc: "Model chunks per pipeline rank (Megatron's virtual pipeline)",
+  },
+  sharding: {
+    type: choice("none", "zero1", "zero2", "zero3"),
+    fallback: "zero1",
+    doc: "What data parallel ranks share instead of copying: optimizer state (zero1, Megatron's distributed optimizer), and gradients (zero2), and parameters (zero3, FSDP)",
+  },
+  shard_group: {
+    type: count,
+    fallback: "dp x cp",
+    doc: "Ranks that share one sharded copy; fewer than dp x cp is HSDP",
+  },
+  reshard_after_forward: {
+    type: flag,
+    fallback: "true when pp = 1",
+    doc: "zero3: drop gathered parameters between forward and backward",
+  },
   micro_batch: { type: count, fallback: "1", doc: "Sequences of one micro-batch on one data parallel rank" },
   grad_accum: { type: count, fallback: "global_batch / (micro_batch x dp)", doc: "Micro-batches of one step" },
-  recompute: { type: { kind: "custom", shapes: "none, selective, full, ops, or a section" }, fallback: "none", doc: "What backward computes again: `selective` is attention; `{kind: selective, modules: [attention, norm, activation, mlaUp, moe, ffn]}`; `{kind: full, every_layers: 1, num_layers: all}`; `ops` is torchtitan's per-op policy" },
+  recompute: {
+    type: { kind: "custom", shapes: "none, selective, full, ops, or a section" },
+    fallback: "none",
+    doc: "What backward computes again: `selective` is attention; `{kind: selective, modules: [attention, norm, activation, mlaUp, moe, ffn]}`; `{kind: full, every_layers: 1, num_layers: all}`; `ops` is torchtitan's per-op policy",
+  },
   offload_optimizer: { type: flag, fallback: "false", doc: "Optimizer state lives in host memory" },
   offload_activations: { type: flag, fallback: "false", doc: "Stashed activations wait in host memory" },
-  precision: { type: choice("fp32", "bf16", "fp16", "fp8", "fp8_block", "mxfp8", "nvfp4"), fallback: "bf16", doc: "Number format of the matrix multiplications" },
-  optimizer: { type: choice("adamw", "sgd", "adafactor", "muon"), fallback: "adamw", doc: "Decides the optimizer's state and traffic" },
-  stage_layers: { type: { kind: "custom", shapes: "list of counts" }, fallback: "as even as possible", doc: "Layers of each stage in model order, pp x chunks numbers" },
-  balance_embedding: { type: flag, fallback: "false", doc: "Count the embedding and the head as one layer each when layers are dealt to stages" },
-  routing: { type: { kind: "custom", shapes: "balanced, topk, `{power_law: exponent}` or `{given: [shares]}`" }, fallback: "balanced", doc: "How tokens choose experts" },
-  capacity_factor: { type: { kind: "positive" }, fallback: "dropless", doc: "Rows an expert takes, relative to an even share; what overflows is dropped" },
+  precision: {
+    type: choice("fp32", "bf16", "fp16", "fp8", "fp8_block", "mxfp8", "nvfp4"),
+    fallback: "bf16",
+    doc: "Number format of the matrix multiplications",
+  },
+  optimizer: {
+    type: choice("adamw", "sgd", "adafactor", "muon"),
+    fallback: "adamw",
+    doc: "Decides the optimizer's state and traffic",
+  },
+  stage_layers: {
+    type: { kind: "custom", shapes: "list of counts" },
+    fallback: "as even as possible",
+    doc: "Layers of each stage in model order, pp x chunks numbers",
+  },
+  balance_embedding: {
+    type: flag,
+    fallback: "false",
+    doc: "Count the embedding and the head as one layer each when layers are dealt to stages",
+  },
+  routing: {
+    type: { kind: "custom", shapes: "balanced, topk, `{power_law: exponent}` or `{given: [shares]}`" },
+    fallback: "balanced",
+    doc: "How tokens choose experts",
+  },
+  capacity_factor: {
+    type: { kind: "positive" },
+    fallback: "dropless",
+    doc: "Rows an expert takes, relative to an even share; what overflows is dropped",
+  },
 } as const satisfies FieldTable;
 
 const dtype = choice("fp32", "bf16", "fp16", "fp8");
 
 /** Facts a spec may change about its preset; `preset` names it. Keys are those of `Software` in snake case. */
 export const softwareFields = {
-  preset: { type: { kind: "text" }, fallback: "megatron-core", doc: "A name of `meshwright software`; the other fields change single facts of it" },
-  attention: { type: choice("unfused", "flash1", "flash2", "flash3", "flash4", "cudnn"), fallback: "preset", doc: "Attention kernel" },
-  dropout: { type: { kind: "fraction" }, fallback: "preset", doc: "Dropout probability; 0 launches no dropout kernels" },
+  preset: {
+    type: { kind: "text" },
+    fallback: "megatron-core",
+    doc: "A name of `meshwright software`; the other fields change single facts of it",
+  },
+  attention: {
+    type: choice("unfused", "flash1", "flash2", "flash3", "flash4", "cudnn"),
+    fallback: "preset",
+    doc: "Attention kernel",
+  },
+  dropout: {
+    type: { kind: "fraction" },
+    fallback: "preset",
+    doc: "Dropout probability; 0 launches no dropout kernels",
+  },
   fused_activation: { type: flag, fallback: "preset", doc: "Bias, activation and gate in one kernel" },
   fused_norm: { type: flag, fallback: "preset", doc: "Residual add and norm in one kernel" },
   fused_rope: { type: flag, fallback: "preset", doc: "Rotary embedding in one kernel" },
   fused_softmax: { type: flag, fallback: "preset", doc: "Scale, mask and softmax in one kernel (unfused attention)" },
-  cross_entropy: { type: choice("fused", "vocabParallel", "fp32Copy"), fallback: "preset", doc: "How logits become a loss; `fused` never holds them whole" },
-  fused_grad_accumulation: { type: flag, fallback: "preset", doc: "The weight gradient GEMM adds straight into the fp32 main gradient" },
+  cross_entropy: {
+    type: choice("fused", "vocabParallel", "fp32Copy"),
+    fallback: "preset",
+    doc: "How logits become a loss; `fused` never holds them whole",
+  },
+  fused_grad_accumulation: {
+    type: flag,
+    fallback: "preset",
+    doc: "The weight gradient GEMM adds straight into the fp32 main gradient",
+  },
   grad_dtype: { type: dtype, fallback: "preset", doc: "Format of accumulated gradients" },
   grad_reduce_dtype: { type: dtype, fallback: "preset", doc: "Format of gradients on the wire" },
   master_weights: { type: flag, fallback: "preset", doc: "Working parameters are a copy of an fp32 master" },
   gather_dtype: { type: dtype, fallback: "preset", doc: "Format of gathered parameters on the wire" },
   optimizer_state_dtype: { type: dtype, fallback: "preset", doc: "Format of the optimizer's moments" },
-  tp_overlap: { type: choice("none", "dgradAsync", "userBuffers"), fallback: "preset", doc: "Which tensor parallel collectives run beside GEMMs" },
+  tp_overlap: {
+    type: choice("none", "dgradAsync", "userBuffers"),
+    fallback: "preset",
+    doc: "Which tensor parallel collectives run beside GEMMs",
+  },
   overlap_grad_reduce: { type: flag, fallback: "preset", doc: "Gradients are reduced beside backward" },
   overlap_param_gather: { type: flag, fallback: "preset", doc: "Parameters are gathered beside compute" },
   prefetch_blocks: { type: { kind: "count", min: 0 }, fallback: "preset", doc: "Blocks gathered ahead of use" },
   overlap_p2p: { type: flag, fallback: "preset", doc: "Pipeline sends run beside compute" },
   overlap_cp: { type: flag, fallback: "preset", doc: "Ring attention passes blocks on while it computes" },
-  moe_exchange: { type: choice("deepep", "hybridep", "trtllm", "nccl"), fallback: "preset", doc: "Library of the expert exchange" },
-  overlap_moe_exchange: { type: flag, fallback: "preset", doc: "Expert exchange of one micro-batch beside compute of another" },
+  moe_exchange: {
+    type: choice("deepep", "hybridep", "trtllm", "nccl"),
+    fallback: "preset",
+    doc: "Library of the expert exchange",
+  },
+  overlap_moe_exchange: {
+    type: flag,
+    fallback: "preset",
+    doc: "Expert exchange of one micro-batch beside compute of another",
+  },
   fused_permute: { type: flag, fallback: "preset", doc: "Token permutation kernels are fused" },
   grouped_gemm: { type: flag, fallback: "preset", doc: "All local experts in one GEMM launch" },
-  cuda_graphs: { type: choice("none", "layers", "full"), fallback: "preset", doc: "What of the step is replayed without host launches" },
-  host_sec_per_kernel: { type: { kind: "seconds" }, fallback: "preset", doc: "Host time per launched kernel, such as `6us`" },
+  cuda_graphs: {
+    type: choice("none", "layers", "full"),
+    fallback: "preset",
+    doc: "What of the step is replayed without host launches",
+  },
+  host_sec_per_kernel: {
+    type: { kind: "seconds" },
+    fallback: "preset",
+    doc: "Host time per launched kernel, such as `6us`",
+  },
   fused_optimizer: { type: flag, fallback: "preset", doc: "The optimizer runs in few multi-tensor kernels" },
   compiled: { type: flag, fallback: "preset", doc: "A compiler fuses elementwise chains" },
-  reserved_bytes: { type: { kind: "bytes" }, fallback: "preset", doc: "Context, communication buffers and workspaces, such as `4GiB`" },
+  reserved_bytes: {
+    type: { kind: "bytes" },
+    fallback: "preset",
+    doc: "Context, communication buffers and workspaces, such as `4GiB`",
+  },
   vocab_multiple: { type: count, fallback: "preset", doc: "The vocabulary is padded to a multiple of this x tp" },
 } as const satisfies FieldTable;
 

@@ -17,7 +17,10 @@ export interface ModelContext {
 export function modelFromSource(value: unknown, context: ModelContext): ModelSpec {
   if (typeof value === "string") return modelFromName(value.trim(), context);
   if (isSection(value)) return modelFromFacts(value, undefined, context);
-  throw new InputError({ path: "model", message: `Expected a name, a file path or a description, got ${quote(value)}` });
+  throw new InputError({
+    path: "model",
+    message: `Expected a name, a file path or a description, got ${quote(value)}`,
+  });
 }
 
 function modelFromName(name: string, context: ModelContext): ModelSpec {
@@ -25,7 +28,12 @@ function modelFromName(name: string, context: ModelContext): ModelSpec {
   if (known !== undefined) return known;
   const loaded = context.sources.load(name);
   if (loaded !== undefined) {
-    if (!isSection(loaded)) throw new InputError({ path: "model", message: `File "${name}" holds no model config`, hint: "it must be an object with fields" });
+    if (!isSection(loaded))
+      throw new InputError({
+        path: "model",
+        message: `File "${name}" holds no model config`,
+        hint: "it must be an object with fields",
+      });
     return modelFromFacts(loaded, nameOfPath(name), context);
   }
   const near = nearestName(name, catalogueNames());
@@ -33,16 +41,26 @@ function modelFromName(name: string, context: ModelContext): ModelSpec {
   throw new InputError({
     path: "model",
     message: isPath ? `There is no file and no known model "${name}"` : `Unknown model "${name}"`,
-    hint: near === undefined ? "list the catalogue with `meshwright models`, or give a config.json" : `did you mean "${near}"`,
+    hint:
+      near === undefined
+        ? "list the catalogue with `meshwright models`, or give a config.json"
+        : `did you mean "${near}"`,
   });
 }
 
 /** Hugging Face configs name their architecture; inline descriptions name plain facts. */
-function modelFromFacts(facts: Readonly<Record<string, unknown>>, name: string | undefined, context: ModelContext): ModelSpec {
+function modelFromFacts(
+  facts: Readonly<Record<string, unknown>>,
+  name: string | undefined,
+  context: ModelContext,
+): ModelSpec {
   const isInline = "layers" in facts && "hidden" in facts;
   try {
     if (isInline) {
-      return importInline(facts, { ...(name === undefined ? {} : { name }), ...(context.seqLen === undefined ? {} : { seqLen: context.seqLen }) });
+      return importInline(facts, {
+        ...(name === undefined ? {} : { name }),
+        ...(context.seqLen === undefined ? {} : { seqLen: context.seqLen }),
+      });
     }
     return importHuggingFace(facts, name === undefined ? {} : { name });
   } catch (error) {

@@ -17,12 +17,19 @@ export function readSoftware(value: unknown, findings: Finding[]): Software | un
   for (const key of Object.keys(softwareFields) as (keyof typeof softwareFields)[]) {
     if (key === "preset" || !read.has(key)) continue;
     const kind = softwareFields[key].type.kind;
-    changes[camelCase(key)] = kind === "flag" ? read.flag(key) : kind === "choice" ? read.choice(key) : read.number(key);
+    changes[camelCase(key)] =
+      kind === "flag" ? read.flag(key) : kind === "choice" ? read.choice(key) : read.number(key);
   }
   if (base === undefined) return undefined;
   const changed = Object.keys(changes);
   // Values were checked against the table, whose keys and types fields.test.ts holds equal to those of Software.
-  return changed.length === 0 ? base : ({ ...base, ...changes, name: `${base.name} (${changed.length === 1 ? "1 change" : `${changed.length} changes`})` } as Software);
+  return changed.length === 0
+    ? base
+    : ({
+        ...base,
+        ...changes,
+        name: `${base.name} (${changed.length === 1 ? "1 change" : `${changed.length} changes`})`,
+      } as Software);
 }
 
 function preset(name: string, path: string, findings: Finding[]): Software | undefined {

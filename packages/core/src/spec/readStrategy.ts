@@ -83,7 +83,11 @@ function readOrder(read: Reader): readonly OrderAxis[] | undefined {
   const words: readonly unknown[] = typeof raw === "string" ? raw.split(/[-, ]+/) : Array.isArray(raw) ? raw : [raw];
   const axes = words.filter((word): word is OrderAxis => orderAxes.includes(word as OrderAxis));
   if (axes.length === words.length && axes.length === 4 && new Set(axes).size === 4) return axes;
-  read.find("order", `Expected each of tp, cp, dp and pp once, got ${quote(raw)}`, 'write it like "tp-cp-dp-pp", fastest axis first');
+  read.find(
+    "order",
+    `Expected each of tp, cp, dp and pp once, got ${quote(raw)}`,
+    'write it like "tp-cp-dp-pp", fastest axis first',
+  );
   return undefined;
 }
 
@@ -100,13 +104,23 @@ function readRecompute(read: Reader): Recompute | undefined {
   const raw = read.raw("recompute");
   if (raw === undefined) return undefined;
   if (raw === false) return { kind: "none" };
-  const inner = new SectionReader(isSection(raw) ? raw : { kind: raw }, read.at("recompute"), recomputeFields, read.findings);
+  const inner = new SectionReader(
+    isSection(raw) ? raw : { kind: raw },
+    read.at("recompute"),
+    recomputeFields,
+    read.findings,
+  );
   const kind = inner.choice<"none" | "selective" | "full" | "ops">("kind");
   if (kind === undefined) {
     if (!inner.has("kind")) inner.find("kind", 'Missing required field "kind"', "write none, selective, full or ops");
     return undefined;
   }
-  const foreign = kind === "selective" ? (["every_layers", "num_layers"] as const) : kind === "full" ? (["modules"] as const) : (["modules", "every_layers", "num_layers"] as const);
+  const foreign =
+    kind === "selective"
+      ? (["every_layers", "num_layers"] as const)
+      : kind === "full"
+        ? (["modules"] as const)
+        : (["modules", "every_layers", "num_layers"] as const);
   for (const key of foreign) if (inner.has(key)) inner.find(key, `"${key}" does not go with recompute kind "${kind}"`);
   if (kind === "selective") return { kind, modules: readModules(inner) };
   if (kind === "full") return { kind, everyLayers: inner.number("every_layers") ?? 1, numLayers: readNumLayers(inner) };
@@ -121,7 +135,11 @@ function readModules(inner: SectionReader<typeof recomputeFields>): readonly Rec
     if (modules.includes(word as RecomputeModule)) known.push(word as RecomputeModule);
     else {
       const near = typeof word === "string" ? nearestName(word, modules) : undefined;
-      inner.find("modules", `Unknown recompute module ${quote(word)}`, near === undefined ? `known are ${modules.join(", ")}` : `did you mean "${near}"`);
+      inner.find(
+        "modules",
+        `Unknown recompute module ${quote(word)}`,
+        near === undefined ? `known are ${modules.join(", ")}` : `did you mean "${near}"`,
+      );
     }
   }
   return known;
@@ -137,8 +155,13 @@ function readNumLayers(inner: SectionReader<typeof recomputeFields>): number | "
 function readStageLayers(read: Reader): readonly number[] | undefined {
   const raw = read.raw("stage_layers");
   if (raw === undefined) return undefined;
-  if (Array.isArray(raw) && raw.length > 0 && raw.every((n) => Number.isSafeInteger(n) && n >= 0)) return raw as number[];
-  read.find("stage_layers", `Expected a list of whole numbers, got ${quote(raw)}`, "give the layers of each stage, such as [10, 12, 12, 10]");
+  if (Array.isArray(raw) && raw.length > 0 && raw.every((n) => Number.isSafeInteger(n) && n >= 0))
+    return raw as number[];
+  read.find(
+    "stage_layers",
+    `Expected a list of whole numbers, got ${quote(raw)}`,
+    "give the layers of each stage, such as [10, 12, 12, 10]",
+  );
   return undefined;
 }
 
@@ -149,8 +172,15 @@ function readRouting(read: Reader): WrittenRouting | undefined {
   if (isSection(raw)) {
     const [key, value] = Object.entries(raw)[0] ?? [];
     const alone = Object.keys(raw).length === 1;
-    if (alone && key === "power_law" && typeof value === "number" && Number.isFinite(value) && value >= 0) return { kind: "powerLaw", exponent: value };
-    if (alone && key === "given" && Array.isArray(value) && value.length > 0 && value.every((share) => typeof share === "number" && Number.isFinite(share) && share >= 0)) {
+    if (alone && key === "power_law" && typeof value === "number" && Number.isFinite(value) && value >= 0)
+      return { kind: "powerLaw", exponent: value };
+    if (
+      alone &&
+      key === "given" &&
+      Array.isArray(value) &&
+      value.length > 0 &&
+      value.every((share) => typeof share === "number" && Number.isFinite(share) && share >= 0)
+    ) {
       return { kind: "given", shares: value as number[] };
     }
   }

@@ -16,7 +16,8 @@ export interface WrittenWorkload {
 
 export function readWorkload(value: unknown, findings: Finding[]): WrittenWorkload {
   const read = new SectionReader(value, "workload", workloadFields, findings);
-  if (!read.has("seq")) read.find("seq", 'Missing required field "seq"', "give the tokens of one sequence, such as seq: 8192");
+  if (!read.has("seq"))
+    read.find("seq", 'Missing required field "seq"', "give the tokens of one sequence, such as seq: 8192");
   return {
     seqLen: read.number("seq"),
     globalBatch: read.number("global_batch"),

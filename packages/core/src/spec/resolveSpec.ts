@@ -3,6 +3,7 @@
 
 import { clusterFromDescription } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
+import { checkLowering } from "../parallel/lower/check.ts";
 import { type Finding, InputError } from "../units/errors.ts";
 import { checkStrategy } from "./checkStrategy.ts";
 import { topFields } from "./fields.ts";
@@ -16,34 +17,71 @@ import type { ResolvedSpec, SpecSources } from "./types.ts";
 
 export function resolveSpec(description: unknown, sources: SpecSources): ResolvedSpec {
   if (!isSection(description)) {
-    throw new InputError({ path: "", message: `A spec must be a set of sections, got ${quote(description)}`, hint: "give model, cluster, workload and strategy" });
+    throw new InputError({
+      path: "",
+      message: `A spec must be a set of sections, got ${quote(description)}`,
+      hint: "give model, cluster, workload and strategy",
+    });
   }
   const findings: Finding[] = [];
   const notes: string[] = [];
   const read = new SectionReader(description, "", topFields, findings);
   const workload = readWorkload(read.raw("workload"), findings);
   const written = readStrategy(read.raw("strategy"), findings);
-  const model = required(read, "model", (value) => modelFromSource(value, { sources, seqLen: workload.seqLen }), findings);
+  const model = required(
+    read,
+    "model",
+    (value) => modelFromSource(value, { sources, seqLen: workload.seqLen }),
+    findings,
+  );
   const cluster = required(read, "cluster", (value) => clusterFromSource(value, sources), findings);
   const software = readSoftware(read.raw("software"), findings);
   const name = read.text("name");
-  if (model === undefined || cluster === undefined || software === undefined) throw new InputError(findings);
+  // Arithmetic on stand-ins for misread numbers would only confuse: it waits until the strategy and the workload read well.
+  const readable = !findings.some(({ path }) => path.startsWith("strategy") || path.startsWith("workload"));
+  if (model === undefined || cluster === undefined || software === undefined || !readable)
+    throw new InputError(findings);
 
-  // Contradictions are worth reporting beside misspellings; divisibility only of numbers that are known to be meant.
-  const { strategy, workload: closed } = resolveStrategy({ model, cluster, strategy: written, workload }, findings, notes);
-  if (findings.length === 0 || findings.every((finding) => finding.path.startsWith("strategy") || finding.path.startsWith("workload"))) {
-    const known = new Set(findings.map((finding) => finding.path));
-    findings.push(...checkStrategy({ model, cluster, strategy, workload: closed }).filter((finding) => !known.has(finding.path)));
-  }
+  const { strategy, workload: closed } = resolveStrategy(
+    { model, cluster, strategy: written, workload },
+    findings,
+    notes,
+  );
+  const known = new Set(findings.map((finding) => finding.path));
+  findings.push(
+    ...checkStrategy({ model, cluster, strategy, workload: closed }).filter(({ path }) => !known.has(path)),
+  );
+  // What the program cannot express at all is worth saying once the numbers are right.
+  if (findings.length === 0) findings.push(...checkLowering(model, strategy, closed, software).map(asWritten));
   if (findings.length > 0) throw new InputError(findings);
 
   if (closed.seqLen > model.maxSeqLen && model.maxSeqLen > 0) {
-    notes.push(`Sequences of ${closed.seqLen} tokens are longer than the ${model.maxSeqLen} that "${model.name}" states`);
+    notes.push(
+      `Sequences of ${closed.seqLen} tokens are longer than the ${model.maxSeqLen} that "${model.name}" states`,
+    );
   }
-  return { name: name ?? model.name, model, cluster, strategy, workload: closed, software, notes: [...notes, ...cluster.notes] };
+  return {
+    name: name ?? model.name,
+    model,
+    cluster,
+    strategy,
+    workload: closed,
+    software,
+    notes: [...notes, ...cluster.notes],
+  };
 }
 
-function required<T>(read: SectionReader<typeof topFields>, key: "model" | "cluster", parse: (value: unknown) => T, findings: Finding[]): T | undefined {
+/** Lowering names the library's fields; users write snake case. */
+function asWritten(finding: Finding): Finding {
+  return { ...finding, path: finding.path.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) };
+}
+
+function required<T>(
+  read: SectionReader<typeof topFields>,
+  key: "model" | "cluster",
+  parse: (value: unknown) => T,
+  findings: Finding[],
+): T | undefined {
   const value = read.raw(key);
   if (value === undefined) {
     read.find(key, `Missing required field "${key}"`, topFields[key].doc);

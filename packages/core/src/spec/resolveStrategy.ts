@@ -34,10 +34,18 @@ export function resolveStrategy(job: OpenJob, findings: Finding[], notes: string
   const schedule = written.schedule ?? ((written.numChunks ?? 1) > 1 ? "interleaved" : "1f1b");
   const sharding = written.sharding ?? "zero1";
   if (sharding === "none" && written.shardGroup !== undefined) {
-    findings.push({ path: "strategy.shard_group", message: `shard_group=${written.shardGroup} contradicts sharding "none"`, hint: "remove one of the two" });
+    findings.push({
+      path: "strategy.shard_group",
+      message: `shard_group=${written.shardGroup} contradicts sharding "none"`,
+      hint: "remove one of the two",
+    });
   }
   if (sharding !== "zero3" && written.reshardAfterForward !== undefined) {
-    findings.push({ path: "strategy.reshard_after_forward", message: `reshard_after_forward only applies to sharding "zero3", not "${sharding}"`, hint: "remove one of the two" });
+    findings.push({
+      path: "strategy.reshard_after_forward",
+      message: `reshard_after_forward only applies to sharding "zero3", not "${sharding}"`,
+      hint: "remove one of the two",
+    });
   }
   let sequenceParallel = written.sequenceParallel ?? tp > 1;
   if (sequenceParallel && tp === 1) {
@@ -112,7 +120,10 @@ function checkProduct(cluster: ClusterSpec, sizes: ModelParallel & { readonly dp
   const inner = sizes.tp * sizes.cp * sizes.pp;
   const ranks = inner * sizes.dp;
   if (ranks === cluster.numDevices) return;
-  const fits = cluster.numDevices % inner === 0 ? `use dp=${cluster.numDevices / inner}, or leave dp out` : `leave dp out, or use a cluster of ${ranks} devices`;
+  const fits =
+    cluster.numDevices % inner === 0
+      ? `use dp=${cluster.numDevices / inner}, or leave dp out`
+      : `leave dp out, or use a cluster of ${ranks} devices`;
   findings.push({
     path: "strategy.dp",
     message: `tp x cp x pp x dp = ${sizes.tp} x ${sizes.cp} x ${sizes.pp} x ${sizes.dp} = ${ranks} ranks, but cluster "${cluster.name}" has ${cluster.numDevices} devices`,
@@ -129,17 +140,29 @@ function chunksOf(schedule: string): number {
 function routingPolicy(job: OpenJob, findings: Finding[]): RoutingPolicy {
   const routing = job.strategy.routing ?? { kind: "balanced" };
   if (routing.kind === "balanced" || routing.kind === "topk") return routing;
-  const experts = Math.max(0, ...job.model.layerKinds.map((layer) => (layer.ffn.kind === "moe" ? layer.ffn.experts : 0)));
+  const experts = Math.max(
+    0,
+    ...job.model.layerKinds.map((layer) => (layer.ffn.kind === "moe" ? layer.ffn.experts : 0)),
+  );
   if (experts === 0) {
-    findings.push({ path: "strategy.routing", message: `"${job.model.name}" has no experts to route to`, hint: "remove routing" });
+    findings.push({
+      path: "strategy.routing",
+      message: `"${job.model.name}" has no experts to route to`,
+      hint: "remove routing",
+    });
     return { kind: "balanced" };
   }
   if (routing.kind === "given" && routing.shares.length !== experts) {
-    findings.push({ path: "strategy.routing.given", message: `${routing.shares.length} shares are given for ${experts} experts`, hint: `give ${experts}` });
+    findings.push({
+      path: "strategy.routing.given",
+      message: `${routing.shares.length} shares are given for ${experts} experts`,
+      hint: `give ${experts}`,
+    });
     return { kind: "balanced" };
   }
   // Power law: expert i takes a share in proportion to (i + 1)^-exponent.
-  const weights = routing.kind === "given" ? routing.shares : Array.from({ length: experts }, (_, i) => (i + 1) ** -routing.exponent);
+  const weights =
+    routing.kind === "given" ? routing.shares : Array.from({ length: experts }, (_, i) => (i + 1) ** -routing.exponent);
   const sum = weights.reduce((total, weight) => total + weight, 0);
   if (!(sum > 0)) {
     findings.push({ path: "strategy.routing.given", message: "The shares sum to 0" });
@@ -180,7 +203,11 @@ function globalBatchOf(job: OpenJob, sizes: BatchSizes, findings: Finding[]): nu
     if (gradAccum !== undefined) return perAccum * gradAccum;
     // A global batch that was written but could not be read has its own finding.
     if (!workload.batchWritten) {
-      findings.push({ path: "workload.global_batch", message: 'Missing required field "global_batch"', hint: "give global_batch, global_batch_tokens or strategy.grad_accum" });
+      findings.push({
+        path: "workload.global_batch",
+        message: 'Missing required field "global_batch"',
+        hint: "give global_batch, global_batch_tokens or strategy.grad_accum",
+      });
     }
     return perAccum;
   }

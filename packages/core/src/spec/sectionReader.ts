@@ -30,7 +30,11 @@ export class SectionReader<Table extends FieldTable> {
     this.table = table;
     this.findings = findings;
     if (value !== undefined && value !== null && !isSection(value)) {
-      findings.push({ path, message: `Expected a section with fields, got ${quote(value)}`, hint: `its fields are ${Object.keys(table).join(", ")}` });
+      findings.push({
+        path,
+        message: `Expected a section with fields, got ${quote(value)}`,
+        hint: `its fields are ${Object.keys(table).join(", ")}`,
+      });
     }
     this.section = isSection(value) ? value : {};
     for (const key of Object.keys(this.section)) if (!Object.hasOwn(table, key)) this.unknownKey(key);
@@ -93,7 +97,11 @@ export class SectionReader<Table extends FieldTable> {
     // The table's choices are the union's members; fields.test.ts checks the pairs.
     if (typeof value === "string" && type.choices.includes(value)) return value as Name;
     const near = typeof value === "string" ? nearestName(value, type.choices) : undefined;
-    this.find(key, `Expected ${describeType(type)}, got ${quote(value)}`, near === undefined ? undefined : `did you mean "${near}"`);
+    this.find(
+      key,
+      `Expected ${describeType(type)}, got ${quote(value)}`,
+      near === undefined ? undefined : `did you mean "${near}"`,
+    );
     return undefined;
   }
 
@@ -110,6 +118,10 @@ export class SectionReader<Table extends FieldTable> {
   private unknownKey(key: string): void {
     const keys = Object.keys(this.table);
     const near = nearestName(key, keys);
-    this.find(key, `Unknown field "${key}"`, near === undefined ? `known fields are ${keys.join(", ")}` : `did you mean "${near}"`);
+    this.find(
+      key,
+      `Unknown field "${key}"`,
+      near === undefined ? `known fields are ${keys.join(", ")}` : `did you mean "${near}"`,
+    );
   }
 }

@@ -1,0 +1,11 @@
+// Formats results for people (text) and programs (JSON). Nothing here computes a prediction.
+
+export { bar, stackedBar, waterfallBar } from "./bars.ts";
+export { type CurveOptions, type CurvePoint, drawCurve } from "./curve.ts";
+export { infeasibleReport } from "./infeasibleReport.ts";
+export { modelReport } from "./modelReport.ts";
+export { type Paint, plainPaint, plainStyle, type ReportStyle, type Tone } from "./paint.ts";
+export * from "./predictionJson.ts";
+export { stepReport } from "./stepReport.ts";
+export { type Column, pad, textTable, visibleWidth } from "./textTable.ts";
+export { type NamedReport, validationText } from "./validationText.ts";
