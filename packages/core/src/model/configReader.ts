@@ -5,6 +5,8 @@
 
 import { type Finding, InputError, nearestName } from "../units/errors.ts";
 
+const maxLayers = 10_000;
+
 export type Keys = string | readonly string[];
 
 export class ConfigReader {
@@ -42,6 +44,15 @@ export class ConfigReader {
   /** A whole number >= 1. Without a fallback the field is required. */
   count(keys: Keys, fallback?: number): number {
     return this.integer(keys, 1, fallback);
+  }
+
+  /** A number of layers: a whole number from 1 to 10,000, since each is laid out one by one. */
+  layerCount(keys: Keys, fallback?: number): number {
+    const layers = this.integer(keys, 1, fallback);
+    if (layers <= maxLayers) return layers;
+    const key = this.lookup(keys)?.key ?? "layers";
+    this.find(key, `"${key}" must be at most ${maxLayers}, got ${layers}`);
+    return 1;
   }
 
   /** A whole number >= 0. Without a fallback the field is required. */

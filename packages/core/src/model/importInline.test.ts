@@ -127,7 +127,10 @@ describe("importInline()", () => {
       sliding_window: 16,
       sliding_window_layers: 3,
     });
-    const windows = model.layers.map((kind) => (model.layerKinds[kind]?.mixer as { window: number }).window);
+    const windows = model.layers.map((kind) => {
+      const mixer = model.layerKinds[kind]?.mixer;
+      return mixer?.kind === "attention" ? mixer.window : undefined;
+    });
     expect(windows).toEqual([16, 0, 16, 0, 16, 0]);
   });
 

@@ -10,8 +10,8 @@
 
 import { InputError } from "../units/errors.ts";
 import { ConfigReader, isRecord } from "./configReader.ts";
+import { inlineMamba, patternLayers } from "./hybridPattern.ts";
 import { plainAttention } from "./importers/decoder.ts";
-import { inlineMamba, patternLayers } from "./inlineHybrid.ts";
 import { internLayers } from "./internLayers.ts";
 import type { AttentionSpec, FfnSpec, LayerSpec, MlaSpec, ModelSpec, MoeFfnSpec } from "./types.ts";
 
@@ -50,7 +50,7 @@ interface Body {
 
 function readInline(reader: ConfigReader, options: InlineOptions): ModelSpec {
   const hidden = reader.count("hidden");
-  const numLayers = reader.count("layers");
+  const numLayers = reader.layerCount("layers");
   const gated = reader.flag("ffn_gated", true);
   const pattern = reader.text("hybrid_pattern", "");
   const body = readBody(reader, { gated, hybrid: pattern !== "" });

@@ -38,8 +38,8 @@ const flux: Importer = (reader, name, family): ModelSpec => {
     extraParams: linear(hidden, 3 * hidden),
   };
   const layers = [
-    ...Array.from({ length: reader.count("num_layers") }, () => joint),
-    ...Array.from({ length: reader.count("num_single_layers") }, () => single),
+    ...Array.from({ length: reader.layerCount("num_layers") }, () => joint),
+    ...Array.from({ length: reader.layerCount("num_single_layers") }, () => single),
   ];
   return {
     name,

@@ -15,8 +15,8 @@ function t5(p: { tied: boolean; biasInEveryLayer: boolean }): Importer {
     const hidden = reader.count("d_model");
     const heads = reader.count("num_heads");
     const headDim = reader.count("d_kv");
-    const numEncoder = reader.count("num_layers");
-    const numDecoder = reader.count("num_decoder_layers", numEncoder);
+    const numEncoder = reader.layerCount("num_layers");
+    const numDecoder = reader.layerCount("num_decoder_layers", numEncoder);
     const attention: AttentionSpec = { ...plainAttention({ heads, kvHeads: heads, headDim }), rope: false };
     const projection = reader.text("feed_forward_proj", "relu");
     const ffn: FfnSpec = {
@@ -88,7 +88,7 @@ function bartLike(p: { learned: boolean; embeddingNorm: boolean; finalNorm: Norm
         parallelResidual: false,
         extraParams: 0,
       } as const;
-      return repeat({ ...plain, mixer: attention, ffn }, reader.count(`${side}_layers`));
+      return repeat({ ...plain, mixer: attention, ffn }, reader.layerCount(`${side}_layers`));
     };
     // BART's position tables start two rows in; the decoder has its own table and its own embedding norm.
     const rows = p.learned ? maxSeqLen + 2 : 0;
@@ -116,6 +116,37 @@ function bartLike(p: { learned: boolean; embeddingNorm: boolean; finalNorm: Norm
   };
 }
 
+/** Whisper: two convolutions over mel frames, no bias on keys, learned positions on both sides (arXiv 2212.04356). */
+const whisper: Importer = (reader, name, family) => {
+  const model = bartLike({ learned: true, embeddingNorm: false, finalNorm: "layernorm" })(reader, name, family);
+  const { hidden } = model;
+  const rows = reader.count("max_target_positions", 448);
+  const sourceRows = reader.count("max_source_positions", 1500);
+  const convolutions = 3 * reader.count("num_mel_bins", 80) * hidden + hidden + 3 * hidden * hidden + hidden;
+  return {
+    ...model,
+    ...unbiasedKeys(model),
+    ...(model.encoder === undefined ? {} : { encoder: { ...model.encoder, ...unbiasedKeys(model.encoder) } }),
+    learnedPositions: rows,
+    maxSeqLen: rows,
+    extraParams: convolutions + sourceRows * hidden,
+    extraNote: "convolutions and the encoder's position table",
+  };
+};
+
+/** The same layers with biases on q and v only: two vectors per attention, counted apart. */
+function unbiasedKeys(stack: { readonly layerKinds: readonly LayerSpec[] }): {
+  readonly layerKinds: readonly LayerSpec[];
+} {
+  const layerKinds = stack.layerKinds.map((layer): LayerSpec => {
+    if (layer.mixer.kind !== "attention") return layer;
+    const { heads, headDim, crossAttention } = layer.mixer;
+    const extraParams = 2 * heads * headDim * (crossAttention ? 2 : 1);
+    return { ...layer, mixer: { ...layer.mixer, qkvBias: false, extraParams } };
+  });
+  return { layerKinds };
+}
+
 export const encoderDecoderFamilies: Readonly<Record<string, Importer>> = {
   t5: t5({ tied: true, biasInEveryLayer: false }),
   mt5: t5({ tied: false, biasInEveryLayer: false }),
@@ -124,5 +155,6 @@ export const encoderDecoderFamilies: Readonly<Record<string, Importer>> = {
   mbart: bartLike({ learned: true, embeddingNorm: true, finalNorm: "layernorm" }),
   pegasus: bartLike({ learned: false, embeddingNorm: false, finalNorm: "layernorm" }),
   m2m_100: bartLike({ learned: false, embeddingNorm: false, finalNorm: "layernorm" }),
+  whisper,
   marian: bartLike({ learned: false, embeddingNorm: false, finalNorm: "none" }),
 };

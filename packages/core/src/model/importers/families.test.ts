@@ -14,6 +14,9 @@ const body = (layers: number, h: number, ffn: number, heads: number, kv: number,
   max_position_embeddings: 4096,
   ...more,
 });
+const mambaExcept = (layers: number, attentionAt: readonly number[]) =>
+  Array.from({ length: layers }, (_, i) => (attentionAt.includes(i) ? "attention" : "mamba"));
+
 /** Name, config, parameters of the published checkpoint. */
 const published: readonly (readonly [string, object, number])[] = [
   [
@@ -305,6 +308,64 @@ const published: readonly (readonly [string, object, number])[] = [
       do_layer_norm_before: false,
     },
     331_196_416,
+  ],
+  [
+    "mistral-small-3.1",
+    {
+      model_type: "mistral3",
+      text_config: body(40, 5120, 32768, 32, 8, 131072, { head_dim: 128, tie_word_embeddings: false }),
+      vision_config: { hidden_size: 1024, intermediate_size: 4096, num_hidden_layers: 24, patch_size: 14 },
+    },
+    24_011_361_280,
+  ],
+  ["modernbert-base", { model_type: "modernbert", ...body(22, 768, 1152, 12, 12, 50368) }, 149_655_232],
+  [
+    "whisper-large-v3",
+    {
+      model_type: "whisper",
+      d_model: 1280,
+      encoder_layers: 32,
+      decoder_layers: 32,
+      encoder_attention_heads: 20,
+      decoder_attention_heads: 20,
+      encoder_ffn_dim: 5120,
+      decoder_ffn_dim: 5120,
+      vocab_size: 51866,
+      num_mel_bins: 128,
+    },
+    1_543_490_560,
+  ],
+  [
+    "whisper-tiny",
+    {
+      model_type: "whisper",
+      d_model: 384,
+      encoder_layers: 4,
+      decoder_layers: 4,
+      encoder_attention_heads: 6,
+      decoder_attention_heads: 6,
+      encoder_ffn_dim: 1536,
+      decoder_ffn_dim: 1536,
+      vocab_size: 51865,
+      num_mel_bins: 80,
+    },
+    37_760_640,
+  ],
+  [
+    "granite-4-h-tiny",
+    {
+      model_type: "granitemoehybrid",
+      ...body(40, 1536, 512, 12, 4, 100352),
+      layer_types: mambaExcept(40, [5, 15, 25, 35]),
+      mamba_n_heads: 48,
+      mamba_d_head: 64,
+      mamba_d_state: 128,
+      mamba_n_groups: 1,
+      num_local_experts: 64,
+      num_experts_per_tok: 6,
+      shared_intermediate_size: 1024,
+    },
+    6_939_037_248,
   ],
 ];
 

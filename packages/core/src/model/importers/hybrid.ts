@@ -2,7 +2,7 @@
 // Sources: arXiv 2312.00752, 2405.21060, 2403.19887 (Jamba), 2504.03624 (Nemotron-H) and the published modelling code.
 
 import type { ConfigReader } from "../configReader.ts";
-import { patternLayers } from "../inlineHybrid.ts";
+import { patternLayers } from "../hybridPattern.ts";
 import { internLayers } from "../internLayers.ts";
 import { gatedDelta, mamba1, mamba2 } from "../stateSpace.ts";
 import type { LayerSpec, MixerSpec, ModelSpec, SsmSpec } from "../types.ts";
@@ -44,7 +44,7 @@ function pureSsm(traits: {
       finalNorm: "rmsnorm",
       finalNormBias: false,
       maxSeqLen: reader.count("max_position_embeddings", 1_048_576),
-      ...internLayers(Array.from({ length: reader.count(layerKeys) }, () => layer)),
+      ...internLayers(Array.from({ length: reader.layerCount(layerKeys) }, () => layer)),
       mtpLayers: 0,
       hasLmHead: true,
       extraParams: 0,
@@ -96,7 +96,7 @@ function jambaMixer(reader: ConfigReader, hidden: number): SsmSpec {
 /** Nemotron-H: one branch a layer, written as a pattern. */
 const nemotronH: Importer = (reader, name, family) => {
   const hidden = reader.count("hidden_size");
-  const numLayers = reader.count("num_hidden_layers");
+  const numLayers = reader.layerCount("num_hidden_layers");
   const heads = reader.count("num_attention_heads");
   const pattern = reader.text("hybrid_override_pattern", "");
   if (pattern === "") reader.find("hybrid_override_pattern", `Missing required field "hybrid_override_pattern"`);
@@ -187,6 +187,26 @@ const qwen35Moe = decoder({
   ffn: (r, d) => sparseStep(r, d, { shared: r.size("shared_expert_intermediate_size") }),
 });
 
+/** Mamba-2 by the keys of Bamba and Granite 4; the scalar-decay heads default to twice the width. */
+function bambaMixer(reader: ConfigReader, hidden: number): SsmSpec {
+  const heads = reader.count("mamba_n_heads", 128);
+  const headDim =
+    typeof reader.value("mamba_d_head") === "number"
+      ? reader.count("mamba_d_head")
+      : Math.max(1, Math.floor((reader.count("mamba_expand", 2) * hidden) / heads));
+  return mamba2({
+    hidden,
+    heads,
+    headDim,
+    stateDim: reader.count("mamba_d_state", 256),
+    groups: reader.count("mamba_n_groups", 1),
+    convKernel: reader.count("mamba_d_conv", 4),
+    convBias: reader.flag("mamba_conv_bias", true),
+    projBias: reader.flag("mamba_proj_bias", false),
+    gatedNorm: true,
+  });
+}
+
 export const hybridFamilies: Readonly<Record<string, Importer>> = {
   mamba: pureSsm({ tied: true, mixer: readMamba1 }),
   falcon_mamba: pureSsm({ tied: true, mixer: readMamba1 }),
@@ -236,6 +256,31 @@ export const hybridFamilies: Readonly<Record<string, Importer>> = {
       return pickFfn({ numLayers: d.numLayers, isMoe: (i) => i % period === offset, dense: () => denseFfn(r), moe });
     },
     model: () => ({ position: "none" }),
+  }),
+  bamba: decoder({
+    tied: false,
+    kvHeads: 8,
+    mixer: (r, d, attention) => {
+      const full = r.list("attn_layer_indices") ?? [];
+      const ssm = bambaMixer(r, d.hidden);
+      return (i) => (full.includes(i) ? attention(i) : ssm);
+    },
+  }),
+  // Granite 4: a shared dense part in every layer, routed experts beside it in the larger models.
+  granitemoehybrid: decoder({
+    tied: true,
+    mixer: (r, d, attention) => {
+      const types = r.list(["layer_types", "layers_block_type"], d.numLayers) ?? [];
+      const anyMamba = types.includes("mamba");
+      const ssm = anyMamba ? bambaMixer(r, d.hidden) : null;
+      return (i) => (types[i] === "mamba" && ssm !== null ? ssm : attention(i));
+    },
+    ffn: (r) => {
+      const shared = r.count(["shared_intermediate_size", "intermediate_size"]);
+      if (r.size("num_local_experts", 0) === 0) return denseFfn(r, { inner: shared, bias: false });
+      const moe = moeFfn(r, { inner: r.count("intermediate_size"), sharedInner: shared });
+      return () => moe;
+    },
   }),
   nemotron_h: nemotronH,
   qwen3_next: qwen35Moe,

@@ -2,11 +2,14 @@
 // Sources: each family's published configuration defaults (Hugging Face Transformers documentation).
 
 import { decoder, denseFfn, everyLayerWindow, type Importer, layerTypesWindow } from "./decoder.ts";
+import { multimodal } from "./multimodal.ts";
+import { pixtralParameters } from "./vision.ts";
 
 export const llamaFamilies: Readonly<Record<string, Importer>> = {
   llama: decoder({ tied: false }),
   mistral: decoder({ tied: false, kvHeads: 8, window: everyLayerWindow }),
   ministral: decoder({ tied: false, kvHeads: 8, window: everyLayerWindow }),
+  mistral3: multimodal(decoder({ tied: false, kvHeads: 8, window: everyLayerWindow }), pixtralParameters),
   yi: decoder({ tied: false }),
   xverse: decoder({ tied: false }),
   aquila: decoder({ tied: false }),
@@ -94,6 +97,26 @@ export const llamaFamilies: Readonly<Record<string, Importer>> = {
     ffn: (r) => denseFfn(r, { bias: r.flag("add_bias_linear", true) }),
     layer: (r) => (r.flag("rmsnorm", true) ? {} : { norm: "layernorm", normBias: true }),
     model: (r) => (r.flag("post_layer_norm", true) ? {} : { finalNorm: "none" }),
+  }),
+  // ModernBERT: bidirectional, LayerNorms without bias, no norm before the first attention, a dense prediction head
+  // (arXiv 2412.13663); every third layer attends to everything.
+  modernbert: decoder({
+    tied: true,
+    attention: () => ({ causal: false }),
+    window: (r) => {
+      const window = r.size("local_attention", 128);
+      const interval = r.count("global_attn_every_n_layers", 3);
+      return (i) => (i % interval === 0 ? 0 : window);
+    },
+    ffn: (r) => denseFfn(r, { bias: r.flag("mlp_bias", false), activation: "gelu" }),
+    layer: () => (i) => ({ norm: "layernorm", normBias: false, normsPerBranch: i === 0 ? 0.5 : 1 }),
+    model: (r, d) => ({
+      embeddingNorm: true,
+      finalNorm: "layernorm",
+      lmHeadBias: r.flag("decoder_bias", true),
+      extraParams: d.hidden * d.hidden + d.hidden,
+      extraNote: "dense layer and norm of the prediction head",
+    }),
   }),
   phi3: decoder({ tied: false, window: everyLayerWindow }),
 };

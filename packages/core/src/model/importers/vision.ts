@@ -132,3 +132,15 @@ export function step37VisionParameters(vision: ConfigReader, textHidden: number,
   const stem = linear(3 * patch * patch, width, false) + numPatches * width + 2 * width;
   return stem + layers + downsamplers + linear(4 * width, textHidden, config.flag("projector_bias", false));
 }
+
+/** Pixtral's tower behind Mistral 3: RMSNorms, gated MLPs, no biases; a patch merger and two projections. */
+export function pixtralParameters(vision: ConfigReader, textHidden: number, config: ConfigReader): number {
+  const width = vision.count("hidden_size", 1024);
+  const patch = vision.count("patch_size", 14);
+  const layer = 2 * width + 4 * width * width + 3 * width * vision.count("intermediate_size", 4096);
+  const merged = width * config.count("spatial_merge_size", 2) ** 2;
+  const bias = config.flag("multimodal_projector_bias", false);
+  const projector = width + merged * width + linear(width, textHidden, bias) + linear(textHidden, textHidden, bias);
+  const stem = linear(vision.count("num_channels", 3) * patch * patch, width, false) + width;
+  return stem + vision.count("num_hidden_layers", 24) * layer + projector;
+}
