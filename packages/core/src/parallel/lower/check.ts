@@ -94,6 +94,7 @@ export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Wo
       "Ring attention needs a fused attention kernel",
       "use flash2 or cudnn, or make ulysses equal cp",
     );
+  if (model.embeddingDim !== undefined && model.embeddingDim !== model.hidden) say("model", `Model "${model.name}" embeds tokens in another width than its hidden size: that is not lowered`);
   for (const spec of [...model.layerKinds, ...(model.encoder?.layerKinds ?? [])])
     checkLayer(spec, strategy, divides, say);
   return findings;
@@ -105,7 +106,10 @@ type Say = (path: string, message: string, hint?: string) => void;
 function checkLayer(spec: LayerSpec, strategy: Strategy, divides: Divides, say: Say): void {
   const { tp, cp, ulysses, ep, etp } = strategy;
   const { mixer, ffn } = spec;
+  if (spec.normAffine === false) say("model", "Norms without weights (OLMo-1, FLUX) are not lowered");
+  if (mixer.kind === "mla" && mixer.sharedKv !== undefined) say("model", "Compressed shared keys and values (DeepSeek-V4) are not lowered");
   if (mixer.kind === "attention") {
+    if (mixer.valueIsKey === true || mixer.kvShared === true) say("model", "Layers that share keys and values (Gemma 4) are not lowered");
     divides("strategy.tp", mixer.heads, tp, "attention heads");
     divides("strategy.tp", mixer.kvHeads, tp, "key-value heads");
     if (mixer.kvHeads % tp === 0)
