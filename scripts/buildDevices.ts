@@ -13,7 +13,16 @@ const out = "packages/core/src/cluster/devices.json";
 const input = JSON.parse(readFileSync(join(shared, "data/devices.json"), "utf8")) as {
   sources: Record<string, string>;
   devices: Record<string, RawDevice>;
-  platforms: { id: string; gpu: string; gpus: number; nics: number; nic_Gbps: number; fabric: string; scale_up_domain?: number; source: string }[];
+  platforms: {
+    id: string;
+    gpu: string;
+    gpus: number;
+    nics: number;
+    nic_Gbps: number;
+    fabric: string;
+    scale_up_domain?: number;
+    source: string;
+  }[];
 };
 
 const G = 1e9;
@@ -23,18 +32,71 @@ const MIB = 2 ** 20;
 
 /** Parts whose marketed size is decimal or which reserve part of the last stack: GiB a program sees, from nvidia-smi totals as remembered. */
 const VISIBLE_GIB: Readonly<Record<string, number>> = {
-  h100_sxm: 79.6, h100_pcie: 79.6, h800_sxm: 79.6, a100_sxm: 80, a100_pcie: 80, a800_sxm: 80, a100_sxm_40: 40, a100_pcie_40: 40,
-  h200_sxm: 140.4, h200_nvl: 140.4, gh200: 140.4, h20_3e: 140.4, b200_sxm: 179.1, gb200: 185, b300_sxm: 268.6, gb300: 277.6, h100_nvl: 93.6, h20: 95.6, h100_sxm_96: 95.6,
-  l40s: 45, l4: 22.5, a40: 45, a10g: 22.5, a10: 22.5, t4: 15, rtx_pro_6000_server: 95.6, mi300x: 192, mi325x: 256, mi355x: 288,
+  h100_sxm: 79.6,
+  h100_pcie: 79.6,
+  h800_sxm: 79.6,
+  a100_sxm: 80,
+  a100_pcie: 80,
+  a800_sxm: 80,
+  a100_sxm_40: 40,
+  a100_pcie_40: 40,
+  h200_sxm: 140.4,
+  h200_nvl: 140.4,
+  gh200: 140.4,
+  h20_3e: 140.4,
+  b200_sxm: 179.1,
+  gb200: 185,
+  b300_sxm: 268.6,
+  gb300: 277.6,
+  h100_nvl: 93.6,
+  h20: 95.6,
+  h100_sxm_96: 95.6,
+  l40s: 45,
+  l4: 22.5,
+  a40: 45,
+  a10g: 22.5,
+  a10: 22.5,
+  t4: 15,
+  rtx_pro_6000_server: 95.6,
+  mi300x: 192,
+  mi325x: 256,
+  mi355x: 288,
 };
 
 const idleFrac = 0.12; // idle draw over TDP: A100 about 55 of 400 W, H100 about 75 of 700 W (from memory)
 
 /** Typical rental price of one device, US dollars an hour, as remembered for 2025: an assumption the user overrides. */
 const PRICE: Readonly<Record<string, number>> = {
-  v100_sxm: 0.6, a100_sxm_40: 1.3, a100_sxm: 1.7, a100_pcie: 1.5, h100_sxm: 2.6, h100_pcie: 2.2, h200_sxm: 3.2, b200_sxm: 4.8, gb200: 5.5, b300_sxm: 6, gb300: 6.5,
-  l40s: 0.9, l4: 0.6, a10g: 1.0, t4: 0.35, rtx_4090: 0.4, rtx_3090: 0.22, a6000: 0.5, a40: 0.45, rtx_pro_6000_server: 1.8, gh200: 2, mi250x: 0.8, mi300x: 2.2, mi325x: 2.5, mi355x: 3.2,
-  tpu_v3: 1.1, tpu_v4: 3.2, tpu_v5e: 1.2, tpu_v5p: 4.2, tpu_v6e: 2.7,
+  v100_sxm: 0.6,
+  a100_sxm_40: 1.3,
+  a100_sxm: 1.7,
+  a100_pcie: 1.5,
+  h100_sxm: 2.6,
+  h100_pcie: 2.2,
+  h200_sxm: 3.2,
+  b200_sxm: 4.8,
+  gb200: 5.5,
+  b300_sxm: 6,
+  gb300: 6.5,
+  l40s: 0.9,
+  l4: 0.6,
+  a10g: 1.0,
+  t4: 0.35,
+  rtx_4090: 0.4,
+  rtx_3090: 0.22,
+  a6000: 0.5,
+  a40: 0.45,
+  rtx_pro_6000_server: 1.8,
+  gh200: 2,
+  mi250x: 0.8,
+  mi300x: 2.2,
+  mi325x: 2.5,
+  mi355x: 3.2,
+  tpu_v3: 1.1,
+  tpu_v4: 3.2,
+  tpu_v5e: 1.2,
+  tpu_v5p: 4.2,
+  tpu_v6e: 2.7,
 };
 
 /** Data sheets leave these out; the figure follows from energy per operation of the generation before. */
@@ -61,7 +123,8 @@ type ScaleUpKind = "switch" | "pairs" | "mesh" | "gcdPairs" | "cubeMesh" | "toru
 
 function scaleUp(id: string, raw: RawDevice) {
   const link = raw.scale_up_link;
-  if (link === null) return { kind: "none" as ScaleUpKind, type: "PCIe", bytesPerSec: raw.pcie.GBps_per_direction * G, domain: 1 };
+  if (link === null)
+    return { kind: "none" as ScaleUpKind, type: "PCIe", bytesPerSec: raw.pcie.GBps_per_direction * G, domain: 1 };
   const type = link.type.toLowerCase();
   const kind: ScaleUpKind = type.includes("torus")
     ? "torus"
@@ -92,7 +155,10 @@ function sources(id: string, raw: RawDevice): Record<string, string> {
   const others = from.others ?? "from memory";
   const pick = (...keys: string[]): string => keys.map((k) => from[k]).find((s) => s !== undefined) ?? others;
   const result: Record<string, string> = {
-    memoryBytes: VISIBLE_GIB[id] === undefined ? pick("memory_GB", "memory") : `${pick("memory_GB", "memory")}; visible size from memory`,
+    memoryBytes:
+      VISIBLE_GIB[id] === undefined
+        ? pick("memory_GB", "memory")
+        : `${pick("memory_GB", "memory")}; visible size from memory`,
     memoryBytesPerSec: pick("memory_GBps", "memory"),
     l2Bytes: raw.l2_MB === null ? (raw.vmem_MB === undefined ? "assumed 0" : "vector memory") : pick("l2_MB"),
     units: pick("units"),
@@ -143,7 +209,10 @@ function entry(id: string, raw: RawDevice) {
   };
 }
 
-const devices = [...Object.entries(input.devices), ...Object.entries(supplement).filter(([id]) => !(id in input.devices))].map(([id, raw]) => entry(id, raw));
+const devices = [
+  ...Object.entries(input.devices),
+  ...Object.entries(supplement).filter(([id]) => !(id in input.devices)),
+].map(([id, raw]) => entry(id, raw));
 const platforms = input.platforms.map((p) => ({
   id: p.id,
   device: p.gpu,

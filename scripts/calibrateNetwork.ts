@@ -18,5 +18,11 @@ const write = (name: string, value: { readonly provenance: string }): void => {
   writeFileSync(join(out, name), `${text}\n`);
   console.log(`${name}: ${(text.length / 1024).toFixed(0)} KiB`);
 };
-write("networkTables.json", buildNetworkTables(folder, () => true));
-write("exchangeTables.json", buildExchangeTables(folder, () => true));
+write(
+  "networkTables.json",
+  buildNetworkTables(folder, () => true),
+);
+write(
+  "exchangeTables.json",
+  buildExchangeTables(folder, () => true),
+);

@@ -2,19 +2,36 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CollectiveOp } from "../../packages/core/src/cost/types.ts";
 import { findDevice } from "../../packages/core/src/cluster/catalogue.ts";
 import { linkKindOf } from "../../packages/core/src/cluster/topology.ts";
-import { curveKeyText, type MeasuredSystem, type NetworkTablesJson, type TableBackend } from "../../packages/core/src/cost/network/tables.ts";
 import type { ExchangeTablesJson } from "../../packages/core/src/cost/network/exchangeTables.ts";
+import {
+  curveKeyText,
+  type MeasuredSystem,
+  type NetworkTablesJson,
+  type TableBackend,
+} from "../../packages/core/src/cost/network/tables.ts";
+import type { CollectiveOp } from "../../packages/core/src/cost/types.ts";
 import { logCurves, predictMissing } from "./completeGrid.ts";
 import { curvesOf, type RawCurve, readFolder } from "./readTables.ts";
 import { smoothNoisy } from "./smoothNoisy.ts";
 
 export type Keep = (curve: RawCurve, size: number) => boolean;
 
-export const OPS: Readonly<Record<string, CollectiveOp>> = { all_reduce: "allReduce", all_gather: "allGather", reduce_scatter: "reduceScatter", alltoall: "allToAll", send_recv: "sendRecv" };
-const BACKENDS: Readonly<Record<string, TableBackend>> = { nccl: "nccl", oneccl: "nccl", rccl: "nccl", vllm_custom: "vllm_custom", trtllm_custom: "trtllm_custom" };
+export const OPS: Readonly<Record<string, CollectiveOp>> = {
+  all_reduce: "allReduce",
+  all_gather: "allGather",
+  reduce_scatter: "reduceScatter",
+  alltoall: "allToAll",
+  send_recv: "sendRecv",
+};
+const BACKENDS: Readonly<Record<string, TableBackend>> = {
+  nccl: "nccl",
+  oneccl: "nccl",
+  rccl: "nccl",
+  vllm_custom: "vllm_custom",
+  trtllm_custom: "trtllm_custom",
+};
 
 /** `<gpu>_<topology>`: the device and the link its collectives cross inside a node. */
 export function systemOf(id: string): MeasuredSystem {
@@ -29,9 +46,16 @@ export function systemOf(id: string): MeasuredSystem {
     link: pcie ? "pcie" : linkKindOf(device.scaleUp.type),
     shape: pcie ? "bus" : topology.startsWith("pairwise") || topology.startsWith("xgmi") ? "mesh" : "switch",
     bytesPerSec: pcie ? device.hostLinkBytesPerSec : device.scaleUp.bytesPerSec,
-    // Cloud machines whose NIC traffic goes without GPUDirect, and timings that include stragglers or layout copies.
-    typical: !id.includes("vidur"),
+    // Not typical: cloud machines with timings that include stragglers, and the L40S box, whose 8 ranks fall to 1.4 GB/s.
+    typical: !id.includes("vidur") && !id.startsWith("l40s"),
+    ...rowsOnly(id),
   };
+}
+
+/** data/README.md: the MI200 timings other than all-reduce include chunk and concat copies; the A40 sends do not look like its link. */
+function rowsOnly(id: string): Pick<MeasuredSystem, "rowsOnly"> {
+  if (id.startsWith("mi200")) return { rowsOnly: ["allGather", "reduceScatter", "allToAll"] };
+  return id.startsWith("a40") ? { rowsOnly: ["sendRecv"] } : {};
 }
 
 export function collectiveCurves(folder: string): RawCurve[] {
@@ -39,13 +63,29 @@ export function collectiveCurves(folder: string): RawCurve[] {
   for (const { system, rows } of readFolder(join(folder, "collectives"))) {
     if (system.startsWith("reference_aws_p5")) {
       const named = rows.map((row) => ({ ...row, backend: "nccl", dtype: "fp16" }));
-      result.push(...curvesOf("h100_sxm_aws_p5", named, (r) => [r.op ?? "", "nccl", Number(r.gpus), Number(r.nodes), "fp16"], "bytes"));
+      result.push(
+        ...curvesOf(
+          "h100_sxm_aws_p5",
+          named,
+          (r) => [r.op ?? "", "nccl", Number(r.gpus), Number(r.nodes), "fp16"],
+          "bytes",
+        ),
+      );
       continue;
     }
-    result.push(...curvesOf(system, rows, (r) => [r.op ?? "", r.backend ?? "", Number(r.gpus), Number(r.nodes), r.dtype ?? ""], "bytes"));
+    result.push(
+      ...curvesOf(
+        system,
+        rows,
+        (r) => [r.op ?? "", r.backend ?? "", Number(r.gpus), Number(r.nodes), r.dtype ?? ""],
+        "bytes",
+      ),
+    );
   }
   for (const { system, rows } of readFolder(join(folder, "p2p"))) {
-    result.push(...curvesOf(system, rows, (r) => ["send_recv", "nccl", Number(r.gpus), Number(r.nodes), "fp16"], "bytes"));
+    result.push(
+      ...curvesOf(system, rows, (r) => ["send_recv", "nccl", Number(r.gpus), Number(r.nodes), "fp16"], "bytes"),
+    );
   }
   return result;
 }
@@ -58,7 +98,13 @@ export function buildNetworkTables(folder: string, keep: Keep): NetworkTablesJso
   const curves: Record<string, Record<string, readonly number[] | { s: number[]; t: number[] }>> = {};
   const put = (curve: RawCurve, packed: readonly number[] | { s: number[]; t: number[] }): void => {
     const [op, backend, ranks, nodes, dtype] = curve.key;
-    const key = curveKeyText({ system: curve.system, op: OPS[String(op)]!, backend: BACKENDS[String(backend)]!, dtype: dtype === "int8" ? "int8" : "float", numNodes: Number(nodes) });
+    const key = curveKeyText({
+      system: curve.system,
+      op: OPS[String(op)]!,
+      backend: BACKENDS[String(backend)]!,
+      dtype: dtype === "int8" ? "int8" : "float",
+      numNodes: Number(nodes),
+    });
     const byRanks = curves[key] ?? {};
     byRanks[String(ranks)] = packed;
     curves[key] = byRanks;
@@ -66,7 +112,9 @@ export function buildNetworkTables(folder: string, keep: Keep): NetworkTablesJso
   // Each system ends at the largest size measured for the operation there; holes below are filled.
   for (const target of onGrid) {
     const [op, backend] = target.curve.key;
-    const peers = onGrid.filter((c) => c.curve.system === target.curve.system && c.curve.key[0] === op && c.curve.key[1] === backend);
+    const peers = onGrid.filter(
+      (c) => c.curve.system === target.curve.system && c.curve.key[0] === op && c.curve.key[1] === backend,
+    );
     const exponents = peers.flatMap((c) => [...c.logs.keys()].map((s) => Math.log2(s)));
     const first = Math.min(...exponents);
     const sizes = Array.from({ length: Math.max(...exponents) - first + 1 }, (_, i) => 2 ** (first + i));
@@ -113,8 +161,19 @@ export function exchangeCurves(folder: string): RawCurve[] {
     if (system.startsWith("reference")) continue;
     result.push(
       ...curvesOf(
-        system, rows,
-        (r) => [r.mode ?? r.impl ?? "", r.phase ?? "", r.dtype ?? "", Number(r.gpus), Number(r.nodes ?? 1), Number(r.hidden), Number(r.topk), Number(r.experts), Number(r.sms ?? 0)],
+        system,
+        rows,
+        (r) => [
+          r.mode ?? r.impl ?? "",
+          r.phase ?? "",
+          r.dtype ?? "",
+          Number(r.gpus),
+          Number(r.nodes ?? 1),
+          Number(r.hidden),
+          Number(r.topk),
+          Number(r.experts),
+          Number(r.sms ?? 0),
+        ],
         "tokens",
       ),
     );
@@ -128,12 +187,20 @@ export function buildExchangeTables(folder: string, keep: Keep): ExchangeTablesJ
   const curves: Record<string, number[]> = {};
   for (const curve of raw) {
     // Positions on the common token grid; 0 = not measured; trailing zeros left off.
-    const values = tokens.map((size) => (curve.points.has(size) && keep(curve, size) ? round(curve.points.get(size)!) : 0));
+    const values = tokens.map((size) =>
+      curve.points.has(size) && keep(curve, size) ? round(curve.points.get(size)!) : 0,
+    );
     while (values.at(-1) === 0) values.pop();
     if (values.some((v) => v > 0)) curves[[curve.system, ...curve.key].join("|")] = values;
   }
-  const index = JSON.parse(readFileSync(join(folder, "../index.json"), "utf8")) as { tables: { file: string; gpu: string }[] };
-  const devices = Object.fromEntries(index.tables.filter((t) => t.file.startsWith("network/moe_a2a/") && !t.file.includes("reference")).map((t) => [t.file.replace(/^.*\/(.*)\.csv$/, "$1"), t.gpu]));
+  const index = JSON.parse(readFileSync(join(folder, "../index.json"), "utf8")) as {
+    tables: { file: string; gpu: string }[];
+  };
+  const devices = Object.fromEntries(
+    index.tables
+      .filter((t) => t.file.startsWith("network/moe_a2a/") && !t.file.includes("reference"))
+      .map((t) => [t.file.replace(/^.*\/(.*)\.csv$/, "$1"), t.gpu]),
+  );
   return {
     provenance:
       "Generated by scripts/calibrateNetwork.ts from shared/data/network/moe_a2a (source: ai-dynamo/aiconfigurator @095f58a, Apache-2.0). Microseconds on the token grid, 0 = not measured. Key: system|mode|phase|dtype|gpus|nodes|hidden|topk|experts|sms.",

@@ -8,7 +8,17 @@
 import type { RawCurve } from "./readTables.ts";
 
 /** Scales (in log units) at which two curves stop being alike, and penalties for a different setting; chosen by cross-validation over the tables. */
-const SCALE = { slope: 0.275, outerSlope: 0.35, level: 0.88, missing: 1, op: 0.7, backend: 1.5, ranks: 0.5, system: 0.5, prior: 0.02 };
+const SCALE = {
+  slope: 0.275,
+  outerSlope: 0.35,
+  level: 0.88,
+  missing: 1,
+  op: 0.7,
+  backend: 1.5,
+  ranks: 0.5,
+  system: 0.5,
+  prior: 0.02,
+};
 
 interface LogCurve {
   readonly curve: RawCurve;
@@ -20,7 +30,11 @@ export function logCurves(curves: readonly RawCurve[]): LogCurve[] {
 }
 
 /** The curve's missing sizes, predicted from the others. */
-export function predictMissing(all: readonly LogCurve[], target: LogCurve, sizes: readonly number[]): Map<number, number> {
+export function predictMissing(
+  all: readonly LogCurve[],
+  target: LogCurve,
+  sizes: readonly number[],
+): Map<number, number> {
   const known = [...target.logs].sort((a, b) => a[0] - b[0]);
   const result = new Map<number, number>();
   for (const size of sizes) {
@@ -31,7 +45,12 @@ export function predictMissing(all: readonly LogCurve[], target: LogCurve, sizes
   return result;
 }
 
-function predictOne(all: readonly LogCurve[], target: LogCurve, known: readonly [number, number][], size: number): number | undefined {
+function predictOne(
+  all: readonly LogCurve[],
+  target: LogCurve,
+  known: readonly [number, number][],
+  size: number,
+): number | undefined {
   const above = known.findIndex(([s]) => s > size);
   const right = above === -1 ? undefined : known[above];
   const left = above === -1 ? known.at(-1) : known[above - 1];
@@ -47,7 +66,10 @@ function predictOne(all: readonly LogCurve[], target: LogCurve, known: readonly 
       const b = other.logs.get(right[0]);
       const here = other.logs.get(size);
       if (other === target || a === undefined || b === undefined || here === undefined) continue;
-      let distance = ((b - a - (right[1] - left[1])) / SCALE.slope) ** 2 + ((a - left[1]) / SCALE.level) ** 2 + settingDistance(other, target);
+      let distance =
+        ((b - a - (right[1] - left[1])) / SCALE.slope) ** 2 +
+        ((a - left[1]) / SCALE.level) ** 2 +
+        settingDistance(other, target);
       distance += slopeDistance(other, outerLeft, left);
       distance += slopeDistance(other, right, outerRight);
       const weight = Math.exp(-distance);
@@ -63,7 +85,10 @@ function predictOne(all: readonly LogCurve[], target: LogCurve, known: readonly 
     const at = other.logs.get(end[0]);
     const here = other.logs.get(size);
     if (other === target || at === undefined || here === undefined) continue;
-    const distance = ((at - end[1]) / SCALE.level) ** 2 + settingDistance(other, target) + slopeDistance(other, left === undefined ? end : next, left === undefined ? next : end);
+    const distance =
+      ((at - end[1]) / SCALE.level) ** 2 +
+      settingDistance(other, target) +
+      slopeDistance(other, left === undefined ? end : next, left === undefined ? next : end);
     const weight = Math.exp(-distance);
     sum += weight * (here - at);
     weights += weight;
@@ -73,7 +98,11 @@ function predictOne(all: readonly LogCurve[], target: LogCurve, known: readonly 
   return end[1] + sum / (weights - SCALE.prior);
 }
 
-function slopeDistance(other: LogCurve, from: readonly [number, number] | undefined, to: readonly [number, number] | undefined): number {
+function slopeDistance(
+  other: LogCurve,
+  from: readonly [number, number] | undefined,
+  to: readonly [number, number] | undefined,
+): number {
   if (from === undefined || to === undefined) return 0;
   const a = other.logs.get(from[0]);
   const b = other.logs.get(to[0]);
@@ -85,6 +114,9 @@ function settingDistance(a: LogCurve, b: LogCurve): number {
   const [opA, backendA, ranksA] = a.curve.key;
   const [opB, backendB, ranksB] = b.curve.key;
   return (
-    (opA === opB ? 0 : SCALE.op) + (backendA === backendB ? 0 : SCALE.backend) + (ranksA === ranksB ? 0 : SCALE.ranks) + (a.curve.system === b.curve.system ? 0 : SCALE.system)
+    (opA === opB ? 0 : SCALE.op) +
+    (backendA === backendB ? 0 : SCALE.backend) +
+    (ranksA === ranksB ? 0 : SCALE.ranks) +
+    (a.curve.system === b.curve.system ? 0 : SCALE.system)
   );
 }

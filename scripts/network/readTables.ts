@@ -29,7 +29,12 @@ export function readFolder(folder: string): { system: string; rows: Record<strin
 }
 
 /** Groups rows into curves; repeated points are averaged. */
-export function curvesOf(system: string, rows: readonly Record<string, string>[], key: (row: Record<string, string>) => (string | number)[], sizeColumn: string): RawCurve[] {
+export function curvesOf(
+  system: string,
+  rows: readonly Record<string, string>[],
+  key: (row: Record<string, string>) => (string | number)[],
+  sizeColumn: string,
+): RawCurve[] {
   const groups = new Map<string, RawCurve>();
   for (const row of rows) {
     const parts = key(row);

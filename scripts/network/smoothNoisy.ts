@@ -9,7 +9,9 @@ const WINDOW = 5;
 const NOISY = 0.12;
 
 export function smoothNoisy(points: ReadonlyMap<number, number>): Map<number, number> {
-  const sorted = [...points].sort((a, b) => a[0] - b[0]).map(([size, t]) => ({ size, x: Math.log(size), t, y: Math.log(t) }));
+  const sorted = [...points]
+    .sort((a, b) => a[0] - b[0])
+    .map(([size, t]) => ({ size, x: Math.log(size), t, y: Math.log(t) }));
   const rough = sorted.map((p, i) => {
     const a = sorted[i - 1];
     const b = sorted[i + 1];
@@ -25,7 +27,9 @@ export function smoothNoisy(points: ReadonlyMap<number, number>): Map<number, nu
     }
     const window = sorted.slice(from, to);
     const slopes: number[] = [];
-    for (let a = 0; a < window.length; a++) for (let b = a + 2; b < window.length; b++) slopes.push((window[b]!.y - window[a]!.y) / (window[b]!.x - window[a]!.x));
+    for (let a = 0; a < window.length; a++)
+      for (let b = a + 2; b < window.length; b++)
+        slopes.push((window[b]!.y - window[a]!.y) / (window[b]!.x - window[a]!.x));
     const slope = Math.min(1, Math.max(0, median(slopes)));
     smoothed.set(p.size, weightedMedian(window.map((w) => Math.exp(w.y - slope * (w.x - p.x)))));
   });

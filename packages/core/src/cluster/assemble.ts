@@ -3,7 +3,15 @@
 
 import { assert } from "../units/errors.ts";
 import type { CatalogueEntry } from "./catalogue.ts";
-import { type FabricFacts, innerLevels, LINK_LATENCY_SEC, linkKindOf, outerLevels, type ScaleUpPlan, scaleUpPlanOf } from "./topology.ts";
+import {
+  type FabricFacts,
+  fabricLatencySec,
+  innerLevels,
+  linkKindOf,
+  outerLevels,
+  type ScaleUpPlan,
+  scaleUpPlanOf,
+} from "./topology.ts";
 import type { ClusterSpec, DeviceSpec, LinkKind, NetworkLevel, NodeSpec } from "./types.ts";
 
 export interface ClusterFacts {
@@ -17,7 +25,9 @@ export interface ClusterFacts {
   readonly fabricType?: string;
   readonly fabric?: Partial<FabricFacts>;
   readonly scaleUp?: Partial<ScaleUpPlan>;
-  readonly host?: Partial<Pick<NodeSpec, "hostMemoryBytes" | "hostMemoryBytesPerSec" | "nvmeBytesPerSec" | "hostWatts">>;
+  readonly host?: Partial<
+    Pick<NodeSpec, "hostMemoryBytes" | "hostMemoryBytesPerSec" | "nvmeBytesPerSec" | "hostWatts">
+  >;
   readonly levels?: readonly NetworkLevel[];
   readonly usdPerDeviceHour?: number;
   readonly notes?: readonly string[];
@@ -25,7 +35,10 @@ export interface ClusterFacts {
 
 export function assembleCluster(facts: ClusterFacts): ClusterSpec {
   const { device, numDevices } = facts;
-  assert(numDevices >= 1 && facts.devicesPerNode >= 1, `a cluster has devices: ${numDevices} in nodes of ${facts.devicesPerNode}`);
+  assert(
+    numDevices >= 1 && facts.devicesPerNode >= 1,
+    `a cluster has devices: ${numDevices} in nodes of ${facts.devicesPerNode}`,
+  );
   const notes = [...(facts.notes ?? [])];
   const inNode = Math.min(numDevices, facts.devicesPerNode);
   const numNics = facts.numNics ?? scaledNics(device, facts.devicesPerNode);
@@ -40,12 +53,14 @@ export function assembleCluster(facts: ClusterFacts): ClusterSpec {
     hostWatts: facts.host?.hostWatts ?? Math.round(0.35 * device.tdpWatts * inNode),
   };
   const plan: ScaleUpPlan = { ...scaleUpPlanOf(device, facts.devicesPerNode), ...facts.scaleUp };
-  const link: LinkKind = facts.fabric?.link ?? (facts.fabricType === undefined ? (plan.kind === "torus" ? "dcn" : "infiniband") : linkKindOf(facts.fabricType));
+  const link: LinkKind =
+    facts.fabric?.link ??
+    (facts.fabricType === undefined ? (plan.kind === "torus" ? "dcn" : "infiniband") : linkKindOf(facts.fabricType));
   const fabric: FabricFacts = {
     kind: plan.kind === "torus" ? "dcn" : "rail",
     link,
     bytesPerSec: (numNics * nicBytesPerSec) / facts.devicesPerNode,
-    latencySec: LINK_LATENCY_SEC[link],
+    latencySec: fabricLatencySec(facts.fabricType, link),
     oversubscription: 1,
     inNetworkReduce: false,
     ...facts.fabric,
@@ -54,8 +69,10 @@ export function assembleCluster(facts: ClusterFacts): ClusterSpec {
   const reached = inner.at(-1)?.numDevices ?? 1;
   const levels = facts.levels ?? [...inner, ...outerLevels(fabric, reached, numDevices)];
   assert(levels.at(-1)?.numDevices === numDevices, `the last level holds all ${numDevices} devices`);
-  if (facts.host?.hostMemoryBytes === undefined) notes.push("Host memory assumed: 3 times the device memory of the node");
-  if (device.scaleUp.kind === "gcdPairs") notes.push(`One device is one GCD: ${numDevices} devices are ${Math.ceil(numDevices / 2)} modules`);
+  if (facts.host?.hostMemoryBytes === undefined)
+    notes.push("Host memory assumed: 3 times the device memory of the node");
+  if (device.scaleUp.kind === "gcdPairs")
+    notes.push(`One device is one GCD: ${numDevices} devices are ${Math.ceil(numDevices / 2)} modules`);
   const usd = facts.usdPerDeviceHour ?? device.priceUsdPerHour;
   return {
     name: facts.name,

@@ -144,7 +144,10 @@ export function deviceByName(name: string, path = "device"): CatalogueEntry {
   throw new InputError({
     path,
     message: `Unknown device "${name}"`,
-    hint: near === undefined ? "describe it inline, or list the catalogue with `meshwright devices`" : `did you mean "${near}"`,
+    hint:
+      near === undefined
+        ? "describe it inline, or list the catalogue with `meshwright devices`"
+        : `did you mean "${near}"`,
   });
 }
 
@@ -164,8 +167,16 @@ function reduced(name: string): string {
     .replace(/\(.*?\)/g, " ")
     .replace(/(\d)\s*gb\b/g, "$1g")
     .split(/[^a-z0-9.]+/)
-    .filter((word) => !/^(nvidia|amd|intel|google|aws|apple|geforce|instinct|tesla|gpu|chip|per|one|gcd|generation|edition|server|oam|sxm|hbm\de?)$/.test(word));
-  return words.map((word) => word.replace(/^sxm\d?$/, "")).join("").replace(/[^a-z0-9]/g, "");
+    .filter(
+      (word) =>
+        !/^(nvidia|amd|intel|google|aws|apple|geforce|instinct|tesla|gpu|chip|per|one|gcd|generation|edition|server|oam|sxm|hbm\de?)$/.test(
+          word,
+        ),
+    );
+  return words
+    .map((word) => word.replace(/^sxm\d?$/, ""))
+    .join("")
+    .replace(/[^a-z0-9]/g, "");
 }
 
 function memoryToken(name: string): number | undefined {

@@ -19,7 +19,21 @@ import { type FabricFacts, LINK_LATENCY_SEC, linkKindOf, type ScaleUpPlan } from
 import type { ClusterSpec, LinkKind, NetworkLevel } from "./types.ts";
 
 const KEYS = [
-  "name", "device", "platform", "nodes", "gpus_per_node", "devices_per_node", "gpus", "devices", "num_devices", "nics", "scale_up", "fabric", "levels", "host", "usd_per_device_hour",
+  "name",
+  "device",
+  "platform",
+  "nodes",
+  "gpus_per_node",
+  "devices_per_node",
+  "gpus",
+  "devices",
+  "num_devices",
+  "nics",
+  "scale_up",
+  "fabric",
+  "levels",
+  "host",
+  "usd_per_device_hour",
 ] as const;
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -44,20 +58,35 @@ function readFacts(value: unknown, path: string, findings: Finding[]): ClusterFa
   const levelTotal = levels?.at(-1)?.numDevices;
 
   const typical = platform?.devicesPerNode ?? device?.node.numDevices ?? 8;
-  const perNode = perNodeGiven ?? (nodes !== undefined && total !== undefined ? total / nodes : Math.min(typical, total ?? typical));
+  const perNode =
+    perNodeGiven ?? (nodes !== undefined && total !== undefined ? total / nodes : Math.min(typical, total ?? typical));
   let numDevices = total ?? levelTotal;
   if (nodes !== undefined) {
     const product = nodes * perNode;
     if (numDevices !== undefined && product !== numDevices) {
-      reader.add("nodes", `${nodes} nodes of ${perNode} devices are ${product} devices, but ${numDevices} are named`, "drop one of the three, or make them agree");
+      reader.add(
+        "nodes",
+        `${nodes} nodes of ${perNode} devices are ${product} devices, but ${numDevices} are named`,
+        "drop one of the three, or make them agree",
+      );
     }
     numDevices = product;
   }
-  if (numDevices === undefined && !["nodes", "gpus", "devices", "num_devices"].some((key) => reader.has(key))) reader.add("nodes", "Missing the number of nodes or devices", "give nodes and gpus_per_node, or gpus");
+  if (numDevices === undefined && !["nodes", "gpus", "devices", "num_devices"].some((key) => reader.has(key)))
+    reader.add("nodes", "Missing the number of nodes or devices", "give nodes and gpus_per_node, or gpus");
   if (numDevices !== undefined && !Number.isInteger(numDevices / perNode) && numDevices > perNode) {
-    reader.add("gpus", `${numDevices} devices do not fill nodes of ${perNode}`, `use ${Math.floor(numDevices / perNode) * perNode} or ${Math.ceil(numDevices / perNode) * perNode} devices, or give gpus_per_node`);
+    reader.add(
+      "gpus",
+      `${numDevices} devices do not fill nodes of ${perNode}`,
+      `use ${Math.floor(numDevices / perNode) * perNode} or ${Math.ceil(numDevices / perNode) * perNode} devices, or give gpus_per_node`,
+    );
   }
-  if (levelTotal !== undefined && numDevices !== undefined && levelTotal !== numDevices) reader.add("levels", `The last level holds ${levelTotal} devices, the cluster ${numDevices}`, "make the last level hold all devices");
+  if (levelTotal !== undefined && numDevices !== undefined && levelTotal !== numDevices)
+    reader.add(
+      "levels",
+      `The last level holds ${levelTotal} devices, the cluster ${numDevices}`,
+      "make the last level hold all devices",
+    );
   const nics = readNics(reader);
   const scaleUp = reader.has("scale_up") ? readScaleUp(reader) : undefined;
   const fabric = reader.has("fabric") ? readFabric(reader) : undefined;
@@ -77,11 +106,16 @@ function readFacts(value: unknown, path: string, findings: Finding[]): ClusterFa
     ...(nicRate === undefined ? {} : { nicBytesPerSec: nicRate }),
     ...(fabricType === undefined ? {} : { fabricType }),
     ...(fabric === undefined ? {} : { fabric: fabric.facts }),
-    ...(scaleUp === undefined && domain === undefined ? {} : { scaleUp: { ...(domain === undefined ? {} : { domain }), ...scaleUp } }),
+    ...(scaleUp === undefined && domain === undefined
+      ? {}
+      : { scaleUp: { ...(domain === undefined ? {} : { domain }), ...scaleUp } }),
     ...(host === undefined ? {} : { host }),
     ...(levels === undefined ? {} : { levels }),
     ...(usd === undefined ? {} : { usdPerDeviceHour: usd }),
-    notes: Object.entries(device.source).filter(([, from]) => from.startsWith("assumed")).length > 6 ? ["Figures of the device that were not given are assumed"] : [],
+    notes:
+      Object.entries(device.source).filter(([, from]) => from.startsWith("assumed")).length > 6
+        ? ["Figures of the device that were not given are assumed"]
+        : [],
   };
 }
 
@@ -89,12 +123,14 @@ function readPlatform(reader: FieldReader): Platform | undefined {
   const name = reader.text("platform");
   if (name === undefined) return undefined;
   const found = findPlatform(name);
-  if (found === undefined) reader.add("platform", `Unknown platform "${name}"`, `use one of ${platforms.map((p) => p.id).join(", ")}`);
+  if (found === undefined)
+    reader.add("platform", `Unknown platform "${name}"`, `use one of ${platforms.map((p) => p.id).join(", ")}`);
   return found;
 }
 
 function readDevice(reader: FieldReader, platform: Platform | undefined): CatalogueEntry | undefined {
-  if (reader.has("device")) return collect(reader.findings, () => deviceFromDescription(reader.fields.device, reader.at("device")));
+  if (reader.has("device"))
+    return collect(reader.findings, () => deviceFromDescription(reader.fields.device, reader.at("device")));
   if (platform !== undefined) return deviceByName(platform.device);
   if (!reader.has("platform")) reader.add("device", "Missing the device", 'name one like "h100-sxm" or describe it');
   return undefined;
@@ -103,7 +139,12 @@ function readDevice(reader: FieldReader, platform: Platform | undefined): Catalo
 function either(reader: FieldReader, ...keys: readonly string[]): number | undefined {
   const found = keys.filter((key) => reader.has(key));
   const values = found.map((key) => reader.count(key));
-  if (new Set(values).size > 1) reader.add(found[0] ?? "", `Fields ${found.join(" and ")} contradict each other: ${values.join(" and ")}`, "keep one of them");
+  if (new Set(values).size > 1)
+    reader.add(
+      found[0] ?? "",
+      `Fields ${found.join(" and ")} contradict each other: ${values.join(" and ")}`,
+      "keep one of them",
+    );
   return values[0];
 }
 
@@ -116,7 +157,12 @@ function readNics(reader: FieldReader): { count?: number; speed?: number } {
 }
 
 function readScaleUp(reader: FieldReader): Partial<ScaleUpPlan> {
-  const inner = new FieldReader(reader.fields.scale_up, reader.at("scale_up"), ["kind", "type", "bandwidth", "pair_bandwidth", "latency", "domain", "in_network_reduce", "dims"], reader.findings);
+  const inner = new FieldReader(
+    reader.fields.scale_up,
+    reader.at("scale_up"),
+    ["kind", "type", "bandwidth", "pair_bandwidth", "latency", "domain", "in_network_reduce", "dims"],
+    reader.findings,
+  );
   const plan: Writable<Partial<ScaleUpPlan>> = {};
   const kind = inner.choice("kind", ["switch", "pairs", "mesh", "gcdPairs", "cubeMesh", "torus", "none"] as const);
   if (kind !== undefined) plan.kind = kind;
@@ -139,14 +185,25 @@ function readScaleUp(reader: FieldReader): Partial<ScaleUpPlan> {
 }
 
 function readFabric(reader: FieldReader): { type?: string; facts: Partial<FabricFacts> } {
-  const inner = new FieldReader(reader.fields.fabric, reader.at("fabric"), ["kind", "type", "oversubscription", "nodes_per_leaf", "pod_size", "latency", "bandwidth", "in_network_reduce"], reader.findings);
+  const inner = new FieldReader(
+    reader.fields.fabric,
+    reader.at("fabric"),
+    ["kind", "type", "oversubscription", "nodes_per_leaf", "pod_size", "latency", "bandwidth", "in_network_reduce"],
+    reader.findings,
+  );
   const facts: Writable<Partial<FabricFacts>> = {};
   const kind = inner.choice("kind", ["rail", "fat-tree", "dcn"] as const);
   if (kind !== undefined) facts.kind = kind;
   const type = inner.text("type");
-  if (type !== undefined && linkKindOf(type) === "other") inner.add("type", `Unknown fabric "${type}"`, "use infiniband, ethernet, roce, efa, slingshot, omni-path or dcn");
+  if (type !== undefined && linkKindOf(type) === "other")
+    inner.add("type", `Unknown fabric "${type}"`, "use infiniband, ethernet, roce, efa, slingshot, omni-path or dcn");
   const factor = inner.quantity("oversubscription", "count");
-  if (factor !== undefined && factor < 1) inner.add("oversubscription", `Oversubscription ${factor} must be at least 1`, "1 means non-blocking, 2 means half the bandwidth above the leaves");
+  if (factor !== undefined && factor < 1)
+    inner.add(
+      "oversubscription",
+      `Oversubscription ${factor} must be at least 1`,
+      "1 means non-blocking, 2 means half the bandwidth above the leaves",
+    );
   if (factor !== undefined) facts.oversubscription = factor;
   const leaf = either(inner, "nodes_per_leaf", "pod_size");
   if (leaf !== undefined) facts.nodesPerLeaf = leaf;
@@ -160,7 +217,12 @@ function readFabric(reader: FieldReader): { type?: string; facts: Partial<Fabric
 }
 
 function readHost(reader: FieldReader): NonNullable<ClusterFacts["host"]> {
-  const inner = new FieldReader(reader.fields.host, reader.at("host"), ["memory", "memory_bandwidth", "nvme", "watts"], reader.findings);
+  const inner = new FieldReader(
+    reader.fields.host,
+    reader.at("host"),
+    ["memory", "memory_bandwidth", "nvme", "watts"],
+    reader.findings,
+  );
   const memory = inner.positive("memory", "bytes");
   const bandwidth = inner.positive("memory_bandwidth", "rate");
   const nvme = inner.positive("nvme", "rate");
@@ -185,7 +247,12 @@ function readLevels(reader: FieldReader): NetworkLevel[] | undefined {
   const levels: NetworkLevel[] = [];
   let below = 1;
   value.forEach((item: unknown, index) => {
-    const inner = new FieldReader(item, `${reader.at("levels")}[${index}]`, ["name", "kind", "devices", "bandwidth", "latency", "shape", "dims", "in_network_reduce"], reader.findings);
+    const inner = new FieldReader(
+      item,
+      `${reader.at("levels")}[${index}]`,
+      ["name", "kind", "devices", "bandwidth", "latency", "shape", "dims", "in_network_reduce"],
+      reader.findings,
+    );
     const numDevices = inner.count("devices");
     const bandwidth = inner.positive("bandwidth", "rate");
     const kind = inner.choice("kind", LINK_KINDS) ?? "other";
@@ -193,8 +260,14 @@ function readLevels(reader: FieldReader): NetworkLevel[] | undefined {
     const dims = readDims(inner);
     if (!inner.has("devices")) inner.add("devices", "Missing the number of devices inside one instance of the level");
     if (!inner.has("bandwidth")) inner.add("bandwidth", "Missing the bandwidth per device", 'write it like "50GB/s"');
-    if (dims !== undefined && numDevices !== undefined && dims.reduce((a, b) => a * b, 1) !== numDevices) inner.add("dims", `Torus ${dims.join(" x ")} does not hold ${numDevices} devices`);
-    if (numDevices !== undefined && numDevices % below !== 0) inner.add("devices", `${numDevices} is not a multiple of the ${below} devices of the level inside`, "order the levels from the innermost out");
+    if (dims !== undefined && numDevices !== undefined && dims.reduce((a, b) => a * b, 1) !== numDevices)
+      inner.add("dims", `Torus ${dims.join(" x ")} does not hold ${numDevices} devices`);
+    if (numDevices !== undefined && numDevices % below !== 0)
+      inner.add(
+        "devices",
+        `${numDevices} is not a multiple of the ${below} devices of the level inside`,
+        "order the levels from the innermost out",
+      );
     if (numDevices !== undefined) below = numDevices;
     levels.push({
       name: inner.text("name") ?? kind,
@@ -214,7 +287,8 @@ function readDims(reader: FieldReader): number[] | undefined {
   if (!reader.has("dims")) return undefined;
   const value = reader.fields.dims;
   const dims = typeof value === "string" ? value.split("x").map(Number) : value;
-  if (Array.isArray(dims) && dims.length > 0 && dims.every((d): d is number => Number.isInteger(d) && d >= 1)) return dims;
+  if (Array.isArray(dims) && dims.length > 0 && dims.every((d): d is number => Number.isInteger(d) && d >= 1))
+    return dims;
   reader.add("dims", `Expected side lengths, got ${shown(value)}`, 'write them like "4x4x8" or [4, 4, 8]');
   return undefined;
 }

@@ -9,9 +9,39 @@ import { collect, FieldReader, isFields, shown } from "./fields.ts";
 import { linkKindOf } from "./topology.ts";
 
 const DEVICE_KEYS = [
-  "base", "id", "name", "vendor", "arch", "year", "peak", "memory", "memory_bandwidth", "l2", "units", "boost", "tdp", "idle", "host_link", "price_usd_per_hour", "scale_up",
+  "base",
+  "id",
+  "name",
+  "vendor",
+  "arch",
+  "year",
+  "peak",
+  "memory",
+  "memory_bandwidth",
+  "l2",
+  "units",
+  "boost",
+  "tdp",
+  "idle",
+  "host_link",
+  "price_usd_per_hour",
+  "scale_up",
 ] as const;
-const DTYPES: readonly DType[] = ["fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "mxfp8", "fp8_block", "nvfp4", "mxfp4", "int8", "int4", "int32"];
+const DTYPES: readonly DType[] = [
+  "fp64",
+  "fp32",
+  "tf32",
+  "bf16",
+  "fp16",
+  "fp8",
+  "mxfp8",
+  "fp8_block",
+  "nvfp4",
+  "mxfp4",
+  "int8",
+  "int4",
+  "int32",
+];
 const SCALE_UP_KINDS = ["switch", "pairs", "mesh", "gcdPairs", "cubeMesh", "torus", "none"] as const;
 
 /** A catalogue name, or an object such as `{base: "h100-sxm", tdp: "500W"}` or `{name: "X1", peak: {bf16: "400TFLOP/s"}, memory: "64GiB", memory_bandwidth: "2TB/s"}`. */
@@ -38,27 +68,49 @@ function readDevice(value: unknown, path: string, findings: Finding[]): Catalogu
   };
   const peaks = readPeaks(reader, base, source);
   const memoryBytes = given("memoryBytes", reader.positive("memory", "bytes")) ?? base?.memoryBytes;
-  const memoryBytesPerSec = given("memoryBytesPerSec", reader.positive("memory_bandwidth", "rate")) ?? base?.memoryBytesPerSec;
-  if (Object.keys(peaks).length === 0 && !reader.has("peak")) reader.add("peak", "Missing peak rate of the matrix units", 'give peak: {bf16: "400TFLOP/s"} or base: "h100-sxm"');
-  if (memoryBytes === undefined && !reader.has("memory")) reader.add("memory", "Missing memory size", 'write it like "80GiB"');
-  if (memoryBytesPerSec === undefined && !reader.has("memory_bandwidth")) reader.add("memory_bandwidth", "Missing memory bandwidth", 'write it like "3.35TB/s"');
+  const memoryBytesPerSec =
+    given("memoryBytesPerSec", reader.positive("memory_bandwidth", "rate")) ?? base?.memoryBytesPerSec;
+  if (Object.keys(peaks).length === 0 && !reader.has("peak"))
+    reader.add("peak", "Missing peak rate of the matrix units", 'give peak: {bf16: "400TFLOP/s"} or base: "h100-sxm"');
+  if (memoryBytes === undefined && !reader.has("memory"))
+    reader.add("memory", "Missing memory size", 'write it like "80GiB"');
+  if (memoryBytesPerSec === undefined && !reader.has("memory_bandwidth"))
+    reader.add("memory_bandwidth", "Missing memory bandwidth", 'write it like "3.35TB/s"');
   const best = Math.max(peaks.bf16 ?? 0, peaks.fp16 ?? 0, peaks.tf32 ?? 0, peaks.fp32 ?? 0);
   // Across catalogue parts of 2020-2025 one unit gives 2 to 17 TFLOP/s and one watt about 1.4 TFLOP/s of dense bf16.
-  const units = given("units", reader.count("units")) ?? base?.units ?? assumed("units", Math.max(1, Math.round(best / 7e12)));
-  const tdpWatts = given("tdpWatts", reader.positive("tdp", "watts")) ?? base?.tdpWatts ?? assumed("tdpWatts", Math.max(50, Math.round(best / 1.4e12)));
-  const hostLink = given("hostLinkBytesPerSec", reader.positive("host_link", "rate")) ?? base?.hostLinkBytesPerSec ?? assumed("hostLinkBytesPerSec", 31.5e9);
+  const units =
+    given("units", reader.count("units")) ?? base?.units ?? assumed("units", Math.max(1, Math.round(best / 7e12)));
+  const tdpWatts =
+    given("tdpWatts", reader.positive("tdp", "watts")) ??
+    base?.tdpWatts ??
+    assumed("tdpWatts", Math.max(50, Math.round(best / 1.4e12)));
+  const hostLink =
+    given("hostLinkBytesPerSec", reader.positive("host_link", "rate")) ??
+    base?.hostLinkBytesPerSec ??
+    assumed("hostLinkBytesPerSec", 31.5e9);
   const scaleUp = readScaleUp(reader, base, hostLink, source);
   const name = reader.text("name") ?? base?.name ?? "custom device";
-  const priceUsdPerHour = given("priceUsdPerHour", reader.quantity("price_usd_per_hour", "usd")) ?? base?.priceUsdPerHour;
+  const priceUsdPerHour =
+    given("priceUsdPerHour", reader.quantity("price_usd_per_hour", "usd")) ?? base?.priceUsdPerHour;
   const node: TypicalNode = base?.node ?? {
-    numDevices: 8, numNics: 8, nicBytesPerSec: 25e9, hostMemoryBytesPerSec: 400e9, nvmeBytesPerSec: 14e9,
+    numDevices: 8,
+    numNics: 8,
+    nicBytesPerSec: 25e9,
+    hostMemoryBytesPerSec: 400e9,
+    nvmeBytesPerSec: 14e9,
   };
   if (base === undefined) source.node = "assumed";
   if (memoryBytes === undefined || memoryBytesPerSec === undefined) return undefined;
-  const touched = isFields(value) && Object.keys(value).some((key) => key !== "base" && key !== "price_usd_per_hour" && key !== "priceUsdPerHour");
+  const touched =
+    isFields(value) &&
+    Object.keys(value).some((key) => key !== "base" && key !== "price_usd_per_hour" && key !== "priceUsdPerHour");
   return {
     // A changed part is not the catalogue's part, but keeps its id when only the price differs so that measured tables apply.
-    id: reader.text("id") ?? (base !== undefined && !touched ? base.id : idOf(reader.text("name") ?? (base === undefined ? name : `${base.id}_custom`))),
+    id:
+      reader.text("id") ??
+      (base !== undefined && !touched
+        ? base.id
+        : idOf(reader.text("name") ?? (base === undefined ? name : `${base.id}_custom`))),
     name,
     vendor: reader.text("vendor") ?? base?.vendor ?? "unknown",
     arch: reader.text("arch") ?? base?.arch ?? "unknown",
@@ -70,7 +122,10 @@ function readDevice(value: unknown, path: string, findings: Finding[]): Catalogu
     units,
     boostHz: given("boostHz", reader.positive("boost", "hertz")) ?? base?.boostHz ?? assumed("boostHz", 1.7e9),
     tdpWatts,
-    idleWatts: given("idleWatts", reader.quantity("idle", "watts")) ?? base?.idleWatts ?? assumed("idleWatts", Math.round(tdpWatts * 0.12)),
+    idleWatts:
+      given("idleWatts", reader.quantity("idle", "watts")) ??
+      base?.idleWatts ??
+      assumed("idleWatts", Math.round(tdpWatts * 0.12)),
     hostLinkBytesPerSec: hostLink,
     ...(priceUsdPerHour === undefined ? {} : { priceUsdPerHour }),
     source,
@@ -79,12 +134,20 @@ function readDevice(value: unknown, path: string, findings: Finding[]): Catalogu
   };
 }
 
-function readPeaks(reader: FieldReader, base: CatalogueEntry | undefined, source: Record<string, string>): Partial<Record<DType, number>> {
+function readPeaks(
+  reader: FieldReader,
+  base: CatalogueEntry | undefined,
+  source: Record<string, string>,
+): Partial<Record<DType, number>> {
   const peaks: Partial<Record<DType, number>> = { ...base?.peakFlopsPerSec };
   if (!reader.has("peak")) return peaks;
   const value = reader.fields.peak;
   if (!isFields(value)) {
-    reader.add("peak", `Expected rates by number format, got ${shown(value)}`, 'write it like {bf16: "400TFLOP/s", fp8: "800TFLOP/s"}');
+    reader.add(
+      "peak",
+      `Expected rates by number format, got ${shown(value)}`,
+      'write it like {bf16: "400TFLOP/s", fp8: "800TFLOP/s"}',
+    );
     return peaks;
   }
   const inner = new FieldReader(value, reader.at("peak"), DTYPES, reader.findings);
@@ -108,19 +171,31 @@ function readPeaks(reader: FieldReader, base: CatalogueEntry | undefined, source
   return peaks;
 }
 
-function readScaleUp(reader: FieldReader, base: CatalogueEntry | undefined, hostLink: number, source: Record<string, string>): ScaleUpFacts {
+function readScaleUp(
+  reader: FieldReader,
+  base: CatalogueEntry | undefined,
+  hostLink: number,
+  source: Record<string, string>,
+): ScaleUpFacts {
   const none: ScaleUpFacts = { kind: "none", type: "PCIe", bytesPerSec: hostLink, domain: 1 };
   if (!reader.has("scale_up")) {
     if (base === undefined) source.scaleUp = "assumed: no scale-up link";
     return base?.scaleUp ?? none;
   }
-  const inner = new FieldReader(reader.fields.scale_up, reader.at("scale_up"), ["kind", "type", "bandwidth", "per_link", "domain", "in_network_reduce"], reader.findings);
+  const inner = new FieldReader(
+    reader.fields.scale_up,
+    reader.at("scale_up"),
+    ["kind", "type", "bandwidth", "per_link", "domain", "in_network_reduce"],
+    reader.findings,
+  );
   const facts = base?.scaleUp ?? none;
   source.scaleUp = "given by the user";
   const type = inner.text("type") ?? facts.type;
   const perLink = inner.positive("per_link", "rate") ?? facts.perLinkBytesPerSec;
   const bandwidth = inner.positive("bandwidth", "rate");
-  const kind = inner.choice("kind", SCALE_UP_KINDS) ?? (facts.kind === "none" && linkKindOf(type) !== "pcie" ? "switch" : facts.kind);
+  const kind =
+    inner.choice("kind", SCALE_UP_KINDS) ??
+    (facts.kind === "none" && linkKindOf(type) !== "pcie" ? "switch" : facts.kind);
   return {
     ...facts,
     kind,
@@ -133,5 +208,8 @@ function readScaleUp(reader: FieldReader, base: CatalogueEntry | undefined, host
 }
 
 function idOf(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9]+/g, "_").replace(/^_|_$/g, "");
+  return name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "_")
+    .replace(/^_|_$/g, "");
 }

@@ -22,11 +22,18 @@ export class FieldReader {
     const normal: Record<string, unknown> = {};
     if (isFields(value)) {
       for (const [key, item] of Object.entries(value)) {
-        const snake = key.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase().replaceAll("-", "_");
+        const snake = key
+          .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
+          .toLowerCase()
+          .replaceAll("-", "_");
         if (allowed.includes(snake)) normal[snake] = item;
         else {
           const near = nearestName(snake, allowed);
-          findings.push({ path: this.at(key), message: `Unknown field "${key}"`, hint: near === undefined ? `known fields: ${allowed.join(", ")}` : `did you mean "${near}"` });
+          findings.push({
+            path: this.at(key),
+            message: `Unknown field "${key}"`,
+            hint: near === undefined ? `known fields: ${allowed.join(", ")}` : `did you mean "${near}"`,
+          });
         }
       }
     } else findings.push({ path, message: `Expected an object, got ${shown(value)}` });

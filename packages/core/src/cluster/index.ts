@@ -1,8 +1,8 @@
 // The cluster room: devices, nodes, levels of the network, and where groups lie on them.
 
-export type { CatalogueEntry, Platform, ScaleUpFacts, ScaleUpKind, TypicalNode } from "./catalogue.ts";
-export { deviceByName, deviceNames, devices, deviceSources, findDevice, findPlatform, platforms } from "./catalogue.ts";
 export { assembleCluster, type ClusterFacts, specOf } from "./assemble.ts";
+export type { CatalogueEntry, Platform, ScaleUpFacts, ScaleUpKind, TypicalNode } from "./catalogue.ts";
+export { deviceByName, deviceNames, deviceSources, devices, findDevice, findPlatform, platforms } from "./catalogue.ts";
 export { clusterFromDescription } from "./description.ts";
 export { deviceFromDescription } from "./deviceDescription.ts";
 export { groupPlacement, stridedPlacement, worstPlacement } from "./placement.ts";

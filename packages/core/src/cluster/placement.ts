@@ -32,10 +32,20 @@ export function groupPlacement(cluster: ClusterSpec, ranks: readonly number[]): 
 }
 
 /** Same for ranks start, start + stride, ...: O(levels) when the stride divides the level or the level divides the stride. */
-export function stridedPlacement(cluster: ClusterSpec, group: { readonly start: number; readonly stride: number; readonly size: number }): GroupPlacement {
+export function stridedPlacement(
+  cluster: ClusterSpec,
+  group: { readonly start: number; readonly stride: number; readonly size: number },
+): GroupPlacement {
   const { start, stride, size } = group;
-  const closed = cluster.levels.every((level) => level.numDevices >= cluster.numDevices || stride % level.numDevices === 0 || level.numDevices % stride === 0);
-  if (!closed || size < 2) return groupPlacement(cluster, Array.from({ length: size }, (_, i) => start + i * stride));
+  const closed = cluster.levels.every(
+    (level) =>
+      level.numDevices >= cluster.numDevices || stride % level.numDevices === 0 || level.numDevices % stride === 0,
+  );
+  if (!closed || size < 2)
+    return groupPlacement(
+      cluster,
+      Array.from({ length: size }, (_, i) => start + i * stride),
+    );
   const spans = cluster.levels.map((level) => {
     if (level.numDevices >= cluster.numDevices) return size;
     if (stride >= level.numDevices) return 1;

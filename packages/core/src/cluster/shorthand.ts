@@ -19,27 +19,44 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
   const racks = /^(.+?)-nvl(\d+)(?:x(\d+))?$/i.exec(trimmed);
   if (racks !== null && !/^\d+x/.test(trimmed)) {
     const device = findDevice(racks[1] ?? "");
-    if (device === undefined) return fail(`Unknown device "${racks[1]}" in cluster "${text}"`, suggestion(racks[1] ?? ""));
+    if (device === undefined)
+      return fail(`Unknown device "${racks[1]}" in cluster "${text}"`, suggestion(racks[1] ?? ""));
     const domain = Number(racks[2]);
     const count = Number(racks[3] ?? 1);
     if (domain < 1 || count < 1) return fail(`Cluster "${text}" has no devices`, "use a count of at least 1");
     const perNode = domain % device.node.numDevices === 0 ? device.node.numDevices : domain;
-    return assembleCluster({ name: trimmed, device, numDevices: domain * count, devicesPerNode: perNode, scaleUp: { kind: "switch", domain } });
+    return assembleCluster({
+      name: trimmed,
+      device,
+      numDevices: domain * count,
+      devicesPerNode: perNode,
+      scaleUp: { kind: "switch", domain },
+    });
   }
   const match = /^(?:(\d+)\s*[x*]\s*)?(?:(\d+)\s*[x*]\s*)?(.+)$/i.exec(trimmed);
   const name = match?.[3] ?? "";
   const first = match?.[1] === undefined ? 1 : Number(match[1]);
   const second = match?.[2] === undefined ? undefined : Number(match[2]);
   if (name === "") return fail("Cluster is empty", 'write it like "64xh100-sxm"');
-  if (first < 1 || (second !== undefined && second < 1)) return fail(`Cluster "${text}" has no devices`, "use counts of at least 1");
+  if (first < 1 || (second !== undefined && second < 1))
+    return fail(`Cluster "${text}" has no devices`, "use counts of at least 1");
 
   const platform = findPlatform(name);
   if (platform !== undefined) {
-    if (second !== undefined && second !== platform.devicesPerNode) return fail(`"${name}" has ${platform.devicesPerNode} devices per machine, not ${second}`, `write "${first}x${name}"`);
+    if (second !== undefined && second !== platform.devicesPerNode)
+      return fail(
+        `"${name}" has ${platform.devicesPerNode} devices per machine, not ${second}`,
+        `write "${first}x${name}"`,
+      );
     const device = findDevice(platform.device) as CatalogueEntry; // platforms name catalogue ids; catalogue.test.ts holds it so
     return assembleCluster({
-      name: trimmed, device, numDevices: first * platform.devicesPerNode, devicesPerNode: platform.devicesPerNode,
-      numNics: platform.numNics, nicBytesPerSec: platform.nicBytesPerSec, fabricType: platform.fabric,
+      name: trimmed,
+      device,
+      numDevices: first * platform.devicesPerNode,
+      devicesPerNode: platform.devicesPerNode,
+      numNics: platform.numNics,
+      nicBytesPerSec: platform.nicBytesPerSec,
+      fabricType: platform.fabric,
       ...(platform.domain === undefined ? {} : { scaleUp: { domain: platform.domain } }),
     });
   }
@@ -49,14 +66,23 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
   if (second !== undefined) {
     // Slices of a torus are larger than a host; elsewhere the second number is the node.
     if (device.scaleUp.kind === "torus" && second > device.node.numDevices) {
-      return assembleCluster({ name: trimmed, device, numDevices: first * second, devicesPerNode: device.node.numDevices, scaleUp: { domain: second } });
+      return assembleCluster({
+        name: trimmed,
+        device,
+        numDevices: first * second,
+        devicesPerNode: device.node.numDevices,
+        scaleUp: { domain: second },
+      });
     }
     return assembleCluster({ name: trimmed, device, numDevices: first * second, devicesPerNode: second });
   }
   const perNode = device.node.numDevices;
   if (first > perNode && first % perNode !== 0) {
     const below = first - (first % perNode);
-    return fail(`Cluster "${text}": ${first} devices do not fill nodes of ${perNode}`, `use ${below} or ${below + perNode} devices, or name the node size like "${Math.ceil(first / perNode)}x${perNode}x${name}"`);
+    return fail(
+      `Cluster "${text}": ${first} devices do not fill nodes of ${perNode}`,
+      `use ${below} or ${below + perNode} devices, or name the node size like "${Math.ceil(first / perNode)}x${perNode}x${name}"`,
+    );
   }
   return assembleCluster({ name: trimmed, device, numDevices: first, devicesPerNode: Math.min(first, perNode) });
 }

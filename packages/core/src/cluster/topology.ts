@@ -23,6 +23,14 @@ export const LINK_LATENCY_SEC: Readonly<Record<LinkKind, number>> = {
   other: 5e-6,
 };
 
+/** EFA and TCP fabrics: about 20 us a round in the 2-node p5 all-reduce (70 us for 8 bytes, two rounds and the node's own 16 us). */
+const SOFTWARE_FABRIC_LATENCY_SEC = 20e-6;
+
+/** Latency of a fabric by its name: RDMA Ethernet differs from EFA and TCP, which the link kind does not say. */
+export function fabricLatencySec(type: string | undefined, kind: LinkKind): number {
+  return type !== undefined && /efa|tcp/i.test(type) ? SOFTWARE_FABRIC_LATENCY_SEC : LINK_LATENCY_SEC[kind];
+}
+
 export interface FabricFacts {
   readonly kind: "rail" | "fat-tree" | "dcn";
   readonly link: LinkKind;
@@ -56,7 +64,10 @@ export function scaleUpPlanOf(device: CatalogueEntry, devicesPerNode: number): S
     link,
     bytesPerSec: facts.bytesPerSec,
     latencySec: LINK_LATENCY_SEC[link],
-    domain: facts.kind === "pairs" || facts.kind === "torus" ? facts.domain : Math.max(devicesPerNode, facts.domain > 16 ? facts.domain : 0),
+    domain:
+      facts.kind === "pairs" || facts.kind === "torus"
+        ? facts.domain
+        : Math.max(devicesPerNode, facts.domain > 16 ? facts.domain : 0),
     inNetworkReduce: facts.inNetworkReduce === true,
     ...(facts.pairBytesPerSec === undefined ? {} : { pairBytesPerSec: facts.pairBytesPerSec }),
   };
@@ -75,35 +86,84 @@ export function linkKindOf(type: string): LinkKind {
 }
 
 /** Levels inside one node or scale-up domain of `numDevices` devices (fewer when the job is smaller). */
-export function innerLevels(device: CatalogueEntry, plan: ScaleUpPlan, devicesPerNode: number, numDevices: number): NetworkLevel[] {
+export function innerLevels(
+  device: CatalogueEntry,
+  plan: ScaleUpPlan,
+  devicesPerNode: number,
+  numDevices: number,
+): NetworkLevel[] {
   const domain = Math.min(numDevices, plan.domain);
   const inNode = Math.min(numDevices, devicesPerNode);
   const base = { kind: plan.link, latencySec: plan.latencySec, inNetworkReduce: plan.inNetworkReduce };
   const pcie: NetworkLevel = {
-    name: "node", kind: "pcie", numDevices: inNode, bytesPerSec: device.hostLinkBytesPerSec, latencySec: LINK_LATENCY_SEC.pcie, shape: "bus", inNetworkReduce: false,
+    name: "node",
+    kind: "pcie",
+    numDevices: inNode,
+    bytesPerSec: device.hostLinkBytesPerSec,
+    latencySec: LINK_LATENCY_SEC.pcie,
+    shape: "bus",
+    inNetworkReduce: false,
   };
   switch (plan.kind) {
     case "none":
       return [pcie];
     case "pairs": {
-      const pair: NetworkLevel = { ...base, name: "bridge", numDevices: domain, bytesPerSec: plan.bytesPerSec, shape: "mesh", inNetworkReduce: false };
+      const pair: NetworkLevel = {
+        ...base,
+        name: "bridge",
+        numDevices: domain,
+        bytesPerSec: plan.bytesPerSec,
+        shape: "mesh",
+        inNetworkReduce: false,
+      };
       return inNode > domain ? [pair, pcie] : [pair];
     }
     case "gcdPairs": {
-      const pair: NetworkLevel = { ...base, name: "gcd-pair", numDevices: Math.min(2, inNode), bytesPerSec: plan.pairBytesPerSec ?? plan.bytesPerSec, shape: "mesh", inNetworkReduce: false };
-      return inNode > 2 ? [pair, { ...base, name: "node", numDevices: inNode, bytesPerSec: plan.bytesPerSec, shape: "mesh" }] : [pair];
+      const pair: NetworkLevel = {
+        ...base,
+        name: "gcd-pair",
+        numDevices: Math.min(2, inNode),
+        bytesPerSec: plan.pairBytesPerSec ?? plan.bytesPerSec,
+        shape: "mesh",
+        inNetworkReduce: false,
+      };
+      return inNode > 2
+        ? [pair, { ...base, name: "node", numDevices: inNode, bytesPerSec: plan.bytesPerSec, shape: "mesh" }]
+        : [pair];
     }
     case "mesh":
       return [{ ...base, name: "node", numDevices: inNode, bytesPerSec: plan.bytesPerSec, shape: "mesh" }];
     case "cubeMesh":
-      return [{ ...base, name: "node", numDevices: inNode, bytesPerSec: plan.bytesPerSec, shape: "mesh", inNetworkReduce: false }];
+      return [
+        {
+          ...base,
+          name: "node",
+          numDevices: inNode,
+          bytesPerSec: plan.bytesPerSec,
+          shape: "mesh",
+          inNetworkReduce: false,
+        },
+      ];
     case "switch":
-      return [{ ...base, name: domain > 16 ? `nvl${plan.domain}` : "node", numDevices: domain, bytesPerSec: plan.bytesPerSec, shape: "switch" }];
+      return [
+        {
+          ...base,
+          name: domain > 16 ? `nvl${plan.domain}` : "node",
+          numDevices: domain,
+          bytesPerSec: plan.bytesPerSec,
+          shape: "switch",
+        },
+      ];
     case "torus":
       return [
         {
-          ...base, name: "slice", numDevices: domain, bytesPerSec: plan.bytesPerSec, shape: "torus",
-          torusDims: plan.torusDims ?? squareDims(domain, device.scaleUp.torusRank ?? 2), inNetworkReduce: false,
+          ...base,
+          name: "slice",
+          numDevices: domain,
+          bytesPerSec: plan.bytesPerSec,
+          shape: "torus",
+          torusDims: plan.torusDims ?? squareDims(domain, device.scaleUp.torusRank ?? 2),
+          inNetworkReduce: false,
         },
       ];
   }
@@ -112,7 +172,12 @@ export function innerLevels(device: CatalogueEntry, plan: ScaleUpPlan, devicesPe
 /** Levels above the node; none when the job fits inside. */
 export function outerLevels(fabric: FabricFacts, domainDevices: number, numDevices: number): NetworkLevel[] {
   if (numDevices <= domainDevices) return [];
-  const base = { kind: fabric.link, latencySec: fabric.latencySec, shape: "switch" as const, inNetworkReduce: fabric.inNetworkReduce };
+  const base = {
+    kind: fabric.link,
+    latencySec: fabric.latencySec,
+    shape: "switch" as const,
+    inNetworkReduce: fabric.inNetworkReduce,
+  };
   const leafDevices = fabric.nodesPerLeaf === undefined ? numDevices : fabric.nodesPerLeaf * domainDevices;
   if (leafDevices >= numDevices) {
     // One leaf holds the job, or no leaf was named: then oversubscription applies to all traffic out of the node.
@@ -121,7 +186,13 @@ export function outerLevels(fabric: FabricFacts, domainDevices: number, numDevic
   }
   return [
     { ...base, name: "leaf", numDevices: leafDevices, bytesPerSec: fabric.bytesPerSec },
-    { ...base, name: fabric.kind === "dcn" ? "dcn" : "spine", numDevices, bytesPerSec: fabric.bytesPerSec / fabric.oversubscription, latencySec: fabric.latencySec * 1.3 },
+    {
+      ...base,
+      name: fabric.kind === "dcn" ? "dcn" : "spine",
+      numDevices,
+      bytesPerSec: fabric.bytesPerSec / fabric.oversubscription,
+      latencySec: fabric.latencySec * 1.3,
+    },
   ];
 }
 

@@ -154,4 +154,6 @@ export interface MoeExchangeQuery {
   readonly experts: number;
   readonly bytesPerElement: number;
   readonly spans: readonly number[];
+  /** SMs given to the exchange kernel in normal mode; default 24. */
+  readonly numSms?: number;
 }

@@ -56,7 +56,7 @@ export function formatUsd(costUsd: number): string {
   if (abs < 0.01) return `${sign}$${abs.toPrecision(2)}`;
   if (abs < 1000) return `${sign}$${abs.toFixed(2)}`;
   if (abs < 999_999.5) return `${sign}$${grouped(Math.round(abs))}`;
-  return sign + "$" + scaled(abs, 1000, ["", "k", "M", "B", "T"]).replace(" ", "");
+  return `${sign}$${scaled(abs, 1000, ["", "k", "M", "B", "T"]).replace(" ", "")}`;
 }
 
 /** `70.6B` parameters, `1.5k` tokens. */

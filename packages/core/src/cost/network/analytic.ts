@@ -42,36 +42,61 @@ function axesSpanned(dims: readonly number[], ranks: number): number[] {
 }
 
 /** Seconds of one collective among `ranks` ranks that share one instance of `level`. */
-export function levelSec(level: NetworkLevel, op: CollectiveOp, sizeBytes: number, ranks: number, algorithm: CollectiveQuery["algorithm"]): number {
+export function levelSec(
+  level: NetworkLevel,
+  op: CollectiveOp,
+  sizeBytes: number,
+  ranks: number,
+  algorithm: CollectiveQuery["algorithm"],
+): number {
   const rate = reachableBytesPerSec(level, ranks) * RING_EFFICIENCY[level.kind];
   const log = Math.ceil(Math.log2(ranks));
+  // A torus sends along all its axes at once, both ways round: half of each side.
+  const ringSteps =
+    level.shape === "torus"
+      ? axesSpanned(level.torusDims ?? [level.numDevices], ranks).reduce((sum, dim) => sum + Math.ceil(dim / 2), 0)
+      : ranks - 1;
   const ring = (steps: number, traffic: number): number => LAUNCH_SEC + steps * level.latencySec + traffic / rate;
   const inNetwork = LAUNCH_SEC + 4 * level.latencySec + sizeBytes / (level.bytesPerSec * IN_NETWORK_EFFICIENCY);
   switch (op) {
     case "allReduce": {
       const traffic = trafficFactor(op, ranks) * sizeBytes;
-      const byRing = ring(2 * (ranks - 1), traffic);
+      const byRing = ring(2 * ringSteps, traffic);
       const byTree = ring(2 * log, traffic / 0.9);
       switch (algorithm) {
-        case "ring": return byRing;
+        case "ring":
+          return byRing;
         case "tree":
-        case "hierarchical": return byTree;
-        case "inNetwork": return inNetwork;
-        case "direct": return LAUNCH_SEC + 2 * level.latencySec + ((ranks - 1) * sizeBytes) / rate;
+        case "hierarchical":
+          return byTree;
+        case "inNetwork":
+          return inNetwork;
+        case "direct":
+          return LAUNCH_SEC + 2 * level.latencySec + ((ranks - 1) * sizeBytes) / rate;
         case "auto":
-          return Math.min(byRing, byTree, level.inNetworkReduce && ranks >= IN_NETWORK_MIN_RANKS ? inNetwork : Number.POSITIVE_INFINITY);
+          return Math.min(
+            byRing,
+            byTree,
+            level.inNetworkReduce && ranks >= IN_NETWORK_MIN_RANKS ? inNetwork : Number.POSITIVE_INFINITY,
+          );
       }
       break;
     }
     case "allGather":
     case "reduceScatter":
-      return ring(algorithm === "tree" || algorithm === "direct" ? log : ranks - 1, trafficFactor(op, ranks) * sizeBytes);
+      return ring(
+        algorithm === "tree" || algorithm === "direct" ? log : ringSteps,
+        trafficFactor(op, ranks) * sizeBytes,
+      );
     case "allToAll": {
       if (level.shape !== "torus") return ring(1 + log, trafficFactor(op, ranks) * sizeBytes);
       const dims = level.torusDims ?? [level.numDevices];
       const perLink = (level.bytesPerSec * RING_EFFICIENCY[level.kind]) / (2 * dims.length);
       const axes = axesSpanned(dims, ranks);
-      return LAUNCH_SEC + axes.reduce((sum, dim) => sum + (dim / 2) * level.latencySec + (sizeBytes * dim) / (8 * perLink), 0);
+      return (
+        LAUNCH_SEC +
+        axes.reduce((sum, dim) => sum + (dim / 2) * level.latencySec + (sizeBytes * dim) / (8 * perLink), 0)
+      );
     }
     case "broadcast":
       return ring(log, sizeBytes);

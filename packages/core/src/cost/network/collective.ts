@@ -5,14 +5,29 @@
 //
 //   T = inner start-up + outer latency + max(inner wire, outer wire) + fill
 //
-// fill: the first chunks must pass the faster part before the slower one runs full (params.ts). A ring over all ranks
+// fill: NICs need some rounds to run full, and the first chunks must pass the faster part before the slower one does (params.ts). A ring over all ranks
 // (all-gather, reduce-scatter) has N-1 hops; a hop is hidden while a chunk takes longer to send than the hop, so its
 // latency enters as the other bound, not as a sum. All-reduce takes the better of ring and tree.
 
+import type { ClusterSpec } from "../../cluster/types.ts";
 import { assert } from "../../units/errors.ts";
-import type { ClusterSpec, NetworkLevel } from "../../cluster/types.ts";
 import type { CollectiveQuery, Cost } from "../types.ts";
-import { ALL_TO_ALL_NIC_EFFICIENCY, FILL_HOPS, FILL_SHARE, LAUNCH_SEC, PEER_POST_SEC, REL_STD, REMOTE_SEND_SEC, RING_EFFICIENCY, SEND_EFFICIENCY } from "./params.ts";
+import { type GroupSplit, splitGroup } from "./levels.ts";
+import {
+  ALL_TO_ALL_NIC_EFFICIENCY,
+  FILL_HOPS,
+  FILL_SHARE,
+  LAUNCH_SEC,
+  LL_BYTES,
+  PEER_POST_SEC,
+  RAMP_BYTES,
+  RAMP_HOPS,
+  REL_STD,
+  REMOTE_SEND_SEC,
+  RING_EFFICIENCY,
+  SEND_EFFICIENCY,
+  SIMPLE_HOP_FACTOR,
+} from "./params.ts";
 import { trafficFactor } from "./rankInterpolation.ts";
 import { askOf, type Estimate, scaleUpEstimate } from "./scaleUp.ts";
 import { type NetworkTables, shippedTables } from "./tables.ts";
@@ -21,64 +36,51 @@ import { type NetworkTables, shippedTables } from "./tables.ts";
  * Duration of a collective over the ranks that `query.spans` places on the levels of the cluster (spans beyond the last
  * level are an error of the caller; missing spans repeat the last).
  */
-export function collectiveCost(cluster: ClusterSpec, query: CollectiveQuery, tables: NetworkTables = shippedTables): Cost {
+export function collectiveCost(
+  cluster: ClusterSpec,
+  query: CollectiveQuery,
+  tables: NetworkTables = shippedTables,
+): Cost {
   const size = query.spans.at(-1) ?? 1;
-  assert(query.spans.length <= cluster.levels.length, `spans ${query.spans.join(",")} name at most the ${cluster.levels.length} levels of the cluster`);
+  assert(
+    query.spans.length <= cluster.levels.length,
+    `spans ${query.spans.join(",")} name at most the ${cluster.levels.length} levels of the cluster`,
+  );
   assert(Number.isFinite(query.sizeBytes) && query.sizeBytes >= 0, `a collective moves ${query.sizeBytes} bytes`);
   if (size <= 1 || query.sizeBytes === 0) return { durationSec: 0, source: "analytic", relStd: 0 };
-  const split = splitLevels(cluster, query.spans);
-  const estimate = split.outer.length === 0 ? scaleUpEstimate(tables, cluster, split.inner, askOf(query, size), query.algorithm) : acrossNodes(tables, cluster, query, split);
+  const split = splitGroup(cluster, query.spans);
+  const estimate =
+    split.outer.length === 0
+      ? scaleUpEstimate(tables, cluster, split.inner, askOf(query, size), query.algorithm)
+      : acrossNodes(tables, cluster, query, split);
   return { durationSec: estimate.durationSec, source: estimate.source, relStd: REL_STD[estimate.source] };
 }
 
-interface Split {
-  /** Levels inside the node or scale-up domain that the group reaches. */
-  readonly inner: readonly NetworkLevel[];
-  /** Levels above that the group reaches, with the ranks of the group below and inside them. */
-  readonly outer: readonly { readonly level: NetworkLevel; readonly inside: number; readonly span: number }[];
-  /** Ranks of the group in one scale-up domain. */
-  readonly inside: number;
-}
-
-function splitLevels(cluster: ClusterSpec, spans: readonly number[]): Split {
-  const inner: NetworkLevel[] = [];
-  const outer: { level: NetworkLevel; inside: number; span: number }[] = [];
-  let inside = 1;
-  let innerRanks = 1;
-  cluster.levels.forEach((level, i) => {
-    const span = spans[i] ?? spans.at(-1)!;
-    if (span <= inside) return;
-    if (isFabric(cluster, level)) outer.push({ level, inside, span });
-    else {
-      inner.push(level);
-      innerRanks = span;
-    }
-    inside = span;
-  });
-  return { inner, outer, inside: innerRanks };
-}
-
-/** Reached through NICs: a network kind, or a level of unnamed kind that joins nodes. */
-function isFabric(cluster: ClusterSpec, level: NetworkLevel): boolean {
-  if (level.kind === "infiniband" || level.kind === "ethernet" || level.kind === "dcn") return true;
-  return level.kind === "other" && level.numDevices > cluster.node.numDevices;
-}
-
-function acrossNodes(tables: NetworkTables, cluster: ClusterSpec, query: CollectiveQuery, split: Split): Estimate {
+function acrossNodes(tables: NetworkTables, cluster: ClusterSpec, query: CollectiveQuery, split: GroupSplit): Estimate {
   const { op, sizeBytes } = query;
   const ranks = query.spans.at(-1)!;
   const { inner, outer, inside } = split;
   const nodes = ranks / inside;
   const top = outer.at(-1)!.level;
   if (op === "sendRecv") {
-    return { durationSec: REMOTE_SEND_SEC + top.latencySec + sizeBytes / (top.bytesPerSec * SEND_EFFICIENCY), source: "fit" };
+    return {
+      durationSec: REMOTE_SEND_SEC + top.latencySec + sizeBytes / (top.bytesPerSec * SEND_EFFICIENCY),
+      source: "fit",
+    };
   }
   // Wire time of the slowest outer level: what must enter one instance of the level below, over the links of its ranks.
   let outerWire = 0;
+  let nicBytes = 0;
   for (const { level, inside: below } of outer) {
     const remote = (ranks - below) / ranks;
     const efficiency = op === "allToAll" ? ALL_TO_ALL_NIC_EFFICIENCY : RING_EFFICIENCY[level.kind];
-    const traffic = op === "allToAll" ? sizeBytes * remote : op === "broadcast" ? sizeBytes / below : ((op === "allReduce" ? 2 : 1) * remote * sizeBytes) / below;
+    const traffic =
+      op === "allToAll"
+        ? sizeBytes * remote
+        : op === "broadcast"
+          ? sizeBytes / below
+          : ((op === "allReduce" ? 2 : 1) * remote * sizeBytes) / below;
+    nicBytes = Math.max(nicBytes, traffic);
     outerWire = Math.max(outerWire, traffic / (level.bytesPerSec * efficiency));
   }
   // Inner part: the same operation over the local ranks. A ring over all ranks sends (N-1)/N of the buffer on every link, more than
@@ -86,24 +88,38 @@ function acrossNodes(tables: NetworkTables, cluster: ClusterSpec, query: Collect
   let innerFloor = LAUNCH_SEC;
   let innerWire = 0;
   if (inside > 1) {
-    const local = (bytes: number): number => scaleUpEstimate(tables, cluster, inner, askOf({ ...query, sizeBytes: bytes }, inside), query.algorithm).durationSec;
+    const local = (bytes: number): number =>
+      scaleUpEstimate(tables, cluster, inner, askOf({ ...query, sizeBytes: bytes }, inside), query.algorithm)
+        .durationSec;
     innerFloor = local(1);
-    const share = op === "allReduce" || op === "broadcast" ? 1 : op === "allToAll" ? inside / ranks : trafficFactor(op, ranks) / trafficFactor(op, inside);
+    const share =
+      op === "allReduce" || op === "broadcast"
+        ? 1
+        : op === "allToAll"
+          ? inside / ranks
+          : trafficFactor(op, ranks) / trafficFactor(op, inside);
     innerWire = Math.max(0, local(sizeBytes * share) - innerFloor);
   }
-  const hop = top.latencySec;
+  const perRank = op === "allReduce" || op === "broadcast" ? sizeBytes : sizeBytes / ranks;
+  const hop = top.latencySec * (1 + ((SIMPLE_HOP_FACTOR - 1) * perRank) / (perRank + LL_BYTES));
   const innerHop = inner.at(-1)?.latencySec ?? 0;
   const slower = Math.max(innerWire, outerWire);
   const faster = Math.min(innerWire, outerWire);
-  const window = FILL_HOPS * hop;
-  const fill = FILL_SHARE * faster + (faster === 0 ? 0 : (faster * window) / (faster + window));
+  const window = FILL_HOPS * top.latencySec;
+  const ramp = (RAMP_HOPS * top.latencySec * nicBytes) / (nicBytes + RAMP_BYTES);
+  const fill = ramp + FILL_SHARE * faster + (faster === 0 ? 0 : (faster * window) / (faster + window));
   const ringHops = (phases: number): number => phases * (Math.ceil(nodes - 1) * hop + nodes * (inside - 1) * innerHop);
   const hidden = (wire: number, hops: number): number => Math.hypot(wire, hops);
   switch (op) {
     case "allReduce": {
       const tree = 2 * Math.ceil(Math.log2(nodes)) * hop + slower + fill;
       const ring = hidden(slower + fill, ringHops(2));
-      const chosen = query.algorithm === "ring" ? ring : query.algorithm === "tree" || query.algorithm === "hierarchical" ? tree : Math.min(tree, ring);
+      const chosen =
+        query.algorithm === "ring"
+          ? ring
+          : query.algorithm === "tree" || query.algorithm === "hierarchical"
+            ? tree
+            : Math.min(tree, ring);
       return { durationSec: innerFloor + chosen, source: "fit" };
     }
     case "allGather":

@@ -10,8 +10,13 @@ export interface Curve {
   readonly micros: readonly number[];
 }
 
-/** Microseconds at `size`. */
-export function curveMicros(curve: Curve, size: number): number {
+/**
+ * Microseconds at `size`.
+ *
+ * @param floorShare part of the first point's latency that is taken as constant start-up and left out of the logarithm, 0..1: a sum of
+ *   start-up and traffic is convex in log-log space, and plain interpolation across wide gaps would run above it.
+ */
+export function curveMicros(curve: Curve, size: number, floorShare = 0): number {
   const { sizes, micros } = curve;
   const last = sizes.length - 1;
   const first = sizes[0]!;
@@ -23,7 +28,8 @@ export function curveMicros(curve: Curve, size: number): number {
     return top + (size - sizes[last]!) * Math.min(Math.max(marginal, 0.8 * average), average);
   }
   const at = upperIndex(sizes, size);
-  return logInterpolate(sizes[at - 1]!, micros[at - 1]!, sizes[at]!, micros[at]!, size);
+  const floor = floorShare * Math.min(micros[0]!, micros[at - 1]!, micros[at]!);
+  return floor + logInterpolate(sizes[at - 1]!, micros[at - 1]! - floor, sizes[at]!, micros[at]! - floor, size);
 }
 
 /** y at x on the straight line through two points in log-log space. */

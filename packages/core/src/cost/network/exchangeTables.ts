@@ -55,7 +55,20 @@ export function exchangeTablesFrom(json: ExchangeTablesJson): ExchangeTables {
     });
     const group = exchangeGroup(system, mode, phase, dtype);
     const list = groups.get(group) ?? [];
-    list.push({ system, deviceId: json.devices[system] ?? "", mode, phase, dtype, numRanks, numNodes, hidden, topk, experts, numSms, curve: { sizes, micros } });
+    list.push({
+      system,
+      deviceId: json.devices[system] ?? "",
+      mode,
+      phase,
+      dtype,
+      numRanks,
+      numNodes,
+      hidden,
+      topk,
+      experts,
+      numSms,
+      curve: { sizes, micros },
+    });
     groups.set(group, list);
   }
   return groups;

@@ -6,12 +6,15 @@
 //   distinct(k, r) = r (1 - (1 - 1/r)^k) for balanced routing over r places.
 
 import { curveMicros } from "./curve.ts";
-import { type ExchangeCurve, exchangeGroup, type ExchangeSetting, type ExchangeTables } from "./exchangeTables.ts";
+import { type ExchangeCurve, type ExchangeSetting, type ExchangeTables, exchangeGroup } from "./exchangeTables.ts";
 
 export interface ExchangeQuestion extends ExchangeSetting {
   /** Scale-up link of the asking device, per direction. */
   readonly linkBytesPerSec: number;
 }
+
+/** Start-up share of a curve's first point; 0.8 leaves no bias on held-out points of the tables. */
+const FLOOR_SHARE = 0.95;
 
 /** Expected number of distinct places, of `places`, that `topk` balanced choices fall on. */
 export function distinctPlaces(topk: number, places: number): number {
@@ -19,7 +22,9 @@ export function distinctPlaces(topk: number, places: number): number {
 }
 
 /** Bytes (in units of one element) one token puts on the wire in this setting. */
-export function volumePerToken(setting: Pick<ExchangeSetting, "mode" | "hidden" | "topk" | "numRanks" | "numNodes">): number {
+export function volumePerToken(
+  setting: Pick<ExchangeSetting, "mode" | "hidden" | "topk" | "numRanks" | "numNodes">,
+): number {
   // Low-latency kernels and the NVLink all-to-alls send one copy per expert choice; normal mode deduplicates by rank, and by node across nodes.
   if (setting.mode === "low_latency") return setting.hidden * setting.topk;
   if (setting.numNodes > 1) return setting.hidden * distinctPlaces(setting.topk, setting.numNodes);
@@ -27,10 +32,21 @@ export function volumePerToken(setting: Pick<ExchangeSetting, "mode" | "hidden" 
 }
 
 /** Link rates of the devices whose exchanges were measured, for scaling to devices without a table. */
-const LINK_RATE: Readonly<Record<string, number>> = { h100_sxm: 450e9, h200_sxm: 450e9, b200_sxm: 900e9, b300_sxm: 900e9, gb200: 900e9, gb300: 900e9 };
+const LINK_RATE: Readonly<Record<string, number>> = {
+  h100_sxm: 450e9,
+  h200_sxm: 450e9,
+  b200_sxm: 900e9,
+  b300_sxm: 900e9,
+  gb200: 900e9,
+  gb300: 900e9,
+};
 
 /** Microseconds at `tokens` per rank, or undefined when mode and phase were never measured. */
-export function measuredExchangeMicros(tables: ExchangeTables, ask: ExchangeQuestion, tokens: number): number | undefined {
+export function measuredExchangeMicros(
+  tables: ExchangeTables,
+  ask: ExchangeQuestion,
+  tokens: number,
+): number | undefined {
   const candidates = tables.get(exchangeGroup(ask.system, ask.mode, ask.phase, ask.dtype)) ?? siblings(tables, ask);
   let best: ExchangeCurve | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
@@ -44,7 +60,7 @@ export function measuredExchangeMicros(tables: ExchangeTables, ask: ExchangeQues
   if (best === undefined) return undefined;
   const rate = LINK_RATE[best.deviceId] ?? ask.linkBytesPerSec;
   const links = best.numNodes > 1 || ask.numNodes > 1 ? 1 : rate / ask.linkBytesPerSec;
-  return curveMicros(best.curve, (tokens * volumePerToken(ask) * links) / volumePerToken(best));
+  return curveMicros(best.curve, (tokens * volumePerToken(ask) * links) / volumePerToken(best), FLOOR_SHARE);
 }
 
 /** Curves of the same mode and phase on other devices. */
@@ -52,7 +68,8 @@ function siblings(tables: ExchangeTables, ask: ExchangeQuestion): ExchangeCurve[
   const result: ExchangeCurve[] = [];
   for (const list of tables.values()) {
     const first = list[0];
-    if (first !== undefined && first.mode === ask.mode && first.phase === ask.phase && first.dtype === ask.dtype) result.push(...list);
+    if (first !== undefined && first.mode === ask.mode && first.phase === ask.phase && first.dtype === ask.dtype)
+      result.push(...list);
   }
   return result;
 }

@@ -36,12 +36,30 @@ export const IN_NETWORK_MIN_RANKS = 5;
 export const IN_NETWORK_EFFICIENCY = 0.6;
 
 /**
- * Chunks in flight between two levels, as a time in outer hops: while the first chunks pass, the faster level waits. Read off the
- * 2-node p5 all-reduce, where total time exceeds the slower level by up to 400 us at 20 us a hop.
+ * Chunks in flight between two levels, as a time in outer hops: while the first chunks pass, the slower level waits for the faster.
+ * Read off the 2-node p5 all-reduce (20 us a hop) between 64 MB and 1 GB, with RAMP_HOPS.
  */
-export const FILL_HOPS = 20;
+export const FILL_HOPS = 12;
+/** Rounds of credits until a NIC runs full, reached at about RAMP_BYTES per device (same source, 4 to 64 MB). */
+export const RAMP_HOPS = 5;
+export const RAMP_BYTES = 1e6;
 /** Part of the faster level's time that stays exposed however long the message is (same source, 1 to 16 GB). */
 export const FILL_SHARE = 0.05;
+
+/**
+ * A hop of the Simple protocol over a hop of LL: a flag per slice and a fence instead of a flag per 8 bytes. p5 all-reduce: 70 us
+ * up to 4 KB, 120 us from 64 KB to 1 MB, with two rounds of 20 us (LL).
+ */
+export const SIMPLE_HOP_FACTOR = 2.2;
+/** Bytes per rank around which NCCL leaves LL (its default thresholds lie at 16 to 64 KB). */
+export const LL_BYTES = 64e3;
+
+/** Share of NIC rate that expert exchange over RDMA reaches: DeepEP, 2 nodes, 44 of 50 GB/s (h100_sxm_deepep) and its own README for 16 to 256 ranks. */
+export const EXCHANGE_NIC_EFFICIENCY = 0.88;
+/** Low-latency exchange over RDMA with hardly any data (same tables). */
+export const EXCHANGE_REMOTE_SEC = 20e-6;
+/** Normal mode: notify round per node (57 us for 2 nodes, 122 us for 8, in the table's dispatch of one token). */
+export const EXCHANGE_NODE_SEC = 11e-6;
 
 /** Relative standard deviations by where a duration comes from; from the held-out residuals in docs/cost-network.md. */
 export const REL_STD = { table: 0.06, interpolated: 0.09, sibling: 0.16, fit: 0.15, analytic: 0.25 } as const;

@@ -17,21 +17,31 @@ export interface RankEstimate {
 /** Share of the named buffer one rank sends (all-reduce: both phases). */
 export function trafficFactor(op: CollectiveOp, ranks: number): number {
   switch (op) {
-    case "allReduce": return (2 * (ranks - 1)) / ranks;
+    case "allReduce":
+      return (2 * (ranks - 1)) / ranks;
     case "allGather":
     case "reduceScatter":
-    case "allToAll": return (ranks - 1) / ranks;
+    case "allToAll":
+      return (ranks - 1) / ranks;
     case "broadcast":
-    case "sendRecv": return 1;
+    case "sendRecv":
+      return 1;
   }
 }
 
 /** Microseconds of `op` among `ranks` ranks, from curves of other counts where needed. `hopMicros`: one more step of a ring. */
-export function rankMicros(table: RankCurves, op: CollectiveOp, ranks: number, sizeBytes: number, hopMicros: number): RankEstimate {
+export function rankMicros(
+  table: RankCurves,
+  op: CollectiveOp,
+  ranks: number,
+  sizeBytes: number,
+  hopMicros: number,
+): RankEstimate {
   const { ranks: counts, curves } = table;
   const exact = counts.indexOf(ranks);
   if (exact >= 0) return { micros: curveMicros(curves[exact]!, sizeBytes), direct: covers(curves[exact]!, sizeBytes) };
-  const at = (i: number): number => curveMicros(curves[i]!, (sizeBytes * trafficFactor(op, ranks)) / trafficFactor(op, counts[i]!));
+  const at = (i: number): number =>
+    curveMicros(curves[i]!, (sizeBytes * trafficFactor(op, ranks)) / trafficFactor(op, counts[i]!));
   const above = counts.findIndex((count) => count > ranks);
   if (above > 0) {
     const low = counts[above - 1]!;
@@ -46,5 +56,8 @@ export function rankMicros(table: RankCurves, op: CollectiveOp, ranks: number, s
   const base = at(last);
   const start = hops * hopMicros;
   // A chunk's transfer hides a hop once it takes longer: root of squares goes smoothly from one bound to the other.
-  return { micros: op === "allReduce" ? base + start : Math.max(base, Math.hypot(base, base * 0.3 + start)), direct: false };
+  return {
+    micros: op === "allReduce" ? base + start : Math.max(base, Math.hypot(base, base * 0.3 + start)),
+    direct: false,
+  };
 }

@@ -1,7 +1,8 @@
 // Price of a collective inside one scale-up domain or node: own table, else a sibling's table with sizes scaled by the
 // ratio of link rates (same start-up, same wire time for proportionally more bytes), else the analytic model.
 
-import type { ClusterSpec, NetworkLevel } from "../../cluster/types.ts";
+import { findDevice } from "../../cluster/catalogue.ts";
+import type { ClusterSpec, DeviceSpec, NetworkLevel } from "../../cluster/types.ts";
 import type { CollectiveOp, CollectiveQuery, CostSource } from "../types.ts";
 import { levelSec, reachableBytesPerSec } from "./analytic.ts";
 import { IN_NETWORK_MIN_RANKS, RING_EFFICIENCY } from "./params.ts";
@@ -23,72 +24,166 @@ export interface Ask {
 }
 
 /** How an operation without its own curves follows from another one: same links, same traffic. */
-const STAND_IN: Readonly<Partial<Record<CollectiveOp, readonly { readonly op: CollectiveOp; readonly sizeFactor: (ranks: number) => number; readonly timeFactor: number }[]>>> = {
+const STAND_IN: Readonly<
+  Partial<
+    Record<
+      CollectiveOp,
+      readonly {
+        readonly op: CollectiveOp;
+        readonly sizeFactor: (ranks: number) => number;
+        readonly timeFactor: number;
+      }[]
+    >
+  >
+> = {
   // One phase of the two-phase all-reduce.
   allGather: [{ op: "allReduce", sizeFactor: () => 1, timeFactor: 0.5 }],
   reduceScatter: [{ op: "allReduce", sizeFactor: () => 1, timeFactor: 0.5 }],
   // A root's ring sends the buffer once; an all-gather sends (n-1)/n of it.
-  broadcast: [{ op: "allGather", sizeFactor: (n) => n / (n - 1), timeFactor: 1 }, { op: "allReduce", sizeFactor: () => 1, timeFactor: 0.5 }],
-  allToAll: [{ op: "allGather", sizeFactor: () => 1, timeFactor: 1 }, { op: "allReduce", sizeFactor: () => 1, timeFactor: 0.5 }],
+  broadcast: [
+    { op: "allGather", sizeFactor: (n) => n / (n - 1), timeFactor: 1 },
+    { op: "allReduce", sizeFactor: () => 1, timeFactor: 0.5 },
+  ],
+  allToAll: [
+    { op: "allGather", sizeFactor: () => 1, timeFactor: 1 },
+    { op: "allReduce", sizeFactor: () => 1, timeFactor: 0.5 },
+  ],
   // Two ranks of an all-to-all send half their buffer each, both directions at once.
   sendRecv: [{ op: "allToAll", sizeFactor: () => 2, timeFactor: 1 }],
 };
 
-/** Microseconds on one measured system, operations without curves by their stand-in. */
-export function systemMicros(tables: NetworkTables, system: string, ask: Ask, hopMicros: number): { micros: number; direct: boolean } | undefined {
+/** Microseconds on one measured system, operations without curves by their stand-in; `avoid`: operations whose curves must not be used. */
+export function systemMicros(
+  tables: NetworkTables,
+  system: string,
+  ask: Ask,
+  hopMicros: number,
+  avoid: readonly CollectiveOp[] = [],
+): { micros: number; direct: boolean; standIn: boolean } | undefined {
   const find = (op: CollectiveOp): RankCurves | undefined =>
-    tables.find({ system, op, backend: ask.backend, dtype: ask.dtype, numNodes: 1 }) ??
-    (ask.dtype === "int8" ? tables.find({ system, op, backend: ask.backend, dtype: "float", numNodes: 1 }) : undefined);
+    avoid.includes(op)
+      ? undefined
+      : (tables.find({ system, op, backend: ask.backend, dtype: ask.dtype, numNodes: 1 }) ??
+        (ask.dtype === "int8"
+          ? tables.find({ system, op, backend: ask.backend, dtype: "float", numNodes: 1 })
+          : undefined));
   const own = find(ask.op);
-  if (own !== undefined) return rankMicros(own, ask.op, ask.ranks, ask.sizeBytes, hopMicros);
+  if (own !== undefined) return { ...rankMicros(own, ask.op, ask.ranks, ask.sizeBytes, hopMicros), standIn: false };
   for (const other of STAND_IN[ask.op] ?? []) {
     const table = find(other.op);
     if (table === undefined) continue;
-    return { micros: rankMicros(table, other.op, ask.ranks, ask.sizeBytes * other.sizeFactor(ask.ranks), hopMicros).micros * other.timeFactor, direct: false };
+    return {
+      micros:
+        rankMicros(table, other.op, ask.ranks, ask.sizeBytes * other.sizeFactor(ask.ranks), hopMicros).micros *
+        other.timeFactor,
+      direct: false,
+      standIn: true,
+    };
   }
   return undefined;
 }
 
 /** The table question behind a query. Custom kernels exist for all-reduce only; large sizes fall back to NCCL in the tables themselves. */
 export function askOf(query: Pick<CollectiveQuery, "op" | "sizeBytes" | "backend">, ranks: number): Ask {
-  return { op: query.op, sizeBytes: query.sizeBytes, ranks, backend: query.backend === "custom" && query.op === "allReduce" ? "vllm_custom" : "nccl", dtype: "float" };
+  return {
+    op: query.op,
+    sizeBytes: query.sizeBytes,
+    ranks,
+    backend: query.backend === "custom" && query.op === "allReduce" ? "vllm_custom" : "nccl",
+    dtype: "float",
+  };
 }
 
 /** Collective among devices of one node or scale-up domain; `inner` are its levels as far as the group reaches. */
-export function scaleUpEstimate(tables: NetworkTables, cluster: ClusterSpec, inner: readonly NetworkLevel[], ask: Ask, algorithm: CollectiveQuery["algorithm"] = "auto"): Estimate {
+export function scaleUpEstimate(
+  tables: NetworkTables,
+  cluster: ClusterSpec,
+  inner: readonly NetworkLevel[],
+  ask: Ask,
+  algorithm: CollectiveQuery["algorithm"] = "auto",
+): Estimate {
   const level = inner.at(-1)!;
   const { op, ranks, backend } = ask;
-  if (algorithm !== "auto") return { durationSec: levelSec(level, op, ask.sizeBytes, ranks, algorithm), source: "analytic" };
+  if (algorithm !== "auto")
+    return { durationSec: levelSec(level, op, ask.sizeBytes, ranks, algorithm), source: "analytic" };
   const hopMicros = level.latencySec * 1e6;
-  const own = tables.systems.filter((s) => s.deviceId === cluster.device.id).sort((a, b) => Number(b.typical) - Number(a.typical));
+  const own = tables.systems
+    .filter((s) => s.deviceId === cluster.device.id)
+    .sort((a, b) => Number(b.typical) - Number(a.typical));
   for (const system of own) {
     if (Math.abs(system.bytesPerSec / level.bytesPerSec - 1) > 0.02 && system.shape === "switch") continue; // the user changed the links
-    const counts = tables.find({ system: system.id, op, backend, dtype: "float", numNodes: 1 })?.ranks;
+    const usedOp = system.rowsOnly?.includes(op) ? "allReduce" : op;
+    const counts = tables.find({ system: system.id, op: usedOp, backend, dtype: "float", numNodes: 1 })?.ranks;
     if (counts === undefined || ranks > 1.5 * counts.at(-1)!) continue;
-    const found = systemMicros(tables, system.id, ask, hopMicros);
-    if (found !== undefined) return { durationSec: found.micros * 1e-6, source: found.direct ? "table" : "interpolated" };
+    const found = systemMicros(tables, system.id, ask, hopMicros, system.rowsOnly);
+    if (found !== undefined)
+      return { durationSec: found.micros * 1e-6, source: found.direct ? "table" : "interpolated" };
   }
-  const sibling = siblingEstimate(tables, inner, ask, hopMicros);
+  const sibling = siblingEstimate(tables, cluster.device, inner, ask, hopMicros);
   return sibling ?? { durationSec: levelSec(level, op, ask.sizeBytes, ranks, "auto"), source: "analytic" };
 }
 
 /** The nearest measured system of the same kind of link, sizes scaled by link rate. */
-function siblingEstimate(tables: NetworkTables, inner: readonly NetworkLevel[], ask: Ask, hopMicros: number): Estimate | undefined {
+function siblingEstimate(
+  tables: NetworkTables,
+  device: DeviceSpec,
+  inner: readonly NetworkLevel[],
+  ask: Ask,
+  hopMicros: number,
+): Estimate | undefined {
   const level = inner.at(-1)!;
   const bridged = inner.length > 1 && inner[0]!.name === "bridge";
   const rate = reachableBytesPerSec(level, ask.ranks);
   // The switch reduces only where it can; elsewhere an integer curve of a switched system shows the ring.
   const rings = level.shape === "mesh" || (!level.inNetworkReduce && ask.op === "allReduce");
+  const best = chosenSibling(tables, device, inner, ask, bridged, rate);
+  if (best === undefined) return undefined;
+  const efficiency = level.kind === best.link || bridged ? 1 : RING_EFFICIENCY[level.kind] / RING_EFFICIENCY[best.link];
+  const scale = rateOf(best, bridged) / (rate * efficiency);
+  const dtype: TableDType = rings && ask.ranks >= IN_NETWORK_MIN_RANKS ? "int8" : ask.dtype;
+  const found = systemMicros(
+    tables,
+    best.id,
+    { ...ask, sizeBytes: ask.sizeBytes * scale, dtype },
+    hopMicros,
+    best.rowsOnly,
+  );
+  return found === undefined ? undefined : { durationSec: found.micros * 1e-6, source: "sibling" };
+}
+
+/** Choices already made: the choice depends on the link and the group, not on the size. */
+const chosen = new WeakMap<NetworkTables, Map<string, MeasuredSystem | undefined>>();
+
+function chosenSibling(
+  tables: NetworkTables,
+  device: DeviceSpec,
+  inner: readonly NetworkLevel[],
+  ask: Ask,
+  bridged: boolean,
+  rate: number,
+): MeasuredSystem | undefined {
+  const level = inner.at(-1)!;
+  let made = chosen.get(tables);
+  if (made === undefined) {
+    made = new Map();
+    chosen.set(tables, made);
+  }
+  const key = `${device.vendor}|${device.arch}|${level.kind}|${level.shape}|${level.inNetworkReduce}|${level.numDevices}|${rate}|${bridged}|${ask.op}|${ask.ranks}|${ask.backend}`;
+  if (made.has(key)) return made.get(key);
   let best: MeasuredSystem | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const system of tables.systems) {
     if (bridged ? system.shape !== "mesh" || system.link !== "nvlink" : !alike(system, level)) continue;
-    const has = systemMicros(tables, system.id, ask, hopMicros);
+    const has = systemMicros(tables, system.id, ask, level.latencySec * 1e6, system.rowsOnly);
     if (has === undefined) continue;
-    const reach = tables.find({ system: system.id, op: ask.op, backend: ask.backend, dtype: "float", numNodes: 1 })?.ranks.at(-1) ?? 2;
+    const reach =
+      tables.find({ system: system.id, op: ask.op, backend: ask.backend, dtype: "float", numNodes: 1 })?.ranks.at(-1) ??
+      2;
     const distance =
       Math.abs(Math.log(rateOf(system, bridged) / rate)) +
-      (system.typical ? 0 : 0.6) +
+      (system.typical ? 0 : 1) +
+      (has.standIn ? 1 : 0) +
+      kinship(system.deviceId, device) +
       (ask.ranks > reach ? 0.5 : 0) +
       (level.inNetworkReduce === (system.shape === "switch" && system.bytesPerSec >= 440e9) ? 0 : 0.5);
     if (distance < bestDistance) {
@@ -96,12 +191,14 @@ function siblingEstimate(tables: NetworkTables, inner: readonly NetworkLevel[], 
       best = system;
     }
   }
-  if (best === undefined) return undefined;
-  const efficiency = level.kind === best.link || bridged ? 1 : RING_EFFICIENCY[level.kind] / RING_EFFICIENCY[best.link];
-  const scale = rateOf(best, bridged) / (rate * efficiency);
-  const dtype: TableDType = rings && ask.ranks >= IN_NETWORK_MIN_RANKS ? "int8" : ask.dtype;
-  const found = systemMicros(tables, best.id, { ...ask, sizeBytes: ask.sizeBytes * scale, dtype }, hopMicros);
-  return found === undefined ? undefined : { durationSec: found.micros * 1e-6, source: "sibling" };
+  made.set(key, best);
+  return best;
+}
+
+/** Start-up differs with the library of the vendor and, less, with the generation of the part. */
+function kinship(systemDevice: string, device: DeviceSpec): number {
+  const other = findDevice(systemDevice);
+  return (other?.vendor === device.vendor ? 0 : 0.8) + (other?.arch === device.arch ? 0 : 0.3);
 }
 
 /** PCIe numbers of a bridged box scale with its host link, which both such tables name through the device generation. */

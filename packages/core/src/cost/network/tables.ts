@@ -1,8 +1,8 @@
 // The shipped measurements of collectives, sends and expert exchanges (networkTables.json, written by
 // scripts/calibrateNetwork.ts) and their lookup. A `system` is one measured machine: a device, its links and a library.
 
-import { assert } from "../../units/errors.ts";
 import type { LinkKind } from "../../cluster/types.ts";
+import { assert } from "../../units/errors.ts";
 import type { CollectiveOp } from "../types.ts";
 import type { Curve } from "./curve.ts";
 import networkTablesJson from "./networkTables.json" with { type: "json" };
@@ -18,6 +18,8 @@ export interface MeasuredSystem {
   readonly bytesPerSec: number;
   /** Ordinary machine of its kind: may stand in for its device or a sibling elsewhere. False for machines known to be peculiar. */
   readonly typical: boolean;
+  /** Operations whose curves hold for the machine's own rows only, not for plans: timed with layout copies, or known to be odd. */
+  readonly rowsOnly?: readonly CollectiveOp[];
 }
 
 export type TableBackend = "nccl" | "vllm_custom" | "trtllm_custom";
@@ -37,7 +39,12 @@ export interface NetworkTablesJson {
   readonly provenance: string;
   readonly systems: readonly MeasuredSystem[];
   /** Power-of-two sizes: [first exponent, microseconds...]; others: {s: bytes, t: microseconds}. */
-  readonly curves: Readonly<Record<string, Readonly<Record<string, readonly number[] | { readonly s: readonly number[]; readonly t: readonly number[] }>>>>;
+  readonly curves: Readonly<
+    Record<
+      string,
+      Readonly<Record<string, readonly number[] | { readonly s: readonly number[]; readonly t: readonly number[] }>>
+    >
+  >;
 }
 
 /** Curves of one setting, by rank count, ascending. */
@@ -78,7 +85,9 @@ function decode(byRanks: NetworkTablesJson["curves"][string]): RankCurves {
   return { ranks: entries.map((e) => e.ranks), curves: entries.map((e) => e.curve) };
 }
 
-function decodeCurve(packed: readonly number[] | { readonly s: readonly number[]; readonly t: readonly number[] }): Curve {
+function decodeCurve(
+  packed: readonly number[] | { readonly s: readonly number[]; readonly t: readonly number[] },
+): Curve {
   if (!Array.isArray(packed)) {
     const pairs = packed as { readonly s: readonly number[]; readonly t: readonly number[] };
     return { sizes: pairs.s, micros: pairs.t };
