@@ -35,7 +35,8 @@ export const packages = {
   web: { workspace: ["@meshwright/core"], node: false },
 };
 
-const importPattern = /(?:^|[\s;])(?:import|export)\s(?:[^"';]*?\sfrom\s*)?["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']\s*\)/g;
+const importPattern =
+  /(?:^|[\s;])(?:import|export)\s(?:[^"';]*?\sfrom\s*)?["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']\s*\)/g;
 
 /** Specifiers a source text imports or re-exports from. */
 export function importsOf(text) {
@@ -52,7 +53,8 @@ export function checkLayers(root) {
       const isTest = /\.test\.ts$/.test(file);
       for (const specifier of importsOf(readFileSync(file, "utf8"))) {
         const problem = checkImport({ name, folder, file, specifier, isTest });
-        if (problem !== undefined) found.push(`${relative(root, file).split(sep).join("/")} imports "${specifier}": ${problem}`);
+        if (problem !== undefined)
+          found.push(`${relative(root, file).split(sep).join("/")} imports "${specifier}": ${problem}`);
       }
     }
   }
@@ -62,12 +64,16 @@ export function checkLayers(root) {
 function checkImport({ name, folder, file, specifier, isTest }) {
   const rules = packages[name];
   if (specifier.startsWith(".")) return checkRelative({ name, folder, file, specifier, isTest });
-  if (specifier.startsWith("node:")) return rules.node || isTest ? undefined : `packages/${name} runs in browsers, where Node's modules are absent`;
+  if (specifier.startsWith("node:"))
+    return rules.node || isTest ? undefined : `packages/${name} runs in browsers, where Node's modules are absent`;
   const bare = specifier.startsWith("@") ? specifier.split("/").slice(0, 2).join("/") : specifier.split("/")[0];
-  if (bare.startsWith("@meshwright/")) return rules.workspace.includes(bare) ? undefined : `packages/${name} may not import ${bare}`;
+  if (bare.startsWith("@meshwright/"))
+    return rules.workspace.includes(bare) ? undefined : `packages/${name} may not import ${bare}`;
   const isTool = isTest && (bare === "vitest" || bare === "fast-check");
   if (isTool || declared(folder).includes(bare)) return undefined;
-  return name === "core" ? "packages/core has no runtime dependencies" : `${bare} is not a dependency of packages/${name}`;
+  return name === "core"
+    ? "packages/core has no runtime dependencies"
+    : `${bare} is not a dependency of packages/${name}`;
 }
 
 function checkRelative({ name, folder, file, specifier, isTest }) {

@@ -15,7 +15,10 @@ function workspace(files: Readonly<Record<string, string>>): string {
   const root = mkdtempSync(join(tmpdir(), "layers-"));
   folders.push(root);
   const manifests = Object.fromEntries(
-    ["core", "run", "cli"].map((name) => [`packages/${name}/package.json`, JSON.stringify({ dependencies: name === "cli" ? { yaml: "1" } : {} })]),
+    ["core", "run", "cli"].map((name) => [
+      `packages/${name}/package.json`,
+      JSON.stringify({ dependencies: name === "cli" ? { yaml: "1" } : {} }),
+    ]),
   );
   for (const [path, text] of Object.entries({ ...manifests, ...files })) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
@@ -29,24 +32,80 @@ describe("checkLayers()", () => {
     const root = workspace({
       "packages/core/src/index.ts": 'export * from "./cost/index.ts";',
       "packages/core/src/cost/index.ts": 'import type { X } from "../parallel/mesh.ts";\nimport { y } from "./y.ts";',
-      "packages/cli/src/main.ts": 'import { x } from "@meshwright/core/cost";\nimport { readFileSync } from "node:fs";\nimport { parse } from "yaml";',
+      "packages/cli/src/main.ts":
+        'import { x } from "@meshwright/core/cost";\nimport { readFileSync } from "node:fs";\nimport { parse } from "yaml";',
     });
     expect(checkLayers(root)).toEqual([]);
   });
 
   it.each([
-    ["a room that reaches back", "packages/core/src/cost/a.ts", 'import { s } from "../simulate/index.ts";', "cost/ may import only"],
-    ["a type import that reaches back", "packages/core/src/model/a.ts", 'import type { S } from "../cluster/types.ts";', "model/ may import only units"],
-    ["a re-export that reaches back", "packages/core/src/units/a.ts", 'export { m } from "../model/index.ts";', "units/ may import only nothing"],
-    ["a lazy import that reaches back", "packages/core/src/cost/a.ts", 'const p = import("../report/index.ts");', "cost/ may import only"],
+    [
+      "a room that reaches back",
+      "packages/core/src/cost/a.ts",
+      'import { s } from "../simulate/index.ts";',
+      "cost/ may import only",
+    ],
+    [
+      "a type import that reaches back",
+      "packages/core/src/model/a.ts",
+      'import type { S } from "../cluster/types.ts";',
+      "model/ may import only units",
+    ],
+    [
+      "a re-export that reaches back",
+      "packages/core/src/units/a.ts",
+      'export { m } from "../model/index.ts";',
+      "units/ may import only nothing",
+    ],
+    [
+      "a lazy import that reaches back",
+      "packages/core/src/cost/a.ts",
+      'const p = import("../report/index.ts");',
+      "cost/ may import only",
+    ],
     ["a side-effect import", "packages/core/src/units/a.ts", 'import "../model/index.ts";', "units/ may import only"],
-    ["Node in the library", "packages/core/src/units/a.ts", 'import { readFileSync } from "node:fs";', "runs in browsers"],
-    ["a dependency of the library", "packages/core/src/units/a.ts", 'import { z } from "zod";', "no runtime dependencies"],
-    ["an undeclared dependency", "packages/run/src/a.ts", 'import { z } from "zod";', "zod is not a dependency of packages/run"],
-    ["the library importing a face", "packages/core/src/units/a.ts", 'import { z } from "meshwright";', "no runtime dependencies"],
-    ["a package that reaches up", "packages/run/src/a.ts", 'import { z } from "@meshwright/web";', "may not import @meshwright/web"],
-    ["a path out of the package", "packages/cli/src/a.ts", 'import { z } from "../../core/src/index.ts";', "leaves packages/cli"],
-    ["a room nobody placed", "packages/core/src/misc/a.ts", 'import { z } from "../units/index.ts";', "room misc/ is not in"],
+    [
+      "Node in the library",
+      "packages/core/src/units/a.ts",
+      'import { readFileSync } from "node:fs";',
+      "runs in browsers",
+    ],
+    [
+      "a dependency of the library",
+      "packages/core/src/units/a.ts",
+      'import { z } from "zod";',
+      "no runtime dependencies",
+    ],
+    [
+      "an undeclared dependency",
+      "packages/run/src/a.ts",
+      'import { z } from "zod";',
+      "zod is not a dependency of packages/run",
+    ],
+    [
+      "the library importing a face",
+      "packages/core/src/units/a.ts",
+      'import { z } from "meshwright";',
+      "no runtime dependencies",
+    ],
+    [
+      "a package that reaches up",
+      "packages/run/src/a.ts",
+      'import { z } from "@meshwright/web";',
+      "may not import @meshwright/web",
+    ],
+    [
+      "a path out of the package",
+      "packages/cli/src/a.ts",
+      'import { z } from "../../core/src/index.ts";',
+      "leaves packages/cli",
+    ],
+    [
+      "a room nobody placed",
+      "packages/core/src/misc/a.ts",
+      'import { z } from "../units/index.ts";',
+      "room misc/ is not in",
+    ],
     ["the front door from inside", "packages/core/src/cost/a.ts", 'import { z } from "../index.ts";', "front door"],
   ])("refuses %s", (_name, path, text, expected) => {
     const violations = checkLayers(workspace({ [path]: text }));
@@ -55,10 +114,20 @@ describe("checkLayers()", () => {
   });
 
   it("lets tests use other rooms and the test tools", () => {
-    expect(checkLayers(workspace({ "packages/core/src/cost/a.test.ts": 'import { it } from "vitest";\nimport { s } from "../simulate/index.ts";' }))).toEqual([]);
+    expect(
+      checkLayers(
+        workspace({
+          "packages/core/src/cost/a.test.ts": 'import { it } from "vitest";\nimport { s } from "../simulate/index.ts";',
+        }),
+      ),
+    ).toEqual([]);
   });
 
   it("reads imports over several lines and skips comments", () => {
-    expect(importsOf('import {\n  a,\n  b,\n} from "./x.ts";\n// import { c } from "./no.ts";\n/* export * from "./no.ts"; */\nexport type * from "./y.ts";')).toEqual(["./x.ts", "./y.ts"]);
+    expect(
+      importsOf(
+        'import {\n  a,\n  b,\n} from "./x.ts";\n// import { c } from "./no.ts";\n/* export * from "./no.ts"; */\nexport type * from "./y.ts";',
+      ),
+    ).toEqual(["./x.ts", "./y.ts"]);
   });
 });

@@ -36,7 +36,12 @@ export function missingEntries(lock) {
       const nested = `${path}/node_modules/${name}`;
       const hoisted = `node_modules/${name}`;
       // Only exact versions name one package; ranges (fsevents ~2.3.3) npm keeps itself.
-      if (lock.packages[nested] !== undefined || lock.packages[hoisted] !== undefined || !/^\d+\.\d+\.\d+/.test(version)) continue;
+      if (
+        lock.packages[nested] !== undefined ||
+        lock.packages[hoisted] !== undefined ||
+        !/^\d+\.\d+\.\d+/.test(version)
+      )
+        continue;
       missing[hoisted] = {
         version,
         ...platformOf(name),
@@ -55,7 +60,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const missing = missingEntries(lock);
   const count = Object.keys(missing).length;
   if (process.argv.includes("--check")) {
-    if (count > 0) console.error(`package-lock.json lacks ${count} optional packages; run node scripts/completeLock.mjs`);
+    if (count > 0)
+      console.error(`package-lock.json lacks ${count} optional packages; run node scripts/completeLock.mjs`);
     process.exitCode = count > 0 ? 1 : 0;
   } else {
     const sorted = Object.entries({ ...lock.packages, ...missing }).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
