@@ -1,14 +1,13 @@
-// The physics of fused attention: query blocks of every head are tiles on compute units; each walks its keys once.
+// The physics of fused attention: blocks of query rows of every head are tiles on compute units; each walks its keys once.
 //
 // Work is 2 (d + dv) flops per computed query-key pair forward (QK^T and PV) and 5/2 of that backward (five products instead of two,
-// FlashAttention-2, arXiv 2307.08691, section 4.1). Masked pairs inside the blocks on the diagonal are computed too.
+// FlashAttention-2, arXiv 2307.08691, section 3.1). Masked pairs in the blocks on the diagonal are computed too.
+// Decode reads the cache once; units fill by (sequence, kv head, chunk of the cache).
 
 import type { DeviceSpec } from "../../cluster/types.ts";
-import type { AttentionImpl } from "../types.ts";
-import { type ArchFamily, archFamily, kernelFloorSec, peakFlopsPerSec, streamEfficiency } from "./roofline.ts";
+import { peakFlopsPerSec } from "./roofline.ts";
 
 export interface AttentionShape {
-  readonly phase: "forward" | "backward";
   readonly batch: number;
   readonly seqQ: number;
   readonly seqKv: number;
@@ -18,115 +17,107 @@ export interface AttentionShape {
   readonly vHeadDim: number;
   readonly pairs: number;
   readonly dtype: "bf16" | "fp16" | "fp8";
-  readonly impl: AttentionImpl;
+  readonly warm: boolean;
 }
 
-const BLOCK_Q = 128;
-const BLOCK_KV = 128;
+export const ATTENTION_PARAMS = [
+  { name: "mainLoop", start: 0.6, note: "share of the peak on long sequences at head_dim 128" },
+  { name: "dimSaturation", start: 24, note: "head width at which softmax costs as much as the products" },
+  { name: "diagonal", start: 64, note: "masked keys computed per query row" },
+  { name: "fillUs", start: 1, note: "prologue of a tile, microseconds" },
+  { name: "tail", start: 0.5, note: "share of the longest tile that the last wave adds" },
+  { name: "floorUs", start: 5, note: "launch and drain, microseconds" },
+  { name: "stream", start: 0.7, note: "share of the data-sheet bandwidth" },
+  { name: "l2Ratio", start: 2, note: "L2 bandwidth over HBM bandwidth" },
+  { name: "l2Share", start: 0.5, note: "share of L2 that keeps operands between calls" },
+  { name: "overlap", start: 2, note: "power norm joining compute and memory time" },
+] as const;
 
-/** The implementation a current framework picks on each family. */
-function resolveImpl(family: ArchFamily, impl: AttentionImpl): Exclude<AttentionImpl, "auto"> {
-  if (impl !== "auto") return impl;
-  if (family === "hopper") return "flash3";
-  if (family === "blackwell") return "cudnn";
-  return "flash2";
-}
+const BLOCK_ROWS = 128;
 
-/**
- * Share of the tensor-core peak on long sequences at head_dim 128, forward and backward.
- * Sources: FlashAttention-1 section 4.3 and FlashAttention-2 figures 4-6 (A100: 25-40 % and 50-73 %; H100 about 335 of 989 TFLOP/s),
- * FlashAttention-3, arXiv 2407.08608, section 4.1 (H100 up to 75 % forward, 1.5-1.75x of FlashAttention-2 backward).
- */
-function implEfficiency(family: ArchFamily, impl: Exclude<AttentionImpl, "auto">): { readonly forward: number; readonly backward: number } {
-  switch (family) {
-    case "hopper":
-      if (impl === "flash1") return { forward: 0.22, backward: 0.2 };
-      if (impl === "flash2") return { forward: 0.39, backward: 0.36 };
-      return { forward: 0.7, backward: 0.56 };
-    case "blackwell":
-      if (impl === "flash1") return { forward: 0.1, backward: 0.09 };
-      if (impl === "flash2") return { forward: 0.17, backward: 0.16 };
-      if (impl === "flash3") return { forward: 0.5, backward: 0.4 };
-      return { forward: 0.66, backward: 0.5 };
-    case "cdna":
-      return { forward: 0.4, backward: 0.28 };
-    case "tpu":
-      return { forward: 0.5, backward: 0.45 };
-    default:
-      if (impl === "flash1") return { forward: 0.4, backward: 0.35 };
-      return { forward: 0.7, backward: 0.58 };
+/** Seconds of one forward call. `speed` scales the matrix rate (implementation, clock). */
+export function attentionSeconds(device: DeviceSpec, shape: AttentionShape, params: readonly number[], speed = 1): number {
+  const [mainLoop, dimSaturation, diagonal, fillUs, tail, floorUs, stream, l2Ratio, l2Share, overlap] = params as readonly number[] as [
+    number, number, number, number, number, number, number, number, number, number,
+  ];
+  const dims = shape.headDim + shape.vHeadDim;
+  const dimFactor = (dims / (dims + 2 * dimSaturation)) * (1 + dimSaturation / 128);
+  const unitRate = (peakFlopsPerSec(device, shape.dtype) * mainLoop * dimFactor * speed) / device.units;
+  const blocks = Math.ceil(shape.seqQ / BLOCK_ROWS);
+  const paddedRows = shape.seqQ < BLOCK_ROWS ? Math.ceil(shape.seqQ / 16) * 16 : blocks * BLOCK_ROWS;
+  const rowPairs = Math.min(shape.seqKv, shape.pairs / shape.seqQ + diagonal);
+  const tileFlops = (2 * dims * rowPairs * paddedRows) / blocks;
+  const longestFlops = 2 * dims * Math.min(shape.seqKv, 2 * rowPairs) * Math.min(BLOCK_ROWS, paddedRows);
+  const tiles = blocks * shape.heads * shape.batch;
+  const fillSec = fillUs * 1e-6;
+  const computeSec = (tiles / device.units) * (tileFlops / unitRate + fillSec) + tail * (longestFlops / unitRate + fillSec);
+  const bytes = shape.batch * attentionBytes(shape);
+  let slowness = 1;
+  if (shape.warm) {
+    const hit = Math.min(1, (l2Share * device.l2Bytes) / bytes) ** 2;
+    slowness = 1 - hit + hit / l2Ratio;
   }
+  const memorySec = (bytes * slowness) / (device.memoryBytesPerSec * stream);
+  return floorUs * 1e-6 + powerNorm(computeSec, memorySec, overlap);
 }
 
-/** Seconds of one fused attention call. */
-export function attentionSeconds(device: DeviceSpec, shape: AttentionShape): number {
-  const family = archFamily(device);
-  const impl = resolveImpl(family, shape.impl);
-  const share = implEfficiency(family, impl)[shape.phase];
-  const dim = (shape.headDim + shape.vHeadDim) / 2;
-  // Softmax work per pair does not shrink with the head: narrow heads leave the matrix units waiting.
-  const efficiency = share * Math.min(1.05, (1.25 * dim) / (dim + 32));
-  const blocksPerSeq = Math.ceil(shape.seqQ / BLOCK_Q);
-  const full = shape.seqQ * shape.seqKv;
-  const computedPairs = Math.min(blocksPerSeq * BLOCK_Q * (Math.ceil(shape.seqKv / BLOCK_KV) * BLOCK_KV), shape.pairs >= full ? full : shape.pairs + shape.seqQ * (BLOCK_KV / 2));
-  const phaseFactor = shape.phase === "forward" ? 1 : 2.5;
-  const flopsPerTile = (phaseFactor * 2 * (shape.headDim + shape.vHeadDim) * computedPairs) / blocksPerSeq;
-  const tiles = blocksPerSeq * shape.heads * shape.batch;
-  const unitRate = (peakFlopsPerSec(device, shape.dtype) * efficiency) / device.units;
-  // Long and short tiles of a causal mask level the last wave; the tail costs about half a tile.
-  const computeSec = (Math.max(1, tiles / device.units + 0.5 * Math.min(1, tiles / device.units)) * flopsPerTile) / unitRate;
-  const elementBytes = shape.dtype === "fp8" ? 1 : 2;
-  const qBytes = shape.seqQ * shape.heads * (shape.headDim * elementBytes + shape.vHeadDim * 2);
-  const kvBytes = shape.seqKv * shape.kvHeads * (shape.headDim + shape.vHeadDim) * elementBytes;
-  const traffic = shape.batch * (qBytes + kvBytes) * (shape.phase === "forward" ? 1 : 3);
-  const memorySec = traffic / (device.memoryBytesPerSec * streamEfficiency(device));
-  const numKernels = shape.phase === "forward" ? 1.5 : 3;
-  return numKernels * kernelFloorSec(device) + (computeSec ** 3 + memorySec ** 3) ** (1 / 3);
+/** Query, key, value and output bytes of one sequence. */
+function attentionBytes(shape: AttentionShape): number {
+  const element = shape.dtype === "fp8" ? 1 : 2;
+  const query = shape.seqQ * shape.heads * (shape.headDim * element + shape.vHeadDim * 2);
+  return query + shape.seqKv * shape.kvHeads * (shape.headDim + shape.vHeadDim) * element;
+}
+
+function powerNorm(a: number, b: number, power: number): number {
+  const high = Math.max(a, b);
+  const low = Math.min(a, b);
+  return high * (1 + (low / high) ** power) ** (1 / power);
 }
 
 export interface DecodeShape {
   readonly batch: number;
-  readonly kvLen: number;
+  /** Cached tokens that are read: the window where there is one. */
+  readonly length: number;
   readonly heads: number;
+  /** Rows of the cache per token: kv heads, or one latent row. */
   readonly kvHeads: number;
-  readonly headDim: number;
-  readonly window: number;
-  readonly kvBytes: number;
+  /** Bytes of keys and values of one token and kv head. */
+  readonly tokenBytes: number;
+  /** Flops per cached token and query head. */
+  readonly tokenFlops: number;
+  readonly warm: boolean;
 }
 
-/** Seconds of one decode step: the cache is read once, by as many units as there are (sequence, kv head) pairs times splits. */
-export function decodeSeconds(device: DeviceSpec, shape: DecodeShape): number {
-  const length = shape.window > 0 ? Math.min(shape.window, shape.kvLen) : shape.kvLen;
-  const cacheBytes = 2 * shape.batch * length * shape.kvHeads * shape.headDim * shape.kvBytes;
-  const queryBytes = 4 * shape.batch * shape.heads * shape.headDim;
-  const memorySec = (cacheBytes + queryBytes) / (device.memoryBytesPerSec * streamEfficiency(device));
-  const group = Math.max(16, Math.ceil(shape.heads / shape.kvHeads));
-  const flops = 4 * shape.batch * length * shape.kvHeads * group * shape.headDim;
-  const computeSec = flops / (peakFlopsPerSec(device, "bf16") * 0.3);
-  return 2.5 * kernelFloorSec(device) + (computeSec ** 3 + memorySec ** 3) ** (1 / 3);
-}
+export const DECODE_PARAMS = [
+  { name: "stream", start: 0.8, note: "share of the data-sheet bandwidth" },
+  { name: "l2Ratio", start: 2.5, note: "L2 bandwidth over HBM bandwidth" },
+  { name: "l2Share", start: 0.7, note: "share of L2 that keeps the cache between calls" },
+  { name: "compute", start: 0.3, note: "share of the bf16 peak" },
+  { name: "floorUs", start: 8, note: "launch, split reduction and drain, microseconds" },
+  { name: "chunk", start: 256, note: "cached tokens below which a sequence is not split further" },
+  { name: "fillUs", start: 0.6, note: "cost of one block of work on a unit, microseconds" },
+  { name: "padHeads", start: 16, note: "query rows a matrix instruction needs at least" },
+  { name: "overlap", start: 2.5, note: "power norm joining compute and memory time" },
+  { name: "unitsNeeded", start: 0.6, note: "share of the units that must be busy for full bandwidth" },
+] as const;
 
-/** Seconds of DeepSeek-geometry latent attention (query-key width 576 absorbed in decode; 192 and 128 in prefill). */
-export function mlaSeconds(device: DeviceSpec, shape: { readonly phase: "prefill" | "decode"; readonly batch: number; readonly seq: number; readonly heads: number }): number {
-  if (shape.phase === "prefill") {
-    return attentionSeconds(device, {
-      phase: "forward",
-      batch: shape.batch,
-      seqQ: shape.seq,
-      seqKv: shape.seq,
-      heads: shape.heads,
-      kvHeads: shape.heads,
-      headDim: 192,
-      vHeadDim: 128,
-      pairs: (shape.seq * shape.seq) / 2,
-      dtype: "bf16",
-      impl: "auto",
-    });
+/** Seconds of one decode step. */
+export function decodeSeconds(device: DeviceSpec, shape: DecodeShape, params: readonly number[]): number {
+  const [stream, l2Ratio, l2Share, compute, floorUs, chunk, fillUs, padHeads, overlap, unitsNeeded] = params as readonly number[] as [
+    number, number, number, number, number, number, number, number, number, number,
+  ];
+  const blocks = shape.batch * shape.kvHeads * Math.max(1, shape.length / chunk);
+  const occupancy = Math.min(1, blocks / (unitsNeeded * device.units));
+  const bytes = shape.batch * shape.length * shape.kvHeads * shape.tokenBytes;
+  let slowness = 1;
+  if (shape.warm) {
+    const hit = Math.min(1, (l2Share * device.l2Bytes) / bytes) ** 2;
+    slowness = 1 - hit + hit / l2Ratio;
   }
-  const cacheBytes = shape.batch * shape.seq * 576 * 2;
-  const memorySec = cacheBytes / (device.memoryBytesPerSec * streamEfficiency(device));
-  const padded = Math.ceil(shape.heads / 64) * 64;
-  const flops = 2 * shape.batch * padded * shape.seq * (576 + 512);
-  const computeSec = flops / (peakFlopsPerSec(device, "bf16") * 0.55);
-  return 4 * kernelFloorSec(device) + (computeSec ** 3 + memorySec ** 3) ** (1 / 3);
+  const memorySec = (bytes * slowness) / (device.memoryBytesPerSec * stream * occupancy);
+  const queryRows = Math.ceil(shape.heads / shape.kvHeads / padHeads) * padHeads;
+  const flops = shape.batch * shape.length * shape.kvHeads * queryRows * shape.tokenFlops;
+  const computeSec = flops / (peakFlopsPerSec(device, "bf16") * compute * occupancy);
+  const issueSec = Math.max(1, (shape.batch * shape.kvHeads) / device.units) * fillUs * 1e-6;
+  return floorUs * 1e-6 + issueSec + powerNorm(computeSec, memorySec, overlap);
 }

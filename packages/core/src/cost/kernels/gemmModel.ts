@@ -1,12 +1,13 @@
 // The physics of one matrix product: tiles on compute units in waves, operands from HBM or L2, one launch.
 //
-// The library picks the tile that finishes first, so does the model: for each tile shape it counts waves, prices one wave by the tile's own
-// efficiency (small tiles re-read more and issue less), and keeps the minimum. k may be split over units when the output has few tiles.
-// Neglected: rasterisation order, stream-k remainders, clock changes (power.ts).
+// The library picks the tile that finishes first, so does the model: for each tile shape it counts waves, prices a wave by the tile's own
+// efficiency (small tiles re-read more and issue less) and keeps the minimum. k is split over units when the output has few tiles.
+// Ten parameters, all dimensionless or microseconds, are fitted per table by scripts/calibrateKernels.ts; a device without a table takes a
+// sibling's, since they are relative to its own peak, bandwidth and L2. Neglected: rasterisation order, stream-k remainders.
 
 import type { DeviceSpec } from "../../cluster/types.ts";
 import type { GemmDType } from "../types.ts";
-import { archFamily, kernelFloorSec, operandBytes, peakFlopsPerSec, streamEfficiency } from "./roofline.ts";
+import { operandBytes, peakFlopsPerSec } from "./roofline.ts";
 
 export interface GemmShape {
   readonly m: number;
@@ -17,83 +18,76 @@ export interface GemmShape {
   readonly outBytes: number;
   /** C is read as well as written. */
   readonly accumulate: boolean;
+  /** Weight copies the measurement rotated over; 0 = cold, nothing survives in L2. */
+  readonly warmCopies: number;
+  /** Bytes of quantising the activation inside the call. */
+  readonly quantisationBytes: number;
 }
 
-interface Tile {
-  readonly m: number;
-  readonly n: number;
-  /** Share of the peak of one unit in a long main loop. */
-  readonly efficiency: number;
-}
+/** Names, units and a starting point of the parameters, in order. */
+export const GEMM_PARAMS = [
+  { name: "mainLoop", start: 0.85, note: "share of the peak the main loop of the largest tile sustains" },
+  { name: "tileExponent", start: 0.06, note: "efficiency of a smaller tile = (area / 128 / 256) ^ this" },
+  { name: "fillK", start: 140, note: "k steps lost per tile to prologue and epilogue" },
+  { name: "floorUs", start: 2.5, note: "launch, first wave and drain, microseconds" },
+  { name: "splitUs", start: 3, note: "reduction after splitting k, microseconds" },
+  { name: "stream", start: 0.85, note: "share of the data-sheet bandwidth" },
+  { name: "l2Ratio", start: 1.8, note: "L2 bandwidth over HBM bandwidth" },
+  { name: "l2Share", start: 0.6, note: "share of L2 that keeps operands between calls" },
+  { name: "overlap", start: 3, note: "power norm joining compute and memory time; large = perfect overlap" },
+  { name: "skinnyExponent", start: 0.9, note: "further loss of tiles with fewer than 64 rows" },
+] as const;
 
-/** Tile shapes the vendor libraries choose from, with the share of the unit's peak their main loop keeps. */
-const TILES: readonly Tile[] = [
-  { m: 256, n: 128, efficiency: 1 },
-  { m: 128, n: 256, efficiency: 1 },
-  { m: 128, n: 128, efficiency: 0.95 },
-  { m: 128, n: 64, efficiency: 0.8 },
-  { m: 64, n: 128, efficiency: 0.8 },
-  { m: 64, n: 64, efficiency: 0.62 },
-  { m: 64, n: 256, efficiency: 0.88 },
-  { m: 32, n: 128, efficiency: 0.5 },
-  { m: 16, n: 128, efficiency: 0.28 },
+/** Tile shapes (rows, columns) that vendor libraries choose from. */
+const TILES: readonly (readonly [number, number])[] = [
+  [256, 128],
+  [128, 256],
+  [128, 128],
+  [128, 64],
+  [64, 128],
+  [64, 64],
+  [64, 256],
+  [32, 128],
+  [16, 128],
+  [32, 64],
+  [16, 64],
 ];
-const K_SPLITS: readonly number[] = [1, 2, 4, 8, 16];
+const LARGEST_TILE = 128 * 256;
+const MAX_SPLIT = 32;
+const MIN_SPLIT_K = 128;
 
-/** Share of the peak the main loop sustains on large shapes. */
-function mainLoopEfficiency(device: DeviceSpec): number {
-  switch (archFamily(device)) {
-    case "hopper":
-      return 0.82;
-    case "blackwell":
-      return 0.84;
-    case "cdna":
-      return 0.62;
-    case "tpu":
-      return 0.92;
-    case "volta":
-      return 0.75;
-    default:
-      return 0.88;
-  }
-}
-
-export interface GemmTerms {
-  readonly computeSec: number;
-  readonly memorySec: number;
-  readonly floorSec: number;
-}
-
-/** The three terms of a product's time; `gemmSeconds` joins them. */
-export function gemmTerms(device: DeviceSpec, shape: GemmShape): GemmTerms {
+/** Seconds of one product by tile physics. `clockFrac` scales the matrix units only (power.ts). */
+export function gemmSeconds(device: DeviceSpec, shape: GemmShape, params: readonly number[], clockFrac = 1): number {
+  const [mainLoop, tileExponent, fillK, floorUs, splitUs, stream, l2Ratio, l2Share, overlap, skinnyExponent] = params as readonly number[] as [
+    number, number, number, number, number, number, number, number, number, number,
+  ];
   const { m, n, k, batch } = shape;
-  const peak = peakFlopsPerSec(device, shape.dtype) * mainLoopEfficiency(device);
-  const unitRate = peak / device.units;
-  const fillFlops = unitRate * 1.2e-6;
+  const units = device.units;
+  const unitRate = (peakFlopsPerSec(device, shape.dtype) * clockFrac * mainLoop) / units;
   let computeSec = Number.POSITIVE_INFINITY;
-  for (const tile of TILES) {
-    const tiles = Math.ceil(m / tile.m) * Math.ceil(n / tile.n) * batch;
-    for (const split of K_SPLITS) {
-      if (split > 1 && (tiles * split > 2 * device.units || k / split < 256)) break;
-      const waves = Math.ceil((tiles * split) / device.units);
-      const tileFlops = (2 * tile.m * tile.n * k) / split;
-      const reduceSec = split > 1 ? 1e-6 : 0;
-      const seconds = (waves * tileFlops) / (unitRate * tile.efficiency) + fillFlops / unitRate + reduceSec;
+  for (const [tileM, tileN] of TILES) {
+    const area = tileM * tileN;
+    let efficiency = (area / LARGEST_TILE) ** tileExponent;
+    if (tileM < 64) efficiency *= (tileM / 64) ** skinnyExponent;
+    const tiles = Math.ceil(m / tileM) * Math.ceil(n / tileN) * batch;
+    const stepSec = (2 * area) / (unitRate * efficiency);
+    for (let split = 1; split <= MAX_SPLIT; split *= 2) {
+      if (split > 1 && (tiles * split > 2 * units || k < MIN_SPLIT_K * split)) break;
+      const seconds = Math.ceil((tiles * split) / units) * stepSec * (k / split + fillK) + (split > 1 ? splitUs * 1e-6 : 0);
       if (seconds < computeSec) computeSec = seconds;
     }
   }
   const bytes = operandBytes(shape.dtype);
-  const traffic = batch * (m * k * bytes.activation + n * k * bytes.weight + m * n * shape.outBytes * (shape.accumulate ? 2 : 1));
-  return {
-    computeSec,
-    memorySec: traffic / (device.memoryBytesPerSec * streamEfficiency(device)),
-    floorSec: kernelFloorSec(device),
-  };
-}
-
-/** Compute and memory overlap all but perfectly: a high power norm, then the launch. */
-export function joinTerms(terms: GemmTerms): number {
-  const high = Math.max(terms.computeSec, terms.memorySec);
-  const low = Math.min(terms.computeSec, terms.memorySec);
-  return terms.floorSec + high * (1 + (low / high) ** 4) ** 0.25;
+  const weightBytes = batch * n * k * bytes.weight;
+  const movedBytes = batch * (m * k * bytes.activation + m * n * shape.outBytes * (shape.accumulate ? 2 : 1)) + shape.quantisationBytes;
+  const hbm = device.memoryBytesPerSec * stream;
+  let slowness = 1;
+  if (shape.warmCopies > 0) {
+    const hit = Math.min(1, (l2Share * device.l2Bytes) / (shape.warmCopies * weightBytes + movedBytes)) ** 2;
+    slowness = 1 - hit + hit / l2Ratio;
+  }
+  const memorySec = ((weightBytes + movedBytes) / hbm) * slowness;
+  const high = Math.max(computeSec, memorySec);
+  const low = Math.min(computeSec, memorySec);
+  return floorUs * 1e-6 + high * (1 + (low / high) ** overlap) ** (1 / overlap);
 }

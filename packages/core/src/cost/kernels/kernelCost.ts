@@ -1,38 +1,33 @@
-// Prices one kernel on one device.
+// The kernel model with the tables that ship with the library.
 
+import { devices } from "../../cluster/index.ts";
 import type { DeviceSpec } from "../../cluster/types.ts";
-import { dtypeBytes } from "../../units/dtype.ts";
-import { unreachable } from "../../units/errors.ts";
 import type { Cost, KernelQuery } from "../types.ts";
-import { attentionSeconds, decodeSeconds, mlaSeconds } from "./attentionModel.ts";
-import { gemmTerms, joinTerms } from "./gemmModel.ts";
-import { memorySeconds, scanSeconds } from "./memoryModel.ts";
-import { fusedMoeSeconds, groupedGemmSeconds } from "./moeModel.ts";
+import attention from "./data/attention.json" with { type: "json" };
+import decode from "./data/decode.json" with { type: "json" };
+import elementwise from "./data/elementwise.json" with { type: "json" };
+import gemm from "./data/gemm.json" with { type: "json" };
+import gemmTrain from "./data/gemmTrain.json" with { type: "json" };
+import mlaDecode from "./data/mlaDecode.json" with { type: "json" };
+import mlaPrefill from "./data/mlaPrefill.json" with { type: "json" };
+import moe from "./data/moe.json" with { type: "json" };
+import { createKernelModel, type ElementwiseQuery, type KernelConditions, type KernelTables } from "./kernelModel.ts";
 
-/** Seconds one kernel takes on `device`, where the figure came from and one relative standard deviation. */
-export function kernelCost(device: DeviceSpec, query: KernelQuery): Cost {
-  return { durationSec: analyticSeconds(device, query), source: "analytic", relStd: 0.25 };
+const byId: ReadonlyMap<string, DeviceSpec> = new Map(devices.map((device) => [device.id, device]));
+
+// The generator (scripts/calibrateKernels.ts) writes exactly these shapes; JSON imports type every literal, which matches no interface.
+const tables = { gemm, gemmTrain, attention, decode, mlaPrefill, mlaDecode, moe, elementwise } as unknown as KernelTables;
+const model = createKernelModel(tables, byId);
+
+/**
+ * Seconds one kernel takes on `device`, where the figure came from and one relative standard deviation.
+ * Pure and deterministic; a few microseconds a call.
+ */
+export function kernelCost(device: DeviceSpec, query: KernelQuery, conditions?: KernelConditions): Cost {
+  return model.cost(device, query, conditions);
 }
 
-function analyticSeconds(device: DeviceSpec, query: KernelQuery): number {
-  switch (query.kind) {
-    case "gemm":
-      return joinTerms(gemmTerms(device, { ...query, outBytes: dtypeBytes(query.outDtype) }));
-    case "groupedGemm":
-      return groupedGemmSeconds(device, query);
-    case "attention":
-      return attentionSeconds(device, query);
-    case "decodeAttention":
-      return decodeSeconds(device, { ...query, kvBytes: query.dtype === "fp8kv" ? 1 : 2 });
-    case "mlaAttention":
-      return mlaSeconds(device, query);
-    case "fusedMoe":
-      return fusedMoeSeconds(device, query);
-    case "memory":
-      return memorySeconds(device, query);
-    case "scan":
-      return scanSeconds(device, query);
-    default:
-      return unreachable(query);
-  }
+/** Seconds of one named elementwise kernel of an inference engine, on warm buffers. */
+export function elementwiseCost(device: DeviceSpec, query: ElementwiseQuery): Cost {
+  return model.elementwise(device, query);
 }

@@ -1,48 +1,62 @@
-// The physics of expert layers: the grouped products of a training step, and the whole fused layer of an inference engine.
+// The physics of a whole fused expert layer of an inference engine: routing, permutation, two grouped products, activation, combine.
 //
-// Each expert's rows are padded to a tile; every expert that got a row reads its weights once. A skewed router loads one rank's experts
-// more than the mean: the tables time the busiest rank, so the power law's share of the fullest rank enters the row count.
+// Every expert that received a row reads its weights once and pads its rows to a tile. A skewed router loads the timed rank more than the
+// mean and leaves other experts empty; `skew` says by how much per unit of the power-law exponent.
 
 import type { DeviceSpec } from "../../cluster/types.ts";
-import type { FusedMoeQuery, GemmDType, GroupedGemmQuery } from "../types.ts";
-import { kernelFloorSec, operandBytes, peakFlopsPerSec, streamEfficiency } from "./roofline.ts";
-import { gemmTerms, joinTerms } from "./gemmModel.ts";
+import type { FusedMoeQuery, GemmDType } from "../types.ts";
+import { operandBytes, peakFlopsPerSec } from "./roofline.ts";
 
-/** Expected number of experts that receive at least one of `picks` picks, when each pick is uniform. */
+export const MOE_PARAMS = [
+  { name: "floorUs", start: 20, note: "launches of the small kernels, microseconds" },
+  { name: "stream", start: 0.7, note: "share of the data-sheet bandwidth" },
+  { name: "compute", start: 0.5, note: "share of the peak of the grouped products" },
+  { name: "padRows", start: 32, note: "rows an expert is padded to" },
+  { name: "activation", start: 1, note: "passes over the activations beyond one read and write" },
+  { name: "skew", start: 0.2, note: "growth of the timed rank's load with exponent and log2 of expert parallelism" },
+  { name: "spread", start: 0.3, note: "shrinkage of the experts hit with the exponent" },
+  { name: "overlap", start: 2.5, note: "power norm joining compute and memory time" },
+  { name: "expertUs", start: 0.05, note: "cost of one local expert in routing and scheduling, microseconds" },
+  { name: "l2Ratio", start: 1.3, note: "L2 bandwidth over HBM bandwidth" },
+] as const;
+
+/** Expected number of experts that receive at least one of `picks` uniform picks. */
 export function expertsHit(experts: number, picks: number): number {
   return experts * (1 - (1 - 1 / experts) ** picks);
 }
 
-/** Seconds of one grouped product. */
-export function groupedGemmSeconds(device: DeviceSpec, query: GroupedGemmQuery): number {
-  const meanRows = Math.max(1, query.totalRows / query.groups);
-  const weightGradient = query.layout === "NT";
-  const shape = weightGradient
-    ? { m: query.n, n: query.k, k: meanRows }
-    : { m: meanRows, n: query.layout === "NN" ? query.k : query.n, k: query.layout === "NN" ? query.n : query.k };
-  const balanced = gemmTerms(device, { ...shape, batch: query.groups, dtype: query.dtype, outBytes: query.accumulate ? 4 : 2, accumulate: query.accumulate });
-  return joinTerms(balanced);
-}
-
-/** Mean load of the fullest of `ranks` expert-parallel ranks relative to the mean, under `balanced` or `power_law_<exponent>`. */
-export function routingSkew(routing: string, ranks: number): number {
-  if (ranks <= 1 || routing === "balanced") return 1;
+/** Exponent of the routing distribution: 0 for balanced. */
+export function routingExponent(routing: string): number {
   const exponent = Number(routing.replace("power_law_", ""));
-  return Number.isFinite(exponent) ? ranks ** Math.min(0.6, 0.25 * exponent) : 1;
+  return Number.isFinite(exponent) ? exponent : 0;
 }
 
-/** Seconds of routing, permutation, both grouped products, activation and combine. */
-export function fusedMoeSeconds(device: DeviceSpec, query: FusedMoeQuery): number {
-  const dtype: GemmDType = query.dtype === "w4a16_mxfp4" ? "int4_wo" : query.dtype;
+/** Table format of the weights' bytes and peak: mxfp4 weights with bf16 activations cost like 4-bit weight-only. */
+export function moeGemmDType(dtype: FusedMoeQuery["dtype"]): GemmDType {
+  return dtype === "w4a16_mxfp4" ? "int4_wo" : dtype;
+}
+
+/** Seconds of one fused expert layer on one rank. */
+export function fusedMoeSeconds(device: DeviceSpec, query: FusedMoeQuery, params: readonly number[]): number {
+  const [floorUs, stream, compute, padRows, activation, skew, spread, overlap, expertUs, l2Ratio] = params as readonly number[] as [
+    number, number, number, number, number, number, number, number, number, number,
+  ];
+  const dtype = moeGemmDType(query.dtype);
+  const exponent = routingExponent(query.routing);
   const localExperts = Math.max(1, query.experts / query.moeEp);
   const inter = Math.max(1, query.inter / query.moeTp);
-  const rows = Math.max(1, ((query.tokens * query.topk) / query.moeEp) * routingSkew(query.routing, query.moeEp));
-  const hit = Math.max(1, expertsHit(localExperts, rows));
+  const load = 1 + skew * exponent * Math.log2(query.moeEp);
+  const rows = Math.max(Math.min(1, query.tokens), Math.min((query.tokens * query.topk * load) / query.moeEp, query.tokens * Math.min(query.topk, localExperts)));
+  const hit = Math.max(1, Math.min(localExperts, expertsHit(localExperts, rows) / (1 + spread * exponent)));
   const bytes = operandBytes(dtype);
   const weightBytes = hit * 3 * query.hidden * inter * bytes.weight;
-  const activationBytes = rows * (4 * query.hidden + 6 * inter) * 2 + query.tokens * query.hidden * 4;
-  const memorySec = (weightBytes + activationBytes) / (device.memoryBytesPerSec * streamEfficiency(device) * 0.85);
-  const paddedRows = hit * Math.ceil(rows / hit / 64) * 64;
-  const computeSec = (6 * Math.min(paddedRows, rows + hit * 64) * query.hidden * inter) / (peakFlopsPerSec(device, dtype) * 0.5);
-  return 6 * kernelFloorSec(device) + (computeSec ** 3 + memorySec ** 3) ** (1 / 3);
+  const activationBytes = (1 + activation) * rows * (2 * query.hidden + 3 * inter) * 2;
+  const hitShare = Math.min(1, (0.5 * device.l2Bytes) / (weightBytes + activationBytes)) ** 2;
+  const slowness = 1 - hitShare + hitShare / l2Ratio;
+  const memorySec = ((weightBytes + activationBytes) * slowness) / (device.memoryBytesPerSec * stream);
+  const paddedRows = rows + hit * padRows * 0.5 + Math.max(0, hit * padRows * 0.5 - rows);
+  const computeSec = (6 * paddedRows * query.hidden * inter) / (peakFlopsPerSec(device, dtype) * compute);
+  const high = Math.max(computeSec, memorySec);
+  const low = Math.min(computeSec, memorySec);
+  return (floorUs + expertUs * localExperts) * 1e-6 + high * (1 + (low / high) ** overlap) ** (1 / overlap);
 }

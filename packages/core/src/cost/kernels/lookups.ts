@@ -1,0 +1,132 @@
+// log(measured / physics) of each family of tables at a query: which slice, which inner position, which neighbours when the slice is new.
+
+import type { DecodeAttentionQuery, FusedMoeQuery } from "../types.ts";
+import { type AxisPosition, type GridTable, locate } from "./gridTable.ts";
+import { routingExponent } from "./moeModel.ts";
+
+/** Distances from `wanted` to every slice of a table: weighted L1 in log2 of (coordinate + 1). Scratch array, reused. */
+function sliceDistances(table: GridTable, wanted: readonly number[], weights: readonly number[]): Float64Array {
+  let logs = sliceLogs.get(table);
+  const width = wanted.length;
+  if (logs === undefined) {
+    logs = new Float64Array(table.slices.length * width);
+    table.slices.forEach((slice, row) => {
+      for (let i = 0; i < width; i++) (logs as Float64Array)[row * width + i] = Math.log2((slice[i] as number) + 1);
+    });
+    sliceLogs.set(table, logs);
+  }
+  const distances = new Float64Array(table.slices.length);
+  const target = wanted.map((value) => Math.log2(value + 1));
+  for (let row = 0; row < distances.length; row++) {
+    let sum = 0;
+    for (let i = 0; i < width; i++) sum += (weights[i] as number) * Math.abs((logs[row * width + i] as number) - (target[i] as number));
+    distances[row] = sum;
+  }
+  return distances;
+}
+const sliceLogs = new WeakMap<GridTable, Float64Array>();
+
+/** Sorted n and k of a table whose slices are a full n x k grid, or undefined. */
+interface OuterGrid {
+  readonly ns: readonly number[];
+  readonly ks: readonly number[];
+}
+const outerGrids = new WeakMap<GridTable, OuterGrid | null>();
+
+function outerGrid(table: GridTable): OuterGrid | null {
+  let grid = outerGrids.get(table);
+  if (grid === undefined) {
+    const ns = [...new Set(table.slices.map((slice) => slice[0] as number))].sort((a, b) => a - b);
+    const ks = [...new Set(table.slices.map((slice) => slice[1] as number))].sort((a, b) => a - b);
+    grid = table.slices.length > 0.8 * ns.length * ks.length && ns.length > 8 ? { ns, ks } : null;
+    outerGrids.set(table, grid);
+  }
+  return grid;
+}
+
+/** Rows of 8 and more take aligned kernels; grids hold both aligned nodes and nodes one past them. */
+function alignedNode(node: number): boolean {
+  return node % 8 === 0 || node < 8;
+}
+
+/** Whether the table measured this (n, k), or a full grid around it. */
+export function coversGemm(table: GridTable, n: number, k: number): boolean {
+  return outerGrid(table) !== null || table.findSlice([n, k]) >= 0;
+}
+
+export function gemmResidual(table: GridTable, m: number, n: number, k: number): number {
+  const nodes = table.packed.axes[0] as readonly number[];
+  const position = [locate(nodes, m, m % 8 === 0 ? alignedNode : undefined)];
+  const exact = table.findSlice([n, k]);
+  if (exact >= 0) return table.at(exact, position);
+  const grid = outerGrid(table);
+  if (grid === null) return table.blend(sliceDistances(table, [n, k], [1, 1]), position);
+  const alongN = locate(grid.ns, n);
+  const alongK = locate(grid.ks, k);
+  let sum = 0;
+  let weights = 0;
+  for (const [nIndex, nWeight] of [[alongN.low, 1 - alongN.frac], [alongN.high, alongN.frac]] as const) {
+    for (const [kIndex, kWeight] of [[alongK.low, 1 - alongK.frac], [alongK.high, alongK.frac]] as const) {
+      const weight = nWeight * kWeight;
+      if (weight === 0) continue;
+      const slice = table.findSlice([grid.ns[nIndex] as number, grid.ks[kIndex] as number]);
+      if (slice < 0) continue;
+      sum += weight * table.at(slice, position);
+      weights += weight;
+    }
+  }
+  return weights > 0 ? sum / weights : table.blend(sliceDistances(table, [n, k], [1, 1]), position);
+}
+
+/** Residual of a table with slices [m, n, k, layout, accumulate, fp32 output], each one measurement. */
+export function trainGemmResidual(table: GridTable, coordinates: readonly number[]): number {
+  return sliceOr(table, coordinates, [0.5, 1, 1, 4, 4, 4], [{ low: 0, high: 0, frac: 0 }]);
+}
+
+function sliceOr(table: GridTable, coordinates: readonly number[], weights: readonly number[], positions: readonly AxisPosition[]): number {
+  const exact = table.findSlice(coordinates);
+  if (exact >= 0) return table.at(exact, positions);
+  return table.blend(sliceDistances(table, coordinates, weights), positions);
+}
+
+export interface HeadLayout {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly window: number;
+}
+
+export function attentionResidual(table: GridTable, layout: HeadLayout, batch: number, length: number): number {
+  const positions = [locate(table.packed.axes[0] as readonly number[], batch), locate(table.packed.axes[1] as readonly number[], length)];
+  return headSlice(table, layout, length, [1, 0.5, 2, 0.5], positions);
+}
+
+export function decodeResidual(table: GridTable, query: DecodeAttentionQuery): number {
+  const positions = [locate(table.packed.axes[0] as readonly number[], query.batch), locate(table.packed.axes[1] as readonly number[], query.kvLen)];
+  return headSlice(table, query, query.kvLen, [0.6, 1, 2, 0.5], positions);
+}
+
+/** A window longer than the sequence is no window, unless the table measured just that. */
+function headSlice(table: GridTable, layout: HeadLayout, length: number, weights: readonly number[], positions: readonly AxisPosition[]): number {
+  const { heads, kvHeads, headDim, window } = layout;
+  const exact = table.findSlice([heads, kvHeads, headDim, window]);
+  if (exact >= 0) return table.at(exact, positions);
+  return sliceOr(table, [heads, kvHeads, headDim, window < length ? window : 0], weights, positions);
+}
+
+export function mlaResidual(table: GridTable, batch: number, length: number, heads: number): number {
+  const positions = [locate(table.packed.axes[0] as readonly number[], batch), locate(table.packed.axes[1] as readonly number[], length)];
+  return sliceOr(table, [heads], [1], positions);
+}
+
+export function moeResidual(table: GridTable, query: FusedMoeQuery): number {
+  const positions = [locate(table.packed.axes[0] as readonly number[], query.tokens)];
+  const exponent = routingExponent(query.routing);
+  const wanted = [query.hidden, query.inter, query.topk, query.experts, query.moeTp, query.moeEp, exponent];
+  return sliceOr(table, wanted, [1, 0.7, 0.7, 1, 0.7, 1, 1], positions);
+}
+
+/** Slices [op, width], one axis of tokens. */
+export function elementwiseResidual(table: GridTable, opIndex: number, query: { readonly tokens: number; readonly width: number }): number {
+  return sliceOr(table, [opIndex, query.width], [8, 1], [locate(table.packed.axes[0] as readonly number[], query.tokens)]);
+}

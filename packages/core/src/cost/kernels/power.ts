@@ -1,0 +1,80 @@
+// The clock a part sustains under matrix work with real data.
+//
+// Switching energy depends on the operands: constant or zero matrices toggle few wires, so benchmarks of inference engines that leave the
+// weights uninitialised run at boost clock where training with real values hits the power limit. At full load
+//
+//     idle + E * peak * utilisation * clock^gamma <= TDP        (clock relative to boost)
+//
+// E is the energy of one FLOP with random operands at boost clock, gamma follows from voltage scaling with frequency (dynamic power f V^2).
+// Neglected: HBM and link power, thermal drift, part-to-part spread (a few per cent).
+
+import type { DeviceSpec } from "../../cluster/types.ts";
+import type { GemmDType } from "../types.ts";
+import { type ArchFamily, archFamily, peakFlopsPerSec } from "./roofline.ts";
+
+/** What an integrator may set; every field has a documented default. */
+export interface PowerConditions {
+  /** Clock relative to boost, given instead of derived: 1 switches the power limit off. */
+  readonly clockFrac?: number;
+  /** Power limit instead of the data sheet's TDP, watts. */
+  readonly powerCapWatts?: number;
+  /** Joules per bf16 FLOP with random operands at boost clock, instead of the family's. */
+  readonly joulesPerFlop?: number;
+}
+
+/** Dynamic power grows with clock^GAMMA near boost: P = C f V^2 with V about f^0.75 in the upper half of the range. */
+export const POWER_EXPONENT = 2.5;
+
+/**
+ * Joules per dense bf16 FLOP, random operands, boost clock.
+ * ampere: A100 PCIe (300 W) runs large products 1.07 times slower than A100 SXM (400 W), which does not throttle (gemm_train/a100_pcie against
+ * gemm/a100_sxm). hopper: the independent random-data measurement is 9-20 % slower than the constant-weight table. blackwell: random-data
+ * training products (gemm_train/b200_sxm) against the constant-weight table. Others: scaled by process node.
+ */
+const JOULES_PER_FLOP: Readonly<Record<ArchFamily, number>> = {
+  volta: 1.7e-12,
+  ampere: 1.19e-12,
+  ampere_gddr: 1.5e-12,
+  ada: 0.95e-12,
+  hopper: 1.04e-12,
+  blackwell: 1.15e-12,
+  blackwell_gddr: 0.95e-12,
+  cdna: 0.85e-12,
+  xe: 1.3e-12,
+  tpu: 0.5e-12,
+  other: 1e-12,
+};
+
+/** Energy of one FLOP relative to bf16: multiplier area falls with operand width, accumulation does not. */
+function energyRatio(dtype: GemmDType): number {
+  switch (dtype) {
+    case "fp32":
+      return 4;
+    case "tf32":
+      return 2;
+    case "fp8":
+    case "fp8_block":
+    case "mxfp8":
+    case "int8":
+    case "int8_sq":
+      return 0.52;
+    case "nvfp4":
+    case "mxfp4":
+    case "fp4":
+      return 0.28;
+    default:
+      return 1;
+  }
+}
+
+/**
+ * Sustained clock relative to boost, 0..1, of a kernel that keeps `utilisationFrac` of the peak of `dtype` busy at boost clock with random operands.
+ */
+export function sustainedClockFrac(device: DeviceSpec, dtype: GemmDType, utilisationFrac: number, conditions: PowerConditions = {}): number {
+  if (conditions.clockFrac !== undefined) return conditions.clockFrac;
+  const capWatts = conditions.powerCapWatts ?? device.tdpWatts;
+  if (!(capWatts > device.idleWatts)) return 1;
+  const joules = conditions.joulesPerFlop ?? JOULES_PER_FLOP[archFamily(device)];
+  const boostWatts = joules * energyRatio(dtype) * peakFlopsPerSec(device, dtype) * Math.max(0.01, utilisationFrac);
+  return Math.min(1, ((capWatts - device.idleWatts) / boostWatts) ** (1 / POWER_EXPONENT));
+}

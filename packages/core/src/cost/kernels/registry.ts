@@ -1,0 +1,139 @@
+// Which measured table answers for a device and a number format: its own, or those of the nearest siblings.
+//
+// A sibling is near when its architecture, number format and balance of compute to bandwidth are. Physics parameters are relative to the
+// device's own limits, so a sibling's parameters and residuals carry over; up to three nearly equally near siblings are averaged.
+
+import type { DeviceSpec } from "../../cluster/types.ts";
+import { GridTable, type PackedFamily } from "./gridTable.ts";
+import { type ArchFamily, archFamily } from "./roofline.ts";
+
+/** Tables that answer a query, all with the same weight; `own` when measured on the device and format asked for. */
+export interface TableChoice {
+  readonly tables: readonly GridTable[];
+  readonly own: boolean;
+  /** 0 for an own table, growing with dissimilarity. */
+  readonly distance: number;
+}
+
+/** Architecture distance, symmetric, beside 0 for equal families. Families not listed are FAR apart. */
+const NEAR_FAMILIES: readonly (readonly [ArchFamily, ArchFamily, number])[] = [
+  ["ada", "blackwell_gddr", 1],
+  ["ada", "ampere_gddr", 1.2],
+  ["ampere", "ampere_gddr", 1.2],
+  ["hopper", "blackwell", 1.2],
+  ["ampere", "volta", 1.5],
+  ["ampere", "hopper", 1.6],
+  ["ampere", "ada", 1.8],
+  ["ampere_gddr", "blackwell_gddr", 1.8],
+  ["blackwell", "blackwell_gddr", 2],
+  ["hopper", "ada", 2],
+];
+const FAR = 2.5;
+
+function familyDistance(a: ArchFamily, b: ArchFamily): number {
+  if (a === b) return 0;
+  for (const [left, right, distance] of NEAR_FAMILIES) if ((left === a && right === b) || (left === b && right === a)) return distance;
+  return FAR;
+}
+
+/** Number formats by how their kernels work; formats of one class run like kernels. */
+const DTYPE_CLASS: Readonly<Record<string, string>> = {
+  bf16: "half",
+  fp16: "half",
+  tf32: "full",
+  fp32: "full",
+  fp8: "byte",
+  fp8kv: "byte",
+  mxfp8: "byteBlock",
+  fp8_block: "byteBlock",
+  int8: "byte",
+  int8_sq: "byte",
+  nvfp4: "nibble",
+  mxfp4: "nibble",
+  fp4: "nibble",
+  int8_wo: "weightOnly",
+  int4_wo: "weightOnly",
+  w4a16_mxfp4: "weightOnly",
+};
+
+function dtypeDistance(a: string, b: string): number {
+  if (a === b) return 0;
+  const classA = DTYPE_CLASS[a];
+  const classB = DTYPE_CLASS[b];
+  if (classA === classB) return classA === "half" ? 0.05 : 0.6;
+  const pair = `${classA} ${classB}`;
+  if (pair.includes("byte ") || pair.endsWith("byte")) return pair.includes("byteBlock") ? 1 : 1.4;
+  return 2;
+}
+
+function balance(device: DeviceSpec): number {
+  const peak = device.peakFlopsPerSec.bf16 ?? device.peakFlopsPerSec.fp16 ?? device.peakFlopsPerSec.fp32 ?? 1;
+  return Math.log2(peak / device.memoryBytesPerSec);
+}
+
+/** Siblings whose distance is within this of the nearest share the answer. */
+const SHARE_WITHIN = 0.3;
+const MAX_SHARED = 3;
+
+/** All tables of one family of kernels. */
+export class TableFamily {
+  readonly #family: PackedFamily;
+  readonly #devices: ReadonlyMap<string, DeviceSpec>;
+  readonly #decoded = new Map<number, GridTable>();
+  readonly #choices = new WeakMap<DeviceSpec, Map<string, readonly TableChoice[]>>();
+
+  /** @param devices specs of the measured devices, by id. */
+  constructor(family: PackedFamily, devices: ReadonlyMap<string, DeviceSpec>) {
+    this.#family = family;
+    this.#devices = devices;
+  }
+
+  /** Candidates in order of preference: exact own tables first, then one shared choice of siblings. Empty when the family has no table. */
+  choices(device: DeviceSpec, dtype: string): readonly TableChoice[] {
+    let byDtype = this.#choices.get(device);
+    if (byDtype === undefined) {
+      byDtype = new Map();
+      this.#choices.set(device, byDtype);
+    }
+    let found = byDtype.get(dtype);
+    if (found === undefined) {
+      found = this.#rank(device, dtype);
+      byDtype.set(dtype, found);
+    }
+    return found;
+  }
+
+  #rank(device: DeviceSpec, dtype: string): readonly TableChoice[] {
+    const ranked: { readonly index: number; readonly distance: number }[] = [];
+    this.#family.tables.forEach((table, index) => {
+      const measured = this.#devices.get(table.device);
+      if (measured === undefined) return;
+      let distance = dtypeDistance(dtype, table.dtype);
+      if (measured.id !== device.id) {
+        distance += 0.1 + familyDistance(archFamily(device), archFamily(measured)) + 0.2 * Math.min(2, Math.abs(balance(device) - balance(measured)));
+      }
+      ranked.push({ index, distance });
+    });
+    ranked.sort((a, b) => a.distance - b.distance || a.index - b.index);
+    const choices: TableChoice[] = [];
+    for (const { index, distance } of ranked) if (distance < 0.1) choices.push({ tables: [this.#table(index)], own: true, distance });
+    const others = ranked.filter(({ distance }) => distance >= 0.1);
+    const nearest = others[0];
+    if (nearest !== undefined) {
+      const shared = others.filter(({ distance }) => distance <= nearest.distance + SHARE_WITHIN).slice(0, MAX_SHARED);
+      choices.push({ tables: shared.map(({ index }) => this.#table(index)), own: false, distance: nearest.distance });
+    }
+    return choices;
+  }
+
+  #table(index: number): GridTable {
+    let table = this.#decoded.get(index);
+    if (table === undefined) {
+      const packed = this.#family.tables[index];
+      if (packed === undefined) throw new RangeError(`No table ${index}`);
+      table = new GridTable(packed, this.#family.slices);
+      this.#decoded.set(index, table);
+    }
+    return table;
+  }
+}
