@@ -17,6 +17,8 @@ export interface MemoryBreakdown {
   readonly reservedBytes: number;
   readonly peakBytes: number;
   readonly capacityBytes: number;
+  /** Host memory per rank: offloaded optimizer state and activations; not part of the peak. */
+  readonly hostBytes?: number;
 }
 
 export interface OpTotal {

@@ -35,7 +35,8 @@ export interface BlockPrices {
   readonly listOf: (block: Block, which: OpList) => readonly PreparedOp[];
 }
 
-export function blockPrices(program: Program, context: OpContext, contention: ContentionParameters): BlockPrices {
+/** @param clockFrac sustained clock / boost clock: matrix work takes 1 / clockFrac as long (power.ts). */
+export function blockPrices(program: Program, context: OpContext, contention: ContentionParameters, clockFrac = 1): BlockPrices {
   const lists = new Map<Block, Map<OpList, readonly PreparedOp[]>>();
   const listOf = (block: Block, which: OpList): readonly PreparedOp[] => {
     let ofBlock = lists.get(block);
@@ -45,7 +46,7 @@ export function blockPrices(program: Program, context: OpContext, contention: Co
     }
     let prepared = ofBlock.get(which);
     if (prepared === undefined) {
-      prepared = prepare(block, opsOf(block, which), context, contention);
+      prepared = prepare(block, opsOf(block, which), context, contention, clockFrac);
       ofBlock.set(which, prepared);
     }
     return prepared;
@@ -68,8 +69,8 @@ function opsOf(block: Block, which: OpList): readonly Op[] {
   }
 }
 
-function prepare(block: Block, ops: readonly Op[], context: OpContext, contention: ContentionParameters): PreparedOp[] {
-  const priced = priceOps(block, ops, context);
+function prepare(block: Block, ops: readonly Op[], context: OpContext, contention: ContentionParameters, clockFrac: number): PreparedOp[] {
+  const priced = priceOps(block, ops, context).map((op) => (op.matrix && clockFrac < 1 ? { ...op, durationSec: op.durationSec / clockFrac } : op));
   const accesses = ops.map((op) => {
     const { reads, writes } = opAccess(op);
     return { reads: reads.map((id) => touchOf(block, id)), writes: writes.map((id) => touchOf(block, id)) };

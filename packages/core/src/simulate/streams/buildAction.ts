@@ -71,10 +71,15 @@ export function buildAction(prices: BlockPrices, request: ActionRequest): BuiltA
   return writer.build(context.software);
 }
 
-/** Every phase of a block that runs once a step (tail, embedding sync), or its update or reduce phase, as a sequence. */
-export function buildPhase(prices: BlockPrices, parts: readonly { readonly block: number | Block; readonly list: OpList }[]): BuiltAction {
+export interface PhasePart {
+  readonly block: number | Block;
+  readonly list: OpList;
+}
+
+/** Phases that run once a step, one after another on the compute stream's order (reductions and gathers there block). */
+export function buildPhase(prices: BlockPrices, parts: readonly PhasePart[]): BuiltAction {
   const writer = new ActionWriter(prices);
-  parts.forEach(({ block, list }, at) => writer.append(at, block, list, null, -1));
+  parts.forEach(({ block, list }, at) => writer.append(at, block, list, list === "update" ? null : COMPUTE, -1));
   return writer.build(prices.context.software);
 }
 

@@ -37,10 +37,12 @@ export interface ActionCost {
   readonly ops: ReadonlyMap<string, OpShare>;
   readonly sources: ReadonlyMap<string, SourceShare>;
   readonly workFlops: number;
+  /** Matrix work among the busy compute seconds. */
+  readonly matrixSec: number;
 }
 
 export const emptyAction: ActionCost = {
-  durationSec: 0, shares: new Float64Array(NUM_SHARES), busy: new Float64Array(NUM_SHARES), spillSec: 0, ops: new Map(), sources: new Map(), workFlops: 0,
+  durationSec: 0, shares: new Float64Array(NUM_SHARES), busy: new Float64Array(NUM_SHARES), spillSec: 0, ops: new Map(), sources: new Map(), workFlops: 0, matrixSec: 0,
 };
 
 export interface ActionOptions {
@@ -108,6 +110,7 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
   const totals = new Map<string, OpShare>();
   const sources = new Map<string, SourceShare>();
   let workFlops = 0;
+  let matrixSec = 0;
   for (let i = 0; i < priced.length; i++) {
     const each = priced[i]!;
     const weight = weights[ops.position[i]!]!;
@@ -115,6 +118,7 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
     const exposed = run.exposedSec[i]! * weight;
     const share = ops.share[i]!;
     busy[share]! += lasted;
+    if (each.matrix) matrixSec += lasted;
     let total = totals.get(each.name);
     if (total === undefined) {
       total = { name: each.name, share, count: 0, durationSec: 0, exposedSec: 0, workFlops: 0, sizeBytes: 0, source: each.source };
@@ -138,7 +142,7 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
   }
   const sum = shares.reduce((a, b) => a + b, 0);
   assert(Math.abs(sum - durationSec) <= 1e-9 + 1e-6 * durationSec, `shares of an action add up: ${sum} of ${durationSec}`);
-  return { durationSec, shares, busy, spillSec, ops: totals, sources, workFlops };
+  return { durationSec, shares, busy, spillSec, ops: totals, sources, workFlops, matrixSec };
 }
 
 /** How much further the reductions fall behind the compute in one steady period. */

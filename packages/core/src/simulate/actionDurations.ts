@@ -1,0 +1,69 @@
+// Seconds of every action of the schedule, and how often each (rank, chunk, kind, variant) runs. One pass over the packed actions: a 1T
+// model's step has 10^5.
+
+import type { Schedule } from "../parallel/schedules/index.ts";
+import type { Variant } from "./stageActions.ts";
+import type { ActionOps } from "./streams/buildAction.ts";
+
+export const KIND_NAMES: readonly ActionOps[] = ["F", "B", "W", "BW"];
+
+export interface ActionVariants {
+  /** Per action, rank after rank. */
+  readonly perActionSec: Float64Array;
+  /** Index of each chunk's last gradient action per rank ([rank * numChunks + chunk]), -1 for none. */
+  readonly lastGradient: Int32Array;
+  /** Runs of each (rank, chunk, kind): [(rank * numChunks + chunk) * 4 + kind] plain, and of the `once` variants. */
+  readonly numPlain: Int32Array;
+  readonly numOnce: Int32Array;
+}
+
+export function actionVariants(
+  schedule: Schedule,
+  at: {
+    readonly firstDiffers: boolean;
+    readonly lastDiffers: boolean;
+    readonly secondsOf: (stage: number, kind: ActionOps, variant: Variant) => number;
+  },
+): ActionVariants {
+  const { numRanks, numChunks, actions, stageOf } = schedule;
+  let total = 0;
+  for (const list of actions) total += list.length;
+  const perActionSec = new Float64Array(total);
+  const lastGradient = new Int32Array(numRanks * numChunks).fill(-1);
+  const numPlain = new Int32Array(numRanks * numChunks * 4);
+  const numOnce = new Int32Array(numRanks * numChunks * 4);
+  const gradientKind = schedule.splitBackward ? 2 : 3;
+  const plainSec = new Float64Array(numChunks * 4);
+  let base = 0;
+  for (let rank = 0; rank < numRanks; rank++) {
+    const list = actions[rank]!;
+    const firstForward = new Int32Array(numChunks).fill(-1);
+    const last = lastGradient.subarray(rank * numChunks, (rank + 1) * numChunks);
+    const counts = numPlain.subarray(rank * numChunks * 4, (rank + 1) * numChunks * 4);
+    for (let i = 0; i < list.length; i++) {
+      const slot = list[i]! & 1023;
+      counts[slot]!++;
+      const kind = slot & 3;
+      const chunk = slot >> 2;
+      if (kind === 0 && firstForward[chunk] === -1) firstForward[chunk] = base + i;
+      else if (kind === gradientKind) last[chunk] = base + i;
+    }
+    for (let slot = 0; slot < numChunks * 4; slot++) {
+      plainSec[slot] = counts[slot] === 0 ? 0 : at.secondsOf(stageOf[rank]![slot >> 2]!, KIND_NAMES[slot & 3]!, "plain");
+    }
+    for (let i = 0; i < list.length; i++) perActionSec[base + i] = plainSec[list[i]! & 1023]!;
+    const once = (action: number, chunk: number, kind: number) => {
+      if (action < 0) return;
+      perActionSec[action] = at.secondsOf(stageOf[rank]![chunk]!, KIND_NAMES[kind]!, "once");
+      const slot = (rank * numChunks + chunk) * 4 + kind;
+      numPlain[slot]!--;
+      numOnce[slot]!++;
+    };
+    for (let chunk = 0; chunk < numChunks; chunk++) {
+      if (at.firstDiffers) once(firstForward[chunk]!, chunk, 0);
+      if (at.lastDiffers) once(last[chunk]!, chunk, gradientKind);
+    }
+    base += list.length;
+  }
+  return { perActionSec, lastGradient, numPlain, numOnce };
+}

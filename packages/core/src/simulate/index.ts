@@ -1,0 +1,12 @@
+// The simulate room: when everything happens, and what it holds in memory while it does.
+
+export { type ContentionParameters, defaultContention, noContention } from "./contention.ts";
+export { type AllocatorParameters, defaultAllocator } from "./memory/allocator.ts";
+export { defaultNoise, expectedMaximum, type NoiseParameters, noNoise, stragglerFrac } from "./noise.ts";
+export type { SimulateOptions, TimelineOptions } from "./options.ts";
+export * from "./pipeline/index.ts";
+export { defaultPower, type PowerParameters, stepEnergyJoules, type StepLoad, sustainedClockFrac } from "./power.ts";
+export { predictStep, type StepSpec } from "./predictStep.ts";
+export { simulateProgram, type StepSite } from "./simulateProgram.ts";
+export type * from "./spans.ts";
+export type * from "./types.ts";

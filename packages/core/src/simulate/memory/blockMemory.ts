@@ -1,0 +1,137 @@
+// Memory of one block from the lives of its buffers (parallel/liveness.ts), device tier only and by kind.
+
+import { baseOf, bufferBytes, blockLives } from "../../parallel/liveness.ts";
+import type { Block, BufferDecl, BufferKind, Op } from "../../parallel/program.ts";
+import { opAccess } from "../../parallel/access.ts";
+
+/** Bytes by what they are for. */
+export interface KindBytes {
+  readonly parameter: number;
+  readonly gradient: number;
+  readonly optimizer: number;
+  readonly activation: number;
+  readonly workspace: number;
+}
+
+export const noBytes: KindBytes = { parameter: 0, gradient: 0, optimizer: 0, activation: 0, workspace: 0 };
+
+export function addBytes(a: KindBytes, b: KindBytes, times = 1): KindBytes {
+  return {
+    parameter: a.parameter + b.parameter * times,
+    gradient: a.gradient + b.gradient * times,
+    optimizer: a.optimizer + b.optimizer * times,
+    activation: a.activation + b.activation * times,
+    workspace: a.workspace + b.workspace * times,
+  };
+}
+
+export function sumBytes(bytes: KindBytes): number {
+  return bytes.parameter + bytes.gradient + bytes.optimizer + bytes.activation + bytes.workspace;
+}
+
+/** What an action holds in a block: before and after it, and at its fullest op. */
+export interface ActionBytes {
+  readonly before: KindBytes;
+  readonly peak: KindBytes;
+  readonly after: KindBytes;
+}
+
+export interface BlockMemory {
+  readonly persistent: KindBytes;
+  /** Persistent bytes outside HBM. */
+  readonly hostBytes: number;
+  readonly gatheredBytes: number;
+  readonly F: ActionBytes;
+  /** The whole backward when it is not split. */
+  readonly B: ActionBytes;
+  readonly W: ActionBytes;
+  /** Held in host memory between forward and backward (offloaded activations), per micro-batch. */
+  readonly hostStashBytes: number;
+  /** Buffers that only the update phase uses, and the copies an optimizer without fused kernels makes. */
+  readonly updateBytes: number;
+}
+
+export function blockMemory(block: Block, at: { readonly splitBackward: boolean; readonly reduceEach: boolean; readonly fusedOptimizer: boolean }): BlockMemory {
+  let persistent = noBytes;
+  let hostBytes = 0;
+  let gatheredBytes = 0;
+  for (const buffer of block.buffers) {
+    const size = bufferBytes(buffer);
+    if (size === 0) continue;
+    if (buffer.scope === "gathered") gatheredBytes += size;
+    else if (buffer.scope === "persistent") {
+      if (buffer.tier === "hbm") persistent = addBytes(persistent, ofKind(buffer.kind, size));
+      else hostBytes += size;
+    }
+  }
+  const { lives, bounds } = blockLives(block, at.splitBackward, at.reduceEach);
+  const onDevice = lives.filter((life) => block.buffers[life.buffer]!.tier === "hbm");
+  const kindOf = (buffer: number) => block.buffers[buffer]!.kind;
+  const held = new Float64Array(bounds[3] + 1);
+  for (const life of onDevice) for (let i = life.start; i <= life.end; i++) held[i]! += life.sizeBytes;
+  const alive = (test: (life: { start: number; end: number }) => boolean): KindBytes => {
+    let bytes = noBytes;
+    for (const life of onDevice) if (test(life)) bytes = addBytes(bytes, ofKind(kindOf(life.buffer), life.sizeBytes));
+    return bytes;
+  };
+  const crossing = (border: number) => alive((life) => life.start < border && life.end >= border);
+  const action = (from: number, to: number): ActionBytes => {
+    let peakAt = from;
+    for (let i = from; i < to; i++) if (held[i]! > held[peakAt]!) peakAt = i;
+    const peak = from === to ? noBytes : alive((life) => life.start <= peakAt && life.end >= peakAt);
+    return { before: crossing(from), peak, after: to >= bounds[3] ? noBytes : crossing(to) };
+  };
+  let hostStashBytes = 0;
+  for (const life of lives) {
+    if (block.buffers[life.buffer]!.tier !== "hbm" && life.start < bounds[1] && life.end >= bounds[1]) hostStashBytes += life.sizeBytes;
+  }
+  return {
+    persistent,
+    hostBytes,
+    gatheredBytes,
+    F: action(bounds[0], bounds[1]),
+    B: action(bounds[1], bounds[2]),
+    W: action(bounds[2], bounds[3]),
+    hostStashBytes,
+    updateBytes: microBytes(block, block.update) + (at.fusedOptimizer ? 0 : optimizerCopies(block)),
+  };
+}
+
+function ofKind(kind: BufferKind, sizeBytes: number): KindBytes {
+  return { ...noBytes, [kind]: sizeBytes };
+}
+
+/** Transient buffers that the ops touch, all at once. */
+function microBytes(block: Block, ops: readonly Op[]): number {
+  const seen = new Set<number>();
+  let bytes = 0;
+  for (const op of ops) {
+    const { reads, writes } = opAccess(op);
+    for (const id of [...reads, ...writes]) {
+      const base = baseOf(block, id);
+      const buffer = block.buffers[base]!;
+      if (seen.has(base) || buffer.scope !== "micro" || buffer.tier !== "hbm") continue;
+      seen.add(base);
+      bytes += bufferBytes(buffer);
+    }
+  }
+  return bytes;
+}
+
+/** List-wise AdamW keeps the square root of the second moments of all parameters as one more list (PyTorch `foreach`). */
+function optimizerCopies(block: Block): number {
+  let bytes = 0;
+  for (const op of block.update) {
+    if (op.kind !== "optimizer" || op.algorithm !== "adamw") continue;
+    for (const id of op.masters) if (block.buffers[id]!.tier === "hbm") bytes += ownBytes(block.buffers[id]!, block.buffers);
+  }
+  return bytes;
+}
+
+function ownBytes(buffer: BufferDecl, buffers: readonly BufferDecl[]): number {
+  if (buffer.view === undefined) return bufferBytes(buffer);
+  // A view's own extent; it has the base's dtype.
+  const base = buffers[buffer.view.of]!;
+  const elements = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
+  return (bufferBytes(base) / elements(base.shape)) * elements(buffer.shape);
+}

@@ -1,0 +1,153 @@
+// Peak memory of each pipeline rank: what persists, what is gathered, and the stash that follows the schedule's order of actions.
+
+import type { Program } from "../../parallel/program.ts";
+import type { Software } from "../../parallel/strategy.ts";
+import { actionTable, type PipelineTimeline, type StashDeltas, stashTimeline } from "../pipeline/index.ts";
+import type { MemoryBreakdown } from "../types.ts";
+import { type AllocatorParameters, fragmentationBytes } from "./allocator.ts";
+import { addBytes, type BlockMemory, blockMemory, type KindBytes, noBytes, sumBytes } from "./blockMemory.ts";
+import { type StageMemory, stageMemory } from "./stageMemory.ts";
+
+export interface MemoryRequest {
+  readonly program: Program;
+  readonly software: Software;
+  readonly timeline: PipelineTimeline;
+  readonly capacityBytes: number;
+  readonly allocator: AllocatorParameters;
+}
+
+export interface ProgramMemory {
+  readonly ranks: readonly MemoryBreakdown[];
+  /** Change and transient of the stash by (rank, chunk, kind), for memory over time. */
+  readonly deltas: StashDeltas;
+  readonly blocks: readonly BlockMemory[];
+  /** Per rank, the action at the peak (-1: the peak is in the update). */
+  readonly peakAction: Int32Array;
+  /** Per rank, stash held after the last action; 0 in a program whose buffers are all freed. */
+  readonly finalBytes: Float64Array;
+  /** Micro-batches whose stash a rank holds at its peak, per chunk on average. */
+  readonly stashesAtPeak: (rank: number) => number;
+  readonly gradientBytesOf: (stage: number) => number;
+}
+
+export function programMemory(request: MemoryRequest): ProgramMemory {
+  const { program, software, timeline, capacityBytes, allocator } = request;
+  const { schedule } = program;
+  const at = { splitBackward: schedule.splitBackward, reduceEach: program.reducePolicy === "everyMicroBatch", fusedOptimizer: software.fusedOptimizer };
+  const blocks = program.blocks.map((block) => blockMemory(block, at));
+  const stages = stageMemories(program, blocks);
+  const deltas = stashDeltas(timeline, stages);
+  const stash = stashTimeline(timeline, deltas);
+  const hostStash = stages.some((stage) => stage.hostStashBytes > 0) ? stashTimeline(timeline, hostDeltas(timeline, stages)) : null;
+  const peakAction = stash.peakAction.slice();
+  const ranks = schedule.stageOf.map((stagesHere, rank): MemoryBreakdown => {
+    const held = stagesHere.map((stage) => stages[stage]!);
+    let persistent = noBytes;
+    let hostBytes = hostStash?.peakBytes[rank] ?? 0;
+    let updateBytes = 0;
+    for (const stage of held) {
+      persistent = addBytes(persistent, stage.persistent);
+      hostBytes += stage.hostBytes;
+      updateBytes += stage.updateBytes;
+    }
+    const gathered = gatheredBytes(program, held);
+    const inPipeline = stash.peakBytes[rank]!;
+    const composition = peakComposition(timeline, stages, rank, stash.peakAction[rank]!);
+    const inUpdate = updateBytes > inPipeline + gathered;
+    if (inUpdate) peakAction[rank] = -1;
+    const activationBytes = inUpdate ? 0 : inPipeline - composition.gradient - composition.workspace;
+    const gradientBytes = persistent.gradient + (inUpdate ? 0 : composition.gradient);
+    const workspaceBytes = persistent.workspace + (inUpdate ? updateBytes : gathered + composition.workspace);
+    const dynamicBytes = inUpdate ? updateBytes : inPipeline + gathered;
+    const slack = fragmentationBytes({ dynamicBytes, persistentBytes: sumBytes(persistent) }, allocator);
+    return {
+      parameterBytes: persistent.parameter,
+      gradientBytes,
+      optimizerBytes: persistent.optimizer,
+      activationBytes: activationBytes + persistent.activation,
+      workspaceBytes,
+      fragmentationBytes: slack,
+      reservedBytes: software.reservedBytes,
+      peakBytes: sumBytes(persistent) + dynamicBytes + slack + software.reservedBytes,
+      capacityBytes,
+      hostBytes,
+    };
+  });
+  return {
+    ranks,
+    deltas,
+    blocks,
+    peakAction,
+    finalBytes: stash.finalBytes,
+    stashesAtPeak: (rank) => {
+      const perMicroBatch = schedule.stageOf[rank]!.reduce((sum, stage) => sum + sumBytes(stages[stage]!.afterF), 0);
+      return perMicroBatch > 0 ? Math.max(1, Math.round(ranks[rank]!.activationBytes / perMicroBatch)) : 0;
+    },
+    gradientBytesOf: (stage) => stages[stage]!.persistent.gradient,
+  };
+}
+
+/** Equal stages are worked out once. */
+function stageMemories(program: Program, blocks: readonly BlockMemory[]): StageMemory[] {
+  const known = new Map<string, StageMemory>();
+  return program.stages.map(({ uses }) => {
+    const key = uses.map((use) => use.block).join(",");
+    let memory = known.get(key);
+    if (memory === undefined) {
+      memory = stageMemory(uses.map((use) => blocks[use.block]!));
+      known.set(key, memory);
+    }
+    return memory;
+  });
+}
+
+/**
+ * Before an action a chunk holds afterF (B) or afterB (W) of the micro-batch, which its peak counts again: the transient is what it adds.
+ */
+function stashDeltas(timeline: PipelineTimeline, stages: readonly StageMemory[]): StashDeltas {
+  const { schedule } = timeline;
+  const totals = stages.map((stage) => ({
+    afterF: sumBytes(stage.afterF), afterB: sumBytes(stage.afterB), peakF: sumBytes(stage.peakF), peakB: sumBytes(stage.peakB), peakW: sumBytes(stage.peakW),
+  }));
+  const table = (valueOf: (stage: (typeof totals)[number], kind: "F" | "B" | "W" | "BW") => number) => actionTable(schedule, ({ stage, kind }) => valueOf(totals[stage]!, kind));
+  return {
+    atStartBytes: table(() => 0),
+    atEndBytes: table((stage, kind) => (kind === "F" ? stage.afterF : kind === "B" ? stage.afterB - stage.afterF : kind === "W" ? -stage.afterB : -stage.afterF)),
+    transientBytes: table((stage, kind) => Math.max(0, kind === "F" ? stage.peakF : kind === "W" ? stage.peakW - stage.afterB : stage.peakB - stage.afterF)),
+  };
+}
+
+function hostDeltas(timeline: PipelineTimeline, stages: readonly StageMemory[]): StashDeltas {
+  const { schedule } = timeline;
+  const zero = actionTable(schedule, () => 0);
+  return {
+    atStartBytes: actionTable(schedule, ({ stage, kind }) => (kind === "F" ? stages[stage]!.hostStashBytes : 0)),
+    atEndBytes: actionTable(schedule, ({ stage, kind }) => (kind === "B" || kind === "BW" ? -stages[stage]!.hostStashBytes : 0)),
+    transientBytes: zero,
+  };
+}
+
+/** Gathered parameters alive together: all of the rank's, or those of the block in use and the prefetched ones. */
+function gatheredBytes(program: Program, held: readonly StageMemory[]): number {
+  const sizes = held.map((stage) => stage.gatheredBytes);
+  if (program.gatherPolicy === "perForward") return sizes.flat().reduce((a, b) => a + b, 0);
+  const window = 1 + (program.overlapGather ? program.prefetchBlocks : 0);
+  let most = 0;
+  for (const stage of sizes) {
+    for (let i = 0; i < stage.length; i++) {
+      let sum = 0;
+      for (let j = i; j < Math.min(stage.length, i + window); j++) sum += stage[j]!;
+      most = Math.max(most, sum);
+    }
+  }
+  return most;
+}
+
+/** What the running action holds by kind, at its fullest op; the stash of other micro-batches is activations. */
+function peakComposition(timeline: PipelineTimeline, stages: readonly StageMemory[], rank: number, action: number): KindBytes {
+  if (action < 0) return noBytes;
+  const code = timeline.graph.codes[action]!;
+  const stage = stages[timeline.schedule.stageOf[rank]![(code >> 2) & 255]!]!;
+  const kind = code & 3;
+  return kind === 0 ? stage.peakF : kind === 2 ? stage.peakW : stage.peakB;
+}

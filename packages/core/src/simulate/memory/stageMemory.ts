@@ -1,0 +1,59 @@
+// Memory of a stage: its blocks' actions one after another.
+//
+// Forward of block j runs while the stashes of blocks before it are held; backward of block j while the stashes of the blocks before it are still there and
+// those after it are gone (or reduced to what the weight gradients need, when backward is split).
+
+import { addBytes, type BlockMemory, type KindBytes, noBytes, sumBytes } from "./blockMemory.ts";
+
+export interface StageMemory {
+  readonly persistent: KindBytes;
+  readonly hostBytes: number;
+  /** Gathered parameters of each use, in order. */
+  readonly gatheredBytes: readonly number[];
+  /** One micro-batch holds this after F, and after B where backward is split. */
+  readonly afterF: KindBytes;
+  readonly afterB: KindBytes;
+  /** Everything the micro-batch holds in this stage at the fullest point of each action. */
+  readonly peakF: KindBytes;
+  readonly peakB: KindBytes;
+  readonly peakW: KindBytes;
+  readonly hostStashBytes: number;
+  readonly updateBytes: number;
+}
+
+export function stageMemory(blocks: readonly BlockMemory[]): StageMemory {
+  let persistent = noBytes;
+  let hostBytes = 0;
+  let hostStashBytes = 0;
+  let updateBytes = 0;
+  for (const block of blocks) {
+    persistent = addBytes(persistent, block.persistent);
+    hostBytes += block.hostBytes;
+    hostStashBytes += block.hostStashBytes;
+    updateBytes += block.updateBytes;
+  }
+  let held = noBytes;
+  let peakF = noBytes;
+  for (const block of blocks) {
+    peakF = larger(peakF, addBytes(held, block.F.peak));
+    held = addBytes(held, block.F.after);
+  }
+  const afterF = held;
+  let peakB = noBytes;
+  for (let j = blocks.length - 1; j >= 0; j--) {
+    held = addBytes(held, blocks[j]!.F.after, -1);
+    peakB = larger(peakB, addBytes(held, blocks[j]!.B.peak));
+    held = addBytes(held, blocks[j]!.B.after);
+  }
+  const afterB = held;
+  let peakW = noBytes;
+  for (let j = blocks.length - 1; j >= 0; j--) {
+    held = addBytes(held, blocks[j]!.B.after, -1);
+    peakW = larger(peakW, addBytes(held, blocks[j]!.W.peak));
+  }
+  return { persistent, hostBytes, gatheredBytes: blocks.map((block) => block.gatheredBytes), afterF, afterB, peakF, peakB, peakW, hostStashBytes, updateBytes };
+}
+
+function larger(a: KindBytes, b: KindBytes): KindBytes {
+  return sumBytes(b) > sumBytes(a) ? b : a;
+}

@@ -1,0 +1,50 @@
+// Model, cluster, strategy, workload and software in; one training step out.
+
+import type { ClusterSpec } from "../cluster/types.ts";
+import type { ModelSpec } from "../model/types.ts";
+import { lowerTraining } from "../parallel/lower/index.ts";
+import type { Software, Strategy, Workload } from "../parallel/strategy.ts";
+import { InputError } from "../units/errors.ts";
+import type { SimulateOptions } from "./options.ts";
+import { simulateProgram } from "./simulateProgram.ts";
+import { suggestFits } from "./suggest.ts";
+import type { Infeasible, StepResult } from "./types.ts";
+
+export interface StepSpec {
+  readonly model: ModelSpec;
+  readonly cluster: ClusterSpec;
+  readonly strategy: Strategy;
+  readonly workload: Workload;
+  readonly software: Software;
+}
+
+/** Predicted step, or why it does not fit (with changes that would, unless `suggest` is false). Throws InputError on a strategy that does not divide. */
+export function predictStep(spec: StepSpec, options: SimulateOptions = {}): StepResult | Infeasible {
+  const result = predictOnce(spec, options);
+  if (result.kind === "ok" || options.suggest === false) return result;
+  const { timeline: _, ...plain } = options;
+  const suggestions = suggestFits(spec, (candidate) => {
+    try {
+      return predictOnce(candidate, plain);
+    } catch (error) {
+      // A candidate that does not divide is no candidate.
+      if (error instanceof InputError) return null;
+      throw error;
+    }
+  });
+  return { ...result, suggestions };
+}
+
+function predictOnce(spec: StepSpec, options: SimulateOptions): StepResult | Infeasible {
+  const { model, cluster, strategy, workload, software } = spec;
+  const needed = strategy.tp * strategy.cp * strategy.dp * strategy.pp;
+  if (needed > cluster.numDevices) {
+    throw new InputError({
+      path: "strategy",
+      message: `Cannot place tp=${strategy.tp} x cp=${strategy.cp} x dp=${strategy.dp} x pp=${strategy.pp} = ${needed} ranks on cluster "${cluster.name}" of ${cluster.numDevices} devices`,
+      hint: "use a larger cluster or smaller axes",
+    });
+  }
+  const program = lowerTraining(model, strategy, workload, software);
+  return simulateProgram(program, { cluster, software, model, workload }, options);
+}

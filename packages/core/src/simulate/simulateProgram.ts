@@ -1,0 +1,276 @@
+// A program on a cluster becomes a step: level-1 costs of its actions, the pipeline's timeline over them, the tail, memory, noise, energy.
+//
+// Work grows with distinct stages (level 1) and with pipeline ranks x micro-batches (level 2), never with the number of devices: tensor,
+// context and data-parallel copies of a pipeline rank run the same ops at the same time and differ only by noise.
+//
+// Invariant: for every pipeline rank compute + exposed + host + bubble + optimizer + straggler = step.
+
+import type { ClusterSpec } from "../cluster/types.ts";
+import { opContext } from "../cost/opContext.ts";
+import { queryCost } from "../cost/priceOps.ts";
+import { flopsPerToken, type ModelSpec } from "../model/index.ts";
+import { groupPlacement } from "../cluster/index.ts";
+import { meshSize, rankOf } from "../parallel/mesh.ts";
+import type { Program } from "../parallel/program.ts";
+import type { Software, Workload } from "../parallel/strategy.ts";
+import { assert } from "../units/errors.ts";
+import { actionVariants } from "./actionDurations.ts";
+import { largestBuffers } from "./memory/largestBuffers.ts";
+import { programMemory } from "./memory/rankMemory.ts";
+import { stragglerFrac } from "./noise.ts";
+import { hiddenExchange } from "./overlapExchange.ts";
+import { resolveOptions, type ResolvedOptions, type SimulateOptions } from "./options.ts";
+import { type OverlappedPair, type PipelineTimeline, simulatePipeline } from "./pipeline/index.ts";
+import { type StepLoad, stepEnergyJoules, sustainedClockFrac } from "./power.ts";
+import { forEachAction, type RankTotals, rankTotals } from "./rankTotals.ts";
+import { stageActions } from "./stageActions.ts";
+import { type RankTail, stepTails } from "./stepTail.ts";
+import { opTotals, sourceShares, stepRelStd } from "./stepTotals.ts";
+import { blockPrices } from "./streams/blockPrices.ts";
+import type { ActionCost } from "./streams/simulateAction.ts";
+import { HOST_SHARE, SHARES } from "./streams/streamOps.ts";
+import { stepTimeline } from "./timeline.ts";
+import { boundaryBytes, transferSeconds } from "./transfers.ts";
+import type { Infeasible, RankClass, StepResult, TimeKind } from "./types.ts";
+
+export interface StepSite {
+  readonly cluster: ClusterSpec;
+  readonly software: Software;
+  readonly model: ModelSpec;
+  readonly workload: Workload;
+}
+
+export function simulateProgram(program: Program, site: StepSite, options: SimulateOptions = {}): StepResult | Infeasible {
+  const resolved = resolveOptions(options);
+  assert(meshSize(program.mesh) <= site.cluster.numDevices, `${meshSize(program.mesh)} ranks fit ${site.cluster.numDevices} devices`);
+  const first = runStep(program, site, resolved, 1);
+  if (first.kind === "infeasible") return first;
+  // Under a load above its TDP the device lowers its clock; the loads of the slower step are then the right ones, so one correction is enough.
+  const clock = sustainedClockFrac(first.load, resolved.power);
+  const run = clock < 1 ? runStep(program, site, resolved, clock) : first;
+  if (run.kind === "infeasible") return run;
+  return run.step();
+}
+
+interface RunStep {
+  readonly kind: "run";
+  readonly load: StepLoad;
+  readonly step: () => StepResult;
+}
+
+function runStep(program: Program, site: StepSite, options: ResolvedOptions, clockFrac: number): RunStep | Infeasible {
+  const { cluster, software, model, workload } = site;
+  const { schedule, mesh } = program;
+  const context = opContext({ cluster, mesh, software });
+  const prices = blockPrices(program, context, options.contention, clockFrac);
+  const actionOptions = { computeFloor: options.contention.computeFloor, full: options.full };
+  const actions = hiddenExchange(stageActions(prices, actionOptions), program, software, options.contention);
+  const variants = actionVariants(schedule, {
+    firstDiffers: actions.firstDiffers,
+    lastDiffers: actions.lastDiffers,
+    secondsOf: (stage, kind, variant) => actions.cost(stage, kind, variant).durationSec,
+  });
+  const transferSec = transferSeconds(program, cluster);
+  const timeline = simulatePipeline({
+    schedule,
+    durations: { perActionSec: variants.perActionSec },
+    ...(schedule.numRanks === 1 ? {} : { transferSec }),
+    overlapP2p: software.overlapP2p,
+    pairSec: (pair) => pairSeconds(pair, schedule.stageOf[pair.rank]!, actions.cost),
+  });
+
+  const memory = programMemory({ program, software, timeline, capacityBytes: cluster.device.memoryBytes, allocator: options.allocator });
+  let peakRank = 0;
+  memory.ranks.forEach((rank, i) => {
+    if (rank.peakBytes > memory.ranks[peakRank]!.peakBytes) peakRank = i;
+  });
+  const fullest = memory.ranks[peakRank]!;
+  if (!options.ignoreMemory && fullest.peakBytes > fullest.capacityBytes) {
+    const stash = memory.stashesAtPeak(peakRank);
+    return {
+      kind: "infeasible", reason: "memory", pipelineRank: peakRank, needBytes: fullest.peakBytes, haveBytes: fullest.capacityBytes, memory: fullest,
+      largestBuffers: largestBuffers(program, peakRank, stash),
+    };
+  }
+
+  const tails = stepTails(prices, actionOptions);
+  const numRanks = schedule.numRanks;
+  const rankTails = Array.from({ length: numRanks }, (_, rank) => tails.tail(rank));
+  const replicaSec = Array.from({ length: numRanks }, (_, rank) => replicaSyncSeconds(program, cluster, rank, memory.gradientBytesOf));
+  const flushes = Array.from({ length: numRanks }, (_, rank) => flushOf(timeline, variants.lastGradient, rank, program, actions.cost, actions.lastDiffers));
+  // All ranks meet in the gradient norm; then each updates its own parameters.
+  let meetSec = 0;
+  let tailSec = 0;
+  for (let rank = 0; rank < numRanks; rank++) {
+    const { reduce, update, gather } = rankTails[rank]!;
+    meetSec = Math.max(meetSec, flushes[rank]!.readySec + reduce.durationSec + replicaSec[rank]!);
+    tailSec = Math.max(tailSec, update.durationSec + gather.durationSec);
+  }
+  const synchronousSec = meetSec + tailSec;
+  const numDevices = meshSize(mesh);
+  const straggler = stragglerFrac({ numDevices, devicesPerNode: cluster.node.numDevices }, options.noise);
+  const stepSec = synchronousSec * (1 + straggler);
+
+  const totals = Array.from({ length: numRanks }, (_, rank) => rankTotals({ schedule, variants, actions, rank }));
+  let pace = 0;
+  for (let rank = 1; rank < numRanks; rank++) if (timeline.busySec[rank]! > timeline.busySec[pace]!) pace = rank;
+  const paceTotals = totals[pace]!;
+  const load = loadOf(paceTotals, rankTails[pace]!, stepSec);
+
+  const step = (): StepResult => {
+    const ranks = totals.map((total, rank): RankClass =>
+      rankClass({
+        rank, numRanks: numDevices / numRanks, total, tail: rankTails[rank]!, timeline, spillSec: flushes[rank]!.spillSec, replicaSec: replicaSec[rank]!, stepSec,
+        stragglerSec: stepSec - synchronousSec, messageSec: messageSeconds(program, timeline, rank, transferSec), memory: memory.ranks[rank]!,
+      }),
+    );
+    const costs: { cost: ActionCost; times: number }[] = [];
+    forEachAction({ schedule, variants, actions, rank: pace }, (cost, times) => costs.push({ cost, times }));
+    for (const cost of Object.values(rankTails[pace]!) as ActionCost[]) costs.push({ cost, times: 1 });
+    const tokens = program.globalTokens;
+    const causalFlops = tokens * flopsPerToken(model, { seqLen: workload.seqLen, convention: "causal" });
+    const noncausalFlops = tokens * flopsPerToken(model, { seqLen: workload.seqLen, convention: "noncausal" });
+    let hardwareFlops = 0;
+    for (let rank = 0; rank < numRanks; rank++) hardwareFlops += totals[rank]!.workFlops * (numDevices / numRanks);
+    const peak = cluster.device.peakFlopsPerSec.bf16 ?? cluster.device.peakFlopsPerSec.fp16 ?? cluster.device.peakFlopsPerSec.fp32 ?? 0;
+    const share = (flops: number) => (peak > 0 ? flops / (stepSec * numDevices * peak) : 0);
+    const usdPerHour = cluster.usdPerDeviceHour ?? cluster.device.priceUsdPerHour;
+    return {
+      kind: "ok",
+      stepSec,
+      relStd: stepRelStd(costs, { stepSec, straggler }),
+      tokensPerSec: tokens / stepSec,
+      tokensPerSecPerDevice: tokens / stepSec / numDevices,
+      modelFlopsCausal: causalFlops,
+      modelFlopsNoncausal: noncausalFlops,
+      hardwareFlops,
+      mfuCausal: share(causalFlops),
+      mfuNoncausal: share(noncausalFlops),
+      hfu: share(hardwareFlops),
+      energyJoules: stepEnergyJoules(cluster, { stepSec, numDevices, load }, options.power),
+      usdPerBillionTokens: usdPerHour === undefined ? null : ((usdPerHour * numDevices * stepSec) / 3600 / tokens) * 1e9,
+      ranks,
+      opTotals: opTotals(costs),
+      peakRank,
+      notes: notesOf(program, options, fullest.peakBytes > fullest.capacityBytes, clockFrac, numDevices, cluster),
+      sources: sourceShares(costs),
+      ...(options.timeline === null ? {} : { timeline: stepTimeline({ program, model, timeline, memory, prices, actions, variants, tails, actionOptions, meetSec, bytesOf: boundaryBytes, limits: options.timeline }) }),
+    };
+  };
+  return { kind: "run", load, step };
+}
+
+/** F and B of different micro-batches together (DualPipe): compute of both in turn, communication of one behind compute of the other. */
+function pairSeconds(pair: OverlappedPair, stages: readonly number[], cost: ReturnType<typeof stageActions>["cost"]): number {
+  const forward = cost(stages[pair.forwardChunk]!, "F", "plain");
+  const backward = cost(stages[pair.backwardChunk]!, "BW", "plain");
+  const sumSec = pair.forwardSec + pair.backwardSec;
+  const computeSec = forward.shares[0]! + backward.shares[0]! + forward.shares[HOST_SHARE]! + backward.shares[HOST_SHARE]!;
+  let communicationSec = 0;
+  for (let k = 1; k < SHARES.length; k++) if (k !== HOST_SHARE) communicationSec += forward.busy[k]! + backward.busy[k]!;
+  return Math.min(sumSec, Math.max(computeSec, communicationSec));
+}
+
+/** When a rank has finished its last backward and drained the reductions that ran beside it, and how much of that was waiting for them. */
+function flushOf(
+  timeline: PipelineTimeline,
+  lastGradient: Int32Array,
+  rank: number,
+  program: Program,
+  cost: ReturnType<typeof stageActions>["cost"],
+  lastDiffers: boolean,
+): { readonly readySec: number; readonly spillSec: number } {
+  const { schedule, endSec, graph } = timeline;
+  const kind = schedule.splitBackward ? "W" : "BW";
+  const end = endSec[graph.offsets[rank + 1]! - 1]!;
+  let readySec = end;
+  for (let chunk = 0; chunk < schedule.numChunks; chunk++) {
+    const action = lastGradient[rank * schedule.numChunks + chunk]!;
+    if (action < 0) continue;
+    const stage = program.schedule.stageOf[rank]![chunk]!;
+    readySec = Math.max(readySec, endSec[action]! + cost(stage, kind, lastDiffers ? "once" : "plain").spillSec);
+  }
+  return { readySec, spillSec: readySec - end };
+}
+
+/** Two holders of the same stages (bidirectional schedules) sum their gradients. */
+function replicaSyncSeconds(program: Program, cluster: ClusterSpec, rank: number, gradientBytesOf: (stage: number) => number): number {
+  const { schedule, mesh } = program;
+  if (schedule.replicas < 2) return 0;
+  let sec = 0;
+  schedule.stageOf[rank]!.forEach((stage, chunk) => {
+    const mine = schedule.replicaOf[rank]![chunk]!;
+    const other = schedule.stageOf.findIndex((stages, r) => stages.some((s, c) => s === stage && schedule.replicaOf[r]![c] !== mine));
+    if (other < 0 || other === rank) return;
+    const at = (pp: number) => rankOf(mesh, { tp: 0, cp: 0, dp: 0, pp });
+    const spans = groupPlacement(cluster, [at(rank), at(other)]).spans;
+    sec += queryCost(cluster, { kind: "collective", op: "allReduce", sizeBytes: gradientBytesOf(stage), spans, algorithm: "auto", backend: "nccl" }).durationSec;
+  });
+  return sec;
+}
+
+/** Seconds of messages a rank sends and receives, hidden or not. */
+function messageSeconds(program: Program, timeline: PipelineTimeline, rank: number, transferSec: ReturnType<typeof transferSeconds>): number {
+  const { schedule } = program;
+  if (schedule.numRanks === 1) return 0;
+  let sec = 0;
+  schedule.stageOf[rank]!.forEach((stage, chunk) => {
+    const numMicroBatches = schedule.microBatchesOf[schedule.replicaOf[rank]![chunk]!]!.length;
+    for (const direction of ["forward", "backward"] as const) {
+      const next = direction === "forward" ? stage + 1 : stage - 1;
+      if (next < 0 || next >= schedule.numStages) continue;
+      const toRank = schedule.stageOf.findIndex((stages, r) => stages.some((s, c) => s === next && schedule.replicaOf[r]![c] === schedule.replicaOf[rank]![chunk]));
+      if (toRank !== rank) sec += numMicroBatches * transferSec({ fromRank: rank, toRank, fromStage: stage, direction });
+    }
+  });
+  return Math.min(sec, timeline.makespanSec);
+}
+
+function rankClass(at: {
+  readonly rank: number; readonly numRanks: number; readonly total: RankTotals; readonly tail: RankTail; readonly timeline: PipelineTimeline; readonly spillSec: number; readonly replicaSec: number;
+  readonly stepSec: number; readonly stragglerSec: number; readonly messageSec: number; readonly memory: RankClass["memory"];
+}): RankClass {
+  const { total, tail, timeline, rank } = at;
+  // Overlapped pairs end sooner than their two actions in a row: what is left is shared out alike.
+  const scale = total.actionSec > 0 ? timeline.busySec[rank]! / total.actionSec : 1;
+  const seconds = (share: string) => total.shares[SHARES.indexOf(share as (typeof SHARES)[number])]! * scale;
+  const kinds: readonly Exclude<TimeKind, "compute">[] = ["tp", "cp", "ep", "dp", "pp", "copy"];
+  const exposed: Record<string, number> = {};
+  const busy: Record<string, number> = {};
+  for (const kind of kinds) {
+    const k = SHARES.indexOf(kind);
+    exposed[kind] = seconds(kind) + tail.reduce.shares[k]! + tail.gather.shares[k]!;
+    busy[kind] = total.busy[k]! + tail.reduce.busy[k]! + tail.gather.busy[k]!;
+  }
+  exposed.pp! += timeline.transferWaitSec[rank]!;
+  exposed.dp! += at.spillSec + at.replicaSec;
+  busy.pp! += at.messageSec;
+  busy.dp! += at.replicaSec;
+  const computeSec = seconds("compute") + tail.reduce.shares[0]! + tail.gather.shares[0]!;
+  const hostSec = seconds("host") + tail.reduce.shares[HOST_SHARE]! + tail.gather.shares[HOST_SHARE]!;
+  const optimizerSec = tail.update.durationSec;
+  const known = computeSec + hostSec + optimizerSec + at.stragglerSec + kinds.reduce((sum, kind) => sum + exposed[kind]!, 0);
+  const bubbleSec = at.stepSec - known;
+  assert(bubbleSec >= -1e-6 * at.stepSec, `rank ${rank} works at most the step: ${known} of ${at.stepSec}`);
+  return {
+    pipelineRank: rank, numRanks: at.numRanks, computeSec, exposedSec: exposed as RankClass["exposedSec"], totalCommSec: busy as RankClass["totalCommSec"], hostSec,
+    bubbleSec: Math.max(0, bubbleSec), optimizerSec, stragglerSec: at.stragglerSec, memory: at.memory,
+  };
+}
+
+function loadOf(total: RankTotals, tail: RankTail, stepSec: number): StepLoad {
+  const matrixFrac = Math.min(1, (total.matrixSec + tail.update.matrixSec) / stepSec);
+  const memoryFrac = Math.min(1 - matrixFrac, Math.max(0, total.shares[0]! - total.matrixSec + tail.update.shares[0]!) / stepSec);
+  let communicationSec = 0;
+  for (let k = 1; k < SHARES.length; k++) if (k !== HOST_SHARE) communicationSec += total.shares[k]!;
+  return { matrixFrac, memoryFrac, communicationFrac: Math.min(1 - matrixFrac - memoryFrac, communicationSec / stepSec) };
+}
+
+function notesOf(program: Program, options: ResolvedOptions, tooLarge: boolean, clockFrac: number, numDevices: number, cluster: ClusterSpec): string[] {
+  const notes: string[] = [];
+  if (options.ignoreMemory && tooLarge) notes.push("The step does not fit memory; its time is given as if it did");
+  if (clockFrac < 1) notes.push(`Power limit holds the clock at ${(clockFrac * 100).toFixed(1)} % of boost`);
+  if (numDevices < cluster.numDevices) notes.push(`${cluster.numDevices - numDevices} of ${cluster.numDevices} devices stay idle`);
+  if (program.schedule.replicas > 1) notes.push("Both directions of the schedule hold a copy of every stage's parameters");
+  return notes;
+}

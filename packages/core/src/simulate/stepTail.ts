@@ -1,0 +1,71 @@
+// The end of a step on each pipeline rank, after its last backward: gradients not yet reduced, the tied embedding's sum, gradient norm, optimizer,
+// and parameters gathered for the next step where that does not hide behind its forward.
+
+import type { Program } from "../parallel/program.ts";
+import type { BlockPrices } from "./streams/blockPrices.ts";
+import { type BuiltAction, buildPhase, type PhasePart } from "./streams/buildAction.ts";
+import { type ActionCost, type ActionOptions, emptyAction, simulateBuilt } from "./streams/simulateAction.ts";
+
+export interface RankTail {
+  /** Gradient reductions that waited for the last backward. */
+  readonly reduce: ActionCost;
+  /** Gradient norm and optimizer. */
+  readonly update: ActionCost;
+  /** Blocking parameter gathers after the update. */
+  readonly gather: ActionCost;
+}
+
+export interface StepTails {
+  readonly tail: (rank: number) => RankTail;
+  readonly parts: (rank: number, phase: keyof RankTail) => BuiltAction | null;
+}
+
+export function stepTails(prices: BlockPrices, options: ActionOptions): StepTails {
+  const { program } = prices;
+  const known = new Map<string, RankTail>();
+  const parts = (rank: number, phase: keyof RankTail): BuiltAction | null => {
+    const list = phaseParts(program, rank, phase);
+    return list.length === 0 ? null : buildPhase(prices, list);
+  };
+  const costOf = (rank: number, phase: keyof RankTail): ActionCost => {
+    const built = parts(rank, phase);
+    return built === null ? emptyAction : simulateBuilt(built, options);
+  };
+  return {
+    parts,
+    tail: (rank) => {
+      const key = `${holdsEnd(program, rank)}:${blocksOfRank(program, rank).join(",")}`;
+      let tail = known.get(key);
+      if (tail === undefined) {
+        tail = { reduce: costOf(rank, "reduce"), update: costOf(rank, "update"), gather: costOf(rank, "gather") };
+        known.set(key, tail);
+      }
+      return tail;
+    },
+  };
+}
+
+function phaseParts(program: Program, rank: number, phase: keyof RankTail): PhasePart[] {
+  const blocks = blocksOfRank(program, rank);
+  switch (phase) {
+    case "reduce": {
+      const late = program.reducePolicy === "lastMicroBatch" && !program.overlapReduce;
+      const list: PhasePart[] = late ? blocks.map((block) => ({ block, list: "reduce" })) : [];
+      if (program.embeddingSync !== null && holdsEnd(program, rank)) list.push({ block: program.embeddingSync, list: "tail" });
+      return list;
+    }
+    case "update":
+      return [...(program.tail === null ? [] : [{ block: program.tail, list: "tail" } as const]), ...blocks.map((block) => ({ block, list: "update" }) as const)];
+    case "gather":
+      return program.gatherPolicy === "afterUpdate" && !program.overlapGather ? blocks.map((block) => ({ block, list: "gather" })) : [];
+  }
+}
+
+function blocksOfRank(program: Program, rank: number): number[] {
+  return program.schedule.stageOf[rank]!.flatMap((stage) => program.stages[stage]!.uses.map((use) => use.block));
+}
+
+function holdsEnd(program: Program, rank: number): boolean {
+  const stages = program.schedule.stageOf[rank]!;
+  return stages.includes(0) || stages.includes(program.schedule.numStages - 1);
+}
