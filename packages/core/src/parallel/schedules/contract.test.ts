@@ -89,6 +89,14 @@ describe("buildSchedule()", () => {
     }
   });
 
+  it("shares micro-batches equally between the replicas of a bidirectional schedule", () => {
+    const { microBatchesOf } = buildSchedule("chimera", { numRanks: 4, numMicroBatches: 10, numChunks: 2 });
+    expect(microBatchesOf).toEqual([
+      [0, 1, 4, 5, 8],
+      [2, 3, 6, 7, 9],
+    ]);
+  });
+
   it("follows Megatron's rule on the last micro-batch group of the interleaved schedule", () => {
     const request = { numRanks: 4, numChunks: 2, groupSize: 5 };
     expect(() => buildSchedule("interleaved", { ...request, numMicroBatches: 8 })).toThrow("last group of 3");

@@ -6,7 +6,7 @@
 // waiting would be gained it is split, and the weight gradients queue up and run in order.
 
 import { costsOf, requireCounts } from "./admissible.ts";
-import { type Placement, shareMicroBatches, twoWayPlacement, wavePlacement } from "./placement.ts";
+import { type Placement, shareTwoWays, twoWayPlacement, wavePlacement } from "./placement.ts";
 import { assembleSchedule, push, type RankActions, rankActions } from "./rankActions.ts";
 import type { Schedule, ScheduleFamily, ScheduleRequest } from "./types.ts";
 
@@ -63,7 +63,7 @@ function tooFew(numMicroBatches: number, numRanks: number): string {
 
 function buildDualPipe({ numRanks, numMicroBatches }: ScheduleRequest): Schedule {
   const half = numMicroBatches / 2;
-  const microBatchesOf = shareMicroBatches(numMicroBatches, 2, half);
+  const microBatchesOf = shareTwoWays(numMicroBatches, numMicroBatches);
   const writers = [];
   for (let rank = 0; rank < numRanks; rank++) {
     const isFirstHalf = rank < numRanks / 2;
@@ -76,14 +76,14 @@ function buildDualPipe({ numRanks, numMicroBatches }: ScheduleRequest): Schedule
 }
 
 function buildDualPipeV({ numRanks, numMicroBatches }: ScheduleRequest): Schedule {
-  const microBatchesOf = shareMicroBatches(numMicroBatches, 1, numMicroBatches);
+  const all = Array.from({ length: numMicroBatches }, (_, i) => i);
   const writers = [];
   for (let rank = 0; rank < numRanks; rank++) {
-    const writer = pairWriter([0, 1], [microBatchesOf[0]!, microBatchesOf[0]!], 6 * numMicroBatches);
+    const writer = pairWriter([0, 1], [all, all], 6 * numMicroBatches);
     writeSteps(writer, { depth: rank, halfRanks: numRanks, perDirection: numMicroBatches });
     writers.push(writer);
   }
-  return finish("dualpipe-v", wavePlacement(numRanks, 2), numMicroBatches, microBatchesOf, writers, 2 * numRanks + 1);
+  return finish("dualpipe-v", wavePlacement(numRanks, 2), numMicroBatches, [all], writers, 2 * numRanks + 1);
 }
 
 interface Steps {

@@ -63,9 +63,15 @@ function place(
   return { numRanks, numChunks, numStages, replicas, stageOf, replicaOf };
 }
 
-/** Micro-batch i goes to replica floor(i / blockSize) mod replicas; blockSize m / replicas gives each replica one contiguous half. */
-export function shareMicroBatches(numMicroBatches: number, replicas: number, blockSize: number): number[][] {
-  const shares: number[][] = Array.from({ length: replicas }, () => []);
-  for (let i = 0; i < numMicroBatches; i++) shares[Math.floor(i / blockSize) % replicas]!.push(i);
+/**
+ * Micro-batches of the two replicas of a two-way placement: in units of `unitSize`, the first half of each unit to replica 0, the second to
+ * replica 1; a last, smaller unit is halved as well. An even number of micro-batches is thus shared equally.
+ */
+export function shareTwoWays(numMicroBatches: number, unitSize: number): [number[], number[]] {
+  const shares: [number[], number[]] = [[], []];
+  for (let first = 0; first < numMicroBatches; first += unitSize) {
+    const end = Math.min(first + unitSize, numMicroBatches);
+    for (let i = first; i < end; i++) shares[2 * (i - first) < end - first ? 0 : 1].push(i);
+  }
   return shares;
 }

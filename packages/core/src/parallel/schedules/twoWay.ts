@@ -7,7 +7,7 @@
 
 import { costsOf, requireCounts } from "./admissible.ts";
 import { pacedWave } from "./pacedWave.ts";
-import { type Placement, shareMicroBatches, twoWayPlacement, twoWayWavePlacement } from "./placement.ts";
+import { type Placement, shareTwoWays, twoWayPlacement, twoWayWavePlacement } from "./placement.ts";
 import { assembleSchedule } from "./rankActions.ts";
 import type { Schedule, ScheduleFamily, ScheduleRequest } from "./types.ts";
 
@@ -56,7 +56,7 @@ function bubbleFrac(request: ScheduleRequest, chunksPerReplica: number): number 
 
 function build(name: string, { numRanks, numMicroBatches }: ScheduleRequest, placement: Placement): Schedule {
   const perReplica = Math.min(numRanks, numMicroBatches) / 2;
-  const microBatchesOf = shareMicroBatches(numMicroBatches, 2, perReplica);
+  const microBatchesOf = shareTwoWays(numMicroBatches, numRanks);
   return assembleSchedule({
     name,
     placement,

@@ -75,6 +75,11 @@ describe("idle slots per rank", () => {
     ["hanayo", 4, 4, 2, [1, 1, 1], 12], // 4 (p - 1) chunk durations, chunks of 1/2
     ["hanayo", 4, 4, 4, [1, 1, 1], 12], // ... of 1/4: half the bubble
     ["dualpipe", 8, 20, 2, [1, 1, 1], 6], // (p/2 - 1)(F&B + BW - 3W), figure 5 of arXiv 2412.19437
+    ["v-half", 4, 16, 2, [1, 1, 1], 5], // as the authors' scheduler finds (sail-sg/zero-bubble-pipeline-parallelism, zbv_greedy)
+    ["v-half", 8, 32, 2, [1, 1, 1], 17],
+    ["v-half", 5, 10, 2, [1, 1, 1], 11],
+    ["v-min", 4, 16, 2, [1, 1, 1], 11],
+    ["v-min", 3, 12, 2, [1, 1, 1], 5],
     ["dualpipe", 16, 40, 2, [1, 1, 1], 14],
   ];
   it.each(rows)("%s p=%d m=%d v=%d costs=%j: %d", (name, numRanks, numMicroBatches, numChunks, [F, B, W], idle) => {
@@ -109,7 +114,8 @@ describe("idle slots per rank", () => {
       const request = { numRanks, numMicroBatches: 64, numChunks: 2 };
       const idle = simulate(name, request).idleSec[0]!;
       const of1f1b = (numRanks - 1) * 6;
-      expect(Math.abs(idle / of1f1b - share)).toBeLessThan(0.02);
+      expect(idle / of1f1b).toBeLessThanOrEqual(share);
+      expect(idle / of1f1b).toBeGreaterThan(share - 0.05);
       const stash = buildSchedule(name, request).stashBoundChunks(0);
       expect(stash).toBeLessThanOrEqual(2 * numRanks * memory + 2);
     }
