@@ -1,7 +1,7 @@
 // One-line clusters:
 //   64xh100-sxm          64 devices in the device's typical nodes (fewer than a node: one partial node)
 //   8x8xa100-80g         8 nodes of 8 devices
-//   16xaws-p5            16 machines of a known platform
+//   16xaws-p5            16 machines of a known platform; 16xdgx-b200, 16xhgx-h100: machines of the device's typical node
 //   gb200-nvl72x2        2 racks of one 72-device NVLink domain (any -nvl<N>), nodes are trays
 //   256xtpu-v5e          one slice of 256 chips; 4x256xtpu-v5p: 4 slices over the data-centre network
 
@@ -42,7 +42,8 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
     return fail(`Cluster "${text}" has no devices`, "use counts of at least 1");
 
   const platform = findPlatform(name);
-  if (platform !== undefined) {
+  // A rack-scale platform shares its name with the device (gb200-nvl72): counts of it are devices.
+  if (platform !== undefined && platform.domain === undefined) {
     if (second !== undefined && second !== platform.devicesPerNode)
       return fail(
         `"${name}" has ${platform.devicesPerNode} devices per machine, not ${second}`,
@@ -57,12 +58,15 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
       numNics: platform.numNics,
       nicBytesPerSec: platform.nicBytesPerSec,
       fabricType: platform.fabric,
-      ...(platform.domain === undefined ? {} : { scaleUp: { domain: platform.domain } }),
     });
   }
 
   const device = findDevice(name);
   if (device === undefined) return fail(`Unknown device "${name}" in cluster "${text}"`, suggestion(name));
+  if (/^(dgx|hgx)/i.test(name) && second === undefined) {
+    const perMachine = device.node.numDevices;
+    return assembleCluster({ name: trimmed, device, numDevices: first * perMachine, devicesPerNode: perMachine });
+  }
   if (second !== undefined) {
     // Slices of a torus are larger than a host; elsewhere the second number is the node.
     if (device.scaleUp.kind === "torus" && second > device.node.numDevices) {

@@ -1,7 +1,8 @@
 // A measured curve: latency against size, log-log interpolated between points.
 //
-// Below the first point the latency is constant (start-up dominates). Above the last one the curve goes on with the
-// marginal rate of its last step, bounded by proportional growth, so that a kink in the last step is not carried on.
+// Below the first point the latency is constant (start-up dominates). Above the last one a curve with a known start-up share
+// grows in proportion without it; another goes on with the marginal rate of its last step, bounded by proportional growth, so
+// that a kink in the last step is not carried on.
 
 export interface Curve {
   /** Ascending. Bytes for collectives, tokens for expert exchange. */
@@ -23,6 +24,10 @@ export function curveMicros(curve: Curve, size: number, floorShare = 0): number 
   if (size <= first || last === 0) return size <= first ? micros[0]! : (micros[0]! * size) / first;
   if (size >= sizes[last]!) {
     const top = micros[last]!;
+    if (floorShare > 0) {
+      const floor = floorShare * Math.min(micros[0]!, top);
+      return floor + ((top - floor) * size) / sizes[last]!;
+    }
     const marginal = (top - micros[last - 1]!) / (sizes[last]! - sizes[last - 1]!);
     const average = top / sizes[last]!;
     return top + (size - sizes[last]!) * Math.min(Math.max(marginal, 0.8 * average), average);

@@ -13,7 +13,7 @@ export interface ExchangeQuestion extends ExchangeSetting {
   readonly linkBytesPerSec: number;
 }
 
-/** Start-up share of a curve's first point; 0.8 leaves no bias on held-out points of the tables. */
+/** Start-up share of a curve's first point; 0.95 leaves hardly any bias on held-out points of the tables. */
 const FLOOR_SHARE = 0.95;
 
 /** Expected number of distinct places, of `places`, that `topk` balanced choices fall on. */
