@@ -71,12 +71,25 @@ export function attentionMixer(
     const kvSegments = [column(spec.kvHeads * spec.headDim), column(spec.kvHeads * spec.vHeadDim)];
     const wq = declareParam(builder, { name: `${name}.q`, segments: qSegments, columns: model.hidden, ...inner });
     const wkv = declareParam(builder, { name: `${name}.kv`, segments: kvSegments, columns: model.hidden, ...inner });
+    const biasOf = (suffix: string, segments: typeof qSegments) =>
+      spec.qkvBias
+        ? {
+            bias: declareParam(builder, {
+              name: `${name}.${suffix}.bias`,
+              segments,
+              columns: 1,
+              ...inner,
+              init: "zeros",
+            }),
+          }
+        : {};
     q = linear(builder, x, {
       name: `${name}.q.out`,
       weight: wq,
       width: qWidth,
       parallel: "column",
       compute: context.computeDtype,
+      ...biasOf("q", qSegments),
     });
     const kv = linear(builder, cross.value, {
       name: `${name}.kv.out`,
@@ -84,6 +97,7 @@ export function attentionMixer(
       width: kWidth + vWidth,
       parallel: "column",
       compute: context.computeDtype,
+      ...biasOf("kv", kvSegments),
     });
     k = builder.columns(kv, `${name}.k`, 0, kWidth);
     v = builder.columns(kv, `${name}.v`, kWidth, vWidth);
@@ -105,7 +119,7 @@ export function attentionMixer(
       weightRows: width === 0 ? k.width : width,
     });
   }
-  if (spec.rope) {
+  if (spec.rope && cross === undefined) {
     const turned = { from: 0, ropeDim: Math.round((spec.headDim * spec.ropeFrac) / 2) * 2 };
     q = rope(builder, q, `${name}.q.rope`, spec.headDim, turned, context.fullLayout);
     k = rope(builder, k, `${name}.k.rope`, spec.headDim, turned, context.fullLayout);

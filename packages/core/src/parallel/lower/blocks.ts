@@ -60,8 +60,9 @@ export function addGradNorm(builder: BlockBuilder): void {
     const copies = param.expert
       ? axisSize(mesh, sharded ? "ereplicate" : "edp")
       : axisSize(mesh, sharded ? "replicate" : "dpcp");
+    const stages = param.slice.name === "embedding.table" ? builder.context.tableCopies : 1;
     grads.push(reduced);
-    weights.push(1 / (splitRanks * copies));
+    weights.push(1 / (splitRanks * copies * stages * builder.context.replicas));
   }
   if (grads.length === 0) return;
   const out = builder.buffer({ name: "gradNorm", shape: [1], dtype: "fp32", kind: "workspace", scope: "persistent" });

@@ -79,6 +79,12 @@ export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Wo
       "use fewer stages",
     );
   }
+  if (model.encoder !== undefined && pp > 1)
+    say(
+      "strategy.pp",
+      `Cannot lower the encoder-decoder "${model.name}" with pp=${pp}: the decoder's embedding shares the table of another pipeline rank`,
+      "use pp=1",
+    );
   if (strategy.stageLayers !== null) {
     const sum = strategy.stageLayers.reduce((a, b) => a + b, 0);
     if (sum !== numLayers)
@@ -94,7 +100,8 @@ export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Wo
       "Ring attention needs a fused attention kernel",
       "use flash2 or cudnn, or make ulysses equal cp",
     );
-  if (model.embeddingDim !== undefined && model.embeddingDim !== model.hidden) say("model", `Model "${model.name}" embeds tokens in another width than its hidden size: that is not lowered`);
+  if (model.embeddingDim !== undefined && model.embeddingDim !== model.hidden)
+    say("model", `Model "${model.name}" embeds tokens in another width than its hidden size: that is not lowered`);
   for (const spec of [...model.layerKinds, ...(model.encoder?.layerKinds ?? [])])
     checkLayer(spec, strategy, divides, say);
   return findings;
@@ -107,9 +114,11 @@ function checkLayer(spec: LayerSpec, strategy: Strategy, divides: Divides, say: 
   const { tp, cp, ulysses, ep, etp } = strategy;
   const { mixer, ffn } = spec;
   if (spec.normAffine === false) say("model", "Norms without weights (OLMo-1, FLUX) are not lowered");
-  if (mixer.kind === "mla" && mixer.sharedKv !== undefined) say("model", "Compressed shared keys and values (DeepSeek-V4) are not lowered");
+  if (mixer.kind === "mla" && mixer.sharedKv !== undefined)
+    say("model", "Compressed shared keys and values (DeepSeek-V4) are not lowered");
   if (mixer.kind === "attention") {
-    if (mixer.valueIsKey === true || mixer.kvShared === true) say("model", "Layers that share keys and values (Gemma 4) are not lowered");
+    if (mixer.valueIsKey === true || mixer.kvShared === true)
+      say("model", "Layers that share keys and values (Gemma 4) are not lowered");
     divides("strategy.tp", mixer.heads, tp, "attention heads");
     divides("strategy.tp", mixer.kvHeads, tp, "key-value heads");
     if (mixer.kvHeads % tp === 0)

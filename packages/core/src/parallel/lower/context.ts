@@ -26,6 +26,9 @@ export interface Context {
   readonly sequenceParallel: boolean;
   readonly paddedVocab: number;
   readonly microBatchesPerStep: number;
+  /** Copies of every stage (bidirectional schedules), and pipeline ranks that hold the token table: what a global norm must not count twice. */
+  readonly replicas: number;
+  readonly tableCopies: number;
 }
 
 export function makeContext(
@@ -61,5 +64,7 @@ export function makeContext(
     sequenceParallel,
     paddedVocab: Math.ceil(model.vocab / multiple) * multiple,
     microBatchesPerStep: workload.globalBatch / (strategy.microBatch * axisSize(mesh, "dp")),
+    replicas: 1,
+    tableCopies: 1,
   };
 }

@@ -47,7 +47,8 @@ export function lowerTraining(
     ...(options.costs === undefined ? {} : { costs: options.costs }),
     ...(options.stashLimit === undefined ? {} : { stashLimit: options.stashLimit }),
   });
-  const { blocks, stages } = lowerStages(context, schedule);
+  const tableCopies = tableOnBothEnds(context, schedule) ? 2 : 1;
+  const { blocks, stages } = lowerStages({ ...context, replicas: schedule.replicas, tableCopies }, schedule);
   return {
     mesh,
     blocks,
@@ -234,11 +235,14 @@ function gradNormTail(mesh: Mesh): Block | null {
   };
 }
 
+/** The token table is used at both ends of the pipeline, and these lie on different ranks. */
+function tableOnBothEnds({ model, mesh }: Context, schedule: Schedule): boolean {
+  return (model.tiedEmbeddings || model.mtpLayers > 0) && mesh.pp > 1 && !endsShareRank(schedule);
+}
+
 /** Sum of the token table's gradient over the two pipeline ranks that hold a copy each. */
 function embeddingSync(context: Context, schedule: Schedule): Block | null {
-  const { model, mesh } = context;
-  const twoCopies = (model.tiedEmbeddings || model.mtpLayers > 0) && mesh.pp > 1 && !endsShareRank(schedule);
-  if (!twoCopies) return null;
+  if (!tableOnBothEnds(context, schedule)) return null;
   const owner = embeddingBlock(context, { decoder: false, shared: false });
   const grads = owner.buffers.filter(
     (buffer) =>

@@ -289,7 +289,8 @@ function regroup(
   name: string,
 ): Value {
   const { mesh } = builder.context;
-  const sources = mesh.ep * (builder.context.sequenceParallel ? mesh.etp : 1);
+  // Without sequence parallelism the etp neighbours within tp hold the same tokens; else their rows were gathered.
+  const sources = mesh.ep * (mesh.tp > 1 && !builder.context.sequenceParallel ? 1 : mesh.etp);
   if (sources === 1 || geometry.localExperts === 1) return x;
   const y = builder.value(name, x.rows, x.width);
   const fused = builder.context.software.fusedPermute;

@@ -17,9 +17,9 @@ export function ssmMixer(builder: BlockBuilder, x: Value, spec: SsmSpec, name: s
   const { mesh, model } = context;
   const tp = mesh.tp;
   const column = (rows: number) => ({ rows, parts: tp });
-  const perHead = spec.variant === "gatedDelta" ? 2 : 1;
+  const perHead = spec.variant === "gatedDelta" ? [spec.heads, spec.heads] : [spec.heads];
   const states = spec.groups * spec.stateDim;
-  const widths = [spec.innerDim, spec.innerDim, states, states, spec.heads * perHead];
+  const widths = [spec.innerDim, spec.innerDim, states, states, ...perHead];
   const segments = widths.map(column);
   const local = widths.map((width) => width / tp);
   const total = local.reduce((a, b) => a + b, 0);
@@ -35,7 +35,7 @@ export function ssmMixer(builder: BlockBuilder, x: Value, spec: SsmSpec, name: s
   const z = builder.columns(projected, `${name}.z`, 0, inner);
   const convWidth = local[1]! + local[2]! + local[3]!;
   const toConvolve = builder.columns(projected, `${name}.xBC`, inner, convWidth);
-  const perHeadInputs = builder.columns(projected, `${name}.dt`, inner + convWidth, local[4]!);
+  const perHeadInputs = builder.columns(projected, `${name}.dt`, inner + convWidth, local[4]! * perHead.length);
 
   const kernel = declareParam(builder, {
     name: `${name}.conv`,
