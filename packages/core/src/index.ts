@@ -2,19 +2,22 @@
 
 export * from "./cluster/index.ts";
 export * from "./cost/index.ts";
-// Two rooms use the word: in a program it is an op, in a cost query the kind of a collective (`@meshwright/core/cost`).
-export type { CollectiveOp } from "./parallel/program.ts";
 export * from "./interop/index.ts";
 export * from "./model/index.ts";
 export * from "./parallel/access.ts";
 export * from "./parallel/liveness.ts";
 export * from "./parallel/lower/index.ts";
 export * from "./parallel/mesh.ts";
+// Words that two rooms use: here stands the one people mean at this door, the other comes with its room.
+export type { CollectiveOp } from "./parallel/program.ts";
 export * from "./parallel/program.ts";
 export * from "./parallel/schedules/index.ts";
 export * from "./parallel/software/index.ts";
 export * from "./parallel/strategy.ts";
 export * from "./parallel/tokens.ts";
 export * from "./report/index.ts";
+export * from "./simulate/index.ts";
+export { type StepSpec, sustainedClockFrac } from "./simulate/index.ts";
 export * from "./spec/index.ts";
 export * from "./units/index.ts";
+export * from "./validate/index.ts";

@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import { validationText } from "@meshwright/core/report";
-import { type ValidationReport, type ValidationRow, validateFile } from "@meshwright/core/validate";
+import { type ValidationReport, type ValidationRow, validateText } from "@meshwright/core/validate";
 import { readText } from "../files.ts";
 import type { DefineCommand } from "../main.ts";
 
@@ -25,7 +25,7 @@ export const define: DefineCommand = (command, io, exit) => {
     const reports: ValidationReport[] = [];
     for (const [index, name] of files.entries()) {
       io.progress(`validating ${name} (${index + 1} of ${files.length})`);
-      reports.push(validateFile({ name, text: readText(resolve(io.cwd, name)) }));
+      reports.push(validateText({ name, text: readText(resolve(io.cwd, name)) }));
     }
     io.progressDone();
     const rows: ValidationRow[] = reports.flatMap((report) => report.rows);

@@ -4,6 +4,7 @@ import type { Infeasible } from "../simulate/types.ts";
 import type { ResolvedSpec } from "../spec/types.ts";
 import { formatBytes, formatPercent, formatSeconds, grouped } from "../units/format.ts";
 import type { ReportStyle } from "./paint.ts";
+import { specKey } from "./specKey.ts";
 import { jobLines, memorySection } from "./stepReport.ts";
 import { textTable } from "./textTable.ts";
 
@@ -55,7 +56,7 @@ function suggestions(result: Infeasible, { paint }: ReportStyle): readonly strin
   const rows = result.suggestions.slice(0, 3).map((suggestion, i) => [
     `${i + 1}.`,
     Object.entries(suggestion.changes)
-      .map(([path, value]) => `${path.replace(/^(strategy|workload)\./, "")}=${value}`)
+      .map(([path, value]) => `${specKey(path).replace(/^(strategy|workload)\./, "")}=${value}`)
       .join(", "),
     `needs ${formatBytes(suggestion.needBytes)}`,
     suggestion.stepSec === undefined ? "" : `${formatSeconds(suggestion.stepSec)} a step`,

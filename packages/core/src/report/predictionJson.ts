@@ -4,6 +4,7 @@
 import type { ParameterCounts } from "../model/types.ts";
 import type { Infeasible, MemoryBreakdown, OpTotal, RankClass, StepResult, TimeKind } from "../simulate/types.ts";
 import type { ResolvedSpec } from "../spec/types.ts";
+import { specKey } from "./specKey.ts";
 import { memoryParts, timeParts } from "./stepParts.ts";
 import { slowestRank, warningsOf } from "./stepReport.ts";
 
@@ -263,7 +264,7 @@ function infeasibleJson(result: Infeasible): InfeasibleJson {
       bytes: buffer.sizeBytes,
     })),
     suggestions: (result.suggestions ?? []).map((s) => ({
-      changes: s.changes,
+      changes: Object.fromEntries(Object.entries(s.changes).map(([path, value]) => [specKey(path), value])),
       need_bytes: s.needBytes,
       ...(s.stepSec === undefined ? {} : { step_time_s: s.stepSec }),
     })),

@@ -1,0 +1,11 @@
+// Results name the library's fields (`strategy.microBatch`); people write spec files (`strategy.micro_batch`).
+
+const renamed: Readonly<Record<string, string>> = {
+  "strategy.num_chunks": "strategy.chunks",
+  "workload.seq_len": "workload.seq",
+};
+
+export function specKey(path: string): string {
+  const snake = path.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return renamed[snake] ?? snake;
+}
