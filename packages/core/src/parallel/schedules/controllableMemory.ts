@@ -13,7 +13,7 @@ import { costsOf, requireCounts } from "./admissible.ts";
 import { wavePlacement } from "./placement.ts";
 import { assembleSchedule, type RankActions } from "./rankActions.ts";
 import { encodeAction, type Schedule, type ScheduleFamily, type ScheduleRequest } from "./types.ts";
-import { weightFill } from "./weightFill.ts";
+import { orderGraph, weightFill } from "./weightFill.ts";
 
 /** Slots of F chunk 0, F chunk 1, B chunk 1, B chunk 0 of micro-batch 0. */
 type BlockOf = (rank: number, numRanks: number) => readonly [number, number, number, number];
@@ -57,9 +57,7 @@ function build(name: string, request: ScheduleRequest, blockOf: BlockOf): Schedu
   const placement = wavePlacement(numRanks, 2);
   const { stashLimit } = grid;
   const { lists } = weightFill({
-    placement,
-    numMicroBatches,
-    orders,
+    order: orderGraph(placement, numMicroBatches, orders),
     costs: costsOf(request),
     stashLimit,
     policy: "patient",

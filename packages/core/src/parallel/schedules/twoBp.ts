@@ -5,7 +5,7 @@ import { costsOf, requireCounts } from "./admissible.ts";
 import { loopPlacement } from "./placement.ts";
 import { assembleSchedule, push, rankActions } from "./rankActions.ts";
 import type { Schedule, ScheduleFamily, ScheduleRequest } from "./types.ts";
-import { weightFill } from "./weightFill.ts";
+import { orderGraph, weightFill } from "./weightFill.ts";
 
 /**
  * Gaps are found for the given costs (equal ones when absent): "backward-p2" fills a gap only where it fits.
@@ -41,9 +41,7 @@ function build(request: ScheduleRequest): Schedule {
     orders.push(list);
   }
   const { lists } = weightFill({
-    placement,
-    numMicroBatches,
-    orders,
+    order: orderGraph(placement, numMicroBatches, orders),
     costs: costsOf(request),
     stashLimit: numMicroBatches,
     policy: "patient",

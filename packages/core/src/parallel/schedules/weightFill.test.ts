@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { loopPlacement } from "./placement.ts";
 import { push, rankActions } from "./rankActions.ts";
-import { weightFill } from "./weightFill.ts";
+import { orderGraph, weightFill } from "./weightFill.ts";
 
 function orders(numRanks: number, numMicroBatches: number) {
   return Array.from({ length: numRanks }, (_, rank) => {
@@ -31,7 +31,12 @@ it("keeps the order of F and B, runs every W after its B, and holds the stash li
         const given = orders(numRanks, numMicroBatches);
         const stashLimit = numRanks + spare;
         const placement = loopPlacement(numRanks, 1);
-        const { lists } = weightFill({ placement, numMicroBatches, orders: given, costs, stashLimit, policy });
+        const { lists } = weightFill({
+          order: orderGraph(placement, numMicroBatches, given),
+          costs,
+          stashLimit,
+          policy,
+        });
         for (const [rank, list] of lists.entries()) {
           expect([...list.codes.filter((code) => (code & 3) !== 2)]).toEqual([...given[rank]!.codes]);
           const done = new Set<number>();
@@ -53,9 +58,7 @@ it("keeps the order of F and B, runs every W after its B, and holds the stash li
 it('"patient" never starts a W that would hold up the next action, "eager" does', () => {
   // Rank 0 has a gap of 1 before B1; W takes 5.
   const input = {
-    placement: loopPlacement(2, 1),
-    numMicroBatches: 2,
-    orders: orders(2, 2),
+    order: orderGraph(loopPlacement(2, 1), 2, orders(2, 2)),
     costs: { F: 1, B: 1, W: 5, send: 0 },
     stashLimit: 2,
   };

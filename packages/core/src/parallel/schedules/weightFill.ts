@@ -8,16 +8,28 @@
 
 import { assert } from "../../units/errors.ts";
 import type { ActionCosts } from "./admissible.ts";
-import { actionGraph } from "./dependencies.ts";
-import { dropEvent, eventHeap, pushEvent } from "./eventHeap.ts";
+import { type ActionGraph, actionGraph } from "./dependencies.ts";
 import type { Placement } from "./placement.ts";
-import { assembleSchedule, type RankActions } from "./rankActions.ts";
+import { assembleSchedule, type RankActions, rankActions } from "./rankActions.ts";
+import { earliestRank, rankClock, wakeAt } from "./rankClock.ts";
+
+/** The dependencies of a given order of F and B on every rank: what `weightFill` starts from. */
+export function orderGraph(placement: Placement, numMicroBatches: number, orders: readonly RankActions[]): ActionGraph {
+  return actionGraph(
+    assembleSchedule({
+      name: "order of F and B",
+      placement,
+      numMicroBatches,
+      splitBackward: true,
+      lists: orders,
+      stashBoundChunks: () => Number.POSITIVE_INFINITY,
+    }),
+  );
+}
 
 export interface WeightFillInput {
-  readonly placement: Placement;
-  readonly numMicroBatches: number;
-  /** Per rank, the order of F and B actions. */
-  readonly orders: readonly RankActions[];
+  /** Order of F and B. */
+  readonly order: ActionGraph;
   readonly costs: ActionCosts;
   /** Per rank, chunk stashes held at most, from F to W; no less than the order itself needs from F to B. */
   readonly stashLimit: number;
@@ -40,20 +52,10 @@ const relativeSlack = 1e-9;
 
 /** O(actions log ranks). */
 export function weightFill(input: WeightFillInput): FilledOrder {
-  const { placement, numMicroBatches, orders, costs, stashLimit } = input;
-  const { numRanks } = placement;
-  const { policy } = input;
+  const { costs, stashLimit, policy } = input;
   const trail = typeof policy === "string" ? null : policy.trail;
-  const { offsets, codes, rankOf, needs } = actionGraph(
-    assembleSchedule({
-      name: "order of F and B",
-      placement,
-      numMicroBatches,
-      splitBackward: true,
-      lists: orders,
-      stashBoundChunks: () => stashLimit,
-    }),
-  );
+  const { offsets, codes, rankOf, needs } = input.order;
+  const numRanks = offsets.length - 1;
   const costOf = [costs.F, costs.B, costs.W] as const;
   const total = codes.length;
   const endAt = new Float64Array(total).fill(Infinity);
@@ -66,19 +68,23 @@ export function weightFill(input: WeightFillInput): FilledOrder {
   const pendingCodes = new Int32Array(total);
   const pendingFrom = offsets.slice(0, numRanks);
   const pendingTo = offsets.slice(0, numRanks);
-  const lists: RankActions[] = orders.map((order) => ({ codes: new Int32Array((order.length * 3) / 2), length: 0 }));
-  const heap = eventHeap(4 * numRanks);
-  for (let rank = 0; rank < numRanks; rank++) pushEvent(heap, 0, rank);
+  const lists: RankActions[] = [];
+  for (let rank = 0; rank < numRanks; rank++) {
+    lists.push(rankActions(((offsets[rank + 1]! - offsets[rank]!) * 3) / 2));
+  }
+  const clock = rankClock(numRanks);
 
-  while (heap.length > 0) {
-    const time = heap.times[0]!;
-    const rank = heap.ranks[0]!;
-    dropEvent(heap);
-    if (freeAt[rank]! > time) continue;
+  for (;;) {
+    const rank = earliestRank(clock);
+    const time = clock.times[rank]!;
+    if (time === Number.POSITIVE_INFINITY) break;
     const at = cursor[rank]!;
     const isPending = pendingFrom[rank]! < pendingTo[rank]!;
     const hasNext = at < offsets[rank + 1]!;
-    if (!hasNext && !isPending) continue;
+    if (!hasNext && !isPending) {
+      wakeAt(clock, rank, Number.POSITIVE_INFINITY);
+      continue;
+    }
     let runWeight = !hasNext;
     let waitUntil = time;
     if (hasNext) {
@@ -98,17 +104,17 @@ export function weightFill(input: WeightFillInput): FilledOrder {
             isPending &&
             (policy === "eager" || (policy === "patient" && costs.W <= (earliest - time) * (1 + relativeSlack)));
           if (!runWeight) {
-            if (started) waitUntil = earliest;
-            else {
+            waitUntil = earliest;
+            if (!started) {
               waiterOf[need] = rank + 1;
-              continue;
+              waitUntil = Number.POSITIVE_INFINITY;
             }
           }
         }
       }
     }
     if (waitUntil > time) {
-      pushEvent(heap, waitUntil, rank);
+      wakeAt(clock, rank, waitUntil);
       continue;
     }
     if (firstStart[rank] === Infinity) firstStart[rank] = time;
@@ -126,9 +132,9 @@ export function weightFill(input: WeightFillInput): FilledOrder {
       if ((code & 3) === 0) stash[rank]!++;
       else pendingCodes[pendingTo[rank]!++] = code;
       endAt[at] = end;
-      if (waiterOf[at] !== 0) pushEvent(heap, time, waiterOf[at]! - 1);
+      if (waiterOf[at] !== 0) wakeAt(clock, waiterOf[at]! - 1, time);
     }
-    pushEvent(heap, freeAt[rank]!, rank);
+    wakeAt(clock, rank, freeAt[rank]!);
   }
   let makespan = 0;
   let span = 0;

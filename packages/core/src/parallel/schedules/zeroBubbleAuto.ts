@@ -11,7 +11,7 @@ import { type ActionCosts, costsOf, requireCounts } from "./admissible.ts";
 import { loopPlacement } from "./placement.ts";
 import { assembleSchedule, push, type RankActions, rankActions } from "./rankActions.ts";
 import type { Schedule, ScheduleFamily, ScheduleRequest } from "./types.ts";
-import { type FilledOrder, weightFill } from "./weightFill.ts";
+import { type FilledOrder, orderGraph, weightFill } from "./weightFill.ts";
 
 /** Spans that differ by rounding only are equal. */
 const relativeSlack = 1e-9;
@@ -67,9 +67,10 @@ function bestOrder(
     if (tried.has(ahead.join())) continue;
     tried.add(ahead.join());
     const orders = ahead.map((count) => oneForwardOneBackward(count, numMicroBatches));
+    const order = orderGraph(placement, numMicroBatches, orders);
     const trail = ahead.map((count) => ahead[0]! - count);
     for (const policy of ["patient", "eager", { trail }] as const) {
-      const filled = weightFill({ placement, numMicroBatches, orders, costs, stashLimit, policy });
+      const filled = weightFill({ order, costs, stashLimit, policy });
       if (best === undefined || isBetter(filled, best)) best = filled;
       if (best.span <= leastSpan * (1 + relativeSlack)) return best;
     }

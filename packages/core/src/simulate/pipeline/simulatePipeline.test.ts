@@ -95,6 +95,7 @@ function twin(input: PipelineInput): Twin {
     rank: number;
     kind: string;
     stage: number;
+    chunk: number;
     microBatch: number;
     group: number;
     sec: number;
