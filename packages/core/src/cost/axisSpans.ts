@@ -21,7 +21,9 @@ export function axisSpans(cluster: ClusterSpec, mesh: Mesh, axis: Axis): readonl
   if (axis === "all") return cluster.levels.map((level) => Math.min(size, level.numDevices));
   const digits = axisDigits(mesh, axis);
   if (digits === null) return groupPlacement(cluster, groupOf(mesh, 0, axis)).spans;
-  return cluster.levels.map((level) => (level.numDevices >= cluster.numDevices ? size : membersBelow(digits, level.numDevices)));
+  return cluster.levels.map((level) =>
+    level.numDevices >= cluster.numDevices ? size : membersBelow(digits, level.numDevices),
+  );
 }
 
 /** Members of rank 0's group that are less than `limit`. Digits are ordered by stride and do not overlap (each exceeds all smaller together). */
@@ -50,23 +52,40 @@ function axisDigits(mesh: Mesh, axis: Axis): Digit[] | null {
   ];
   const dataOnly = dense.slice(1);
   switch (axis) {
-    case "tp": return nested([dense[0]!]);
-    case "cp": return nested([dense[1]!]);
-    case "dp": return nested([dense[2]!]);
-    case "pp": return nested([{ size: mesh.pp, stride: stride.pp }]);
-    case "cpUlysses": return nested(cut([dense[1]!], 1, mesh.ulysses));
-    case "cpRing": return nested(cut([dense[1]!], mesh.ulysses, mesh.cp / mesh.ulysses));
-    case "dpcp": return nested(dataOnly);
-    case "shard": return nested(cut(dataOnly, 1, mesh.shard));
-    case "replicate": return nested(cut(dataOnly, mesh.shard, axisSize(mesh, "replicate")));
-    case "etp": return nested(cut(dense, 1, mesh.etp));
-    case "ep": return nested(cut(dense, mesh.etp, mesh.ep));
-    case "edp": return nested(cut(dense, mesh.etp * mesh.ep, axisSize(mesh, "edp")));
-    case "eshard": return nested(cut(dense, mesh.etp * mesh.ep, axisSize(mesh, "eshard")));
-    case "ereplicate": return nested(cut(dense, mesh.etp * mesh.ep * axisSize(mesh, "eshard"), axisSize(mesh, "ereplicate")));
-    case "embed": return nested([{ size: axisSize(mesh, "embed"), stride: stride.pp * (mesh.pp - 1) }]);
-    case "vocab": return nested([dense[0]!, { size: mesh.pp, stride: stride.pp }]);
-    case "all": return null;
+    case "tp":
+      return nested([dense[0]!]);
+    case "cp":
+      return nested([dense[1]!]);
+    case "dp":
+      return nested([dense[2]!]);
+    case "pp":
+      return nested([{ size: mesh.pp, stride: stride.pp }]);
+    case "cpUlysses":
+      return nested(cut([dense[1]!], 1, mesh.ulysses));
+    case "cpRing":
+      return nested(cut([dense[1]!], mesh.ulysses, mesh.cp / mesh.ulysses));
+    case "dpcp":
+      return nested(dataOnly);
+    case "shard":
+      return nested(cut(dataOnly, 1, mesh.shard));
+    case "replicate":
+      return nested(cut(dataOnly, mesh.shard, axisSize(mesh, "replicate")));
+    case "etp":
+      return nested(cut(dense, 1, mesh.etp));
+    case "ep":
+      return nested(cut(dense, mesh.etp, mesh.ep));
+    case "edp":
+      return nested(cut(dense, mesh.etp * mesh.ep, axisSize(mesh, "edp")));
+    case "eshard":
+      return nested(cut(dense, mesh.etp * mesh.ep, axisSize(mesh, "eshard")));
+    case "ereplicate":
+      return nested(cut(dense, mesh.etp * mesh.ep * axisSize(mesh, "eshard"), axisSize(mesh, "ereplicate")));
+    case "embed":
+      return nested([{ size: axisSize(mesh, "embed"), stride: stride.pp * (mesh.pp - 1) }]);
+    case "vocab":
+      return nested([dense[0]!, { size: mesh.pp, stride: stride.pp }]);
+    case "all":
+      return null;
   }
 }
 

@@ -3,9 +3,16 @@
 export { axisSpans } from "./axisSpans.ts";
 export * from "./kernels/index.ts";
 export * from "./network/index.ts";
-export { type HostCopyQuery, type HostWorkQuery, type OpContext, opContext, type OpQuery, type OpWork } from "./opContext.ts";
+export {
+  type HostCopyQuery,
+  type HostWorkQuery,
+  type OpContext,
+  type OpQuery,
+  type OpWork,
+  opContext,
+} from "./opContext.ts";
 export { attentionFlops, opKernels, phaseWork } from "./opKernels.ts";
-export { axisTimeKind, opName, type OpTimeKind, opTimeKind } from "./opNames.ts";
+export { axisTimeKind, type OpTimeKind, opName, opTimeKind } from "./opNames.ts";
 export { outermostLevel, type PricedOp, priceOps, queryCost } from "./priceOps.ts";
 export { type RoutingLoad, routingLoad } from "./routingLoad.ts";
 export type * from "./types.ts";

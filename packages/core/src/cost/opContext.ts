@@ -42,7 +42,11 @@ export interface OpWork {
   readonly sizeBytes: number;
 }
 
-export function opContext(at: { readonly cluster: ClusterSpec; readonly mesh: Mesh; readonly software: Software }): OpContext {
+export function opContext(at: {
+  readonly cluster: ClusterSpec;
+  readonly mesh: Mesh;
+  readonly software: Software;
+}): OpContext {
   const spans = new Map<Axis, readonly number[]>();
   const moe = new Map<Block, MoeGeometry | null>();
   return {

@@ -11,10 +11,23 @@
 //  - Expert layers are priced on the fullest rank (routingLoad.ts).
 
 import { opAccess } from "../parallel/access.ts";
-import { layoutRows, worstAttentionPairs } from "../parallel/tokens.ts";
 import type {
-  AttentionBackwardOp, AttentionGeometry, AttentionOp, BatchMatmulOp, Block, BufferDecl, BufferId, CollectiveOp, GroupedMatmulOp, MatmulOp, Op, OptimizerOp, ScanBackwardOp, ScanOp,
+  AttentionBackwardOp,
+  AttentionGeometry,
+  AttentionOp,
+  BatchMatmulOp,
+  Block,
+  BufferDecl,
+  BufferId,
+  CollectiveOp,
+  GroupedMatmulOp,
+  MatmulOp,
+  Op,
+  OptimizerOp,
+  ScanBackwardOp,
+  ScanOp,
 } from "../parallel/program.ts";
+import { layoutRows, worstAttentionPairs } from "../parallel/tokens.ts";
 import { type DType, dtypeBytes } from "../units/dtype.ts";
 import { elementwisePasses } from "./elementwisePasses.ts";
 import type { HostWorkQuery, OpContext, OpQuery, OpWork } from "./opContext.ts";
@@ -50,7 +63,10 @@ export function opKernels(op: Op, block: Block, context: OpContext, inFlight: In
       // The slowest hop of the ring is the one across the outermost level it uses.
       const pair = spans.map((span) => (span < size ? 1 : 2));
       const sizeBytes = totalBytes(block, op.xs);
-      return network({ kind: "collective", op: "sendRecv", sizeBytes, spans: pair, algorithm: "auto", backend: "nccl" }, sizeBytes);
+      return network(
+        { kind: "collective", op: "sendRecv", sizeBytes, spans: pair, algorithm: "auto", backend: "nccl" },
+        sizeBytes,
+      );
     }
     case "exchange": {
       const { geometry } = op;
@@ -59,14 +75,30 @@ export function opKernels(op: Op, block: Block, context: OpContext, inFlight: In
       const hidden = rows.shape[1]!;
       const bytesPerElement = dtypeBytes(bufferOf(block, op.x).dtype);
       return network(
-        { kind: "moeExchange", phase: op.phase, library: op.library, mode: "normal", tokens, hidden, topk: geometry.topk, experts: geometry.experts, bytesPerElement, spans: context.spans("ep") },
+        {
+          kind: "moeExchange",
+          phase: op.phase,
+          library: op.library,
+          mode: "normal",
+          tokens,
+          hidden,
+          topk: geometry.topk,
+          experts: geometry.experts,
+          bytesPerElement,
+          spans: context.spans("ep"),
+        },
         tokens * geometry.topk * hidden * bytesPerElement,
       );
     }
     case "copy": {
       const sizeBytes = ownBytes(block, op.out);
       if (bufferOf(block, op.x).tier === bufferOf(block, op.out).tier) return memoryWork(2 * sizeBytes, "stream", 1, 1);
-      return { queries: [{ query: { kind: "hostCopy", sizeBytes }, times: 1 }], numLaunches: 1, workFlops: 0, sizeBytes };
+      return {
+        queries: [{ query: { kind: "hostCopy", sizeBytes }, times: 1 }],
+        numLaunches: 1,
+        workFlops: 0,
+        sizeBytes,
+      };
     }
     case "optimizer":
       return optimizerOrHost(op, block, context);
@@ -111,19 +143,60 @@ function network(query: OpQuery, sizeBytes: number): OpWork {
 }
 
 function memoryWork(sizeBytes: number, access: MemoryQuery["access"], numKernels: number, numLaunches: number): OpWork {
-  return { queries: [{ query: { kind: "memory", sizeBytes, numKernels, access }, times: 1 }], numLaunches, workFlops: 0, sizeBytes };
+  return {
+    queries: [{ query: { kind: "memory", sizeBytes, numKernels, access }, times: 1 }],
+    numLaunches,
+    workFlops: 0,
+    sizeBytes,
+  };
 }
 
 const gemmDTypes: Readonly<Record<DType, GemmDType>> = {
-  fp64: "fp32", fp32: "fp32", tf32: "tf32", bf16: "bf16", fp16: "fp16", fp8: "fp8", mxfp8: "mxfp8", fp8_block: "fp8_block",
-  nvfp4: "nvfp4", mxfp4: "mxfp4", int8: "int8", int4: "int4_wo", int32: "fp32",
+  fp64: "fp32",
+  fp32: "fp32",
+  tf32: "tf32",
+  bf16: "bf16",
+  fp16: "fp16",
+  fp8: "fp8",
+  mxfp8: "mxfp8",
+  fp8_block: "fp8_block",
+  nvfp4: "nvfp4",
+  mxfp4: "mxfp4",
+  int8: "int8",
+  int4: "int4_wo",
+  int32: "fp32",
 };
 
-const layouts: Readonly<Record<MatmulOp["role"], GemmQuery["layout"]>> = { forward: "TN", inputGrad: "NN", weightGrad: "NT" };
+const layouts: Readonly<Record<MatmulOp["role"], GemmQuery["layout"]>> = {
+  forward: "TN",
+  inputGrad: "NN",
+  weightGrad: "NT",
+};
 
-function gemm(at: { m: number; n: number; k: number; batch: number; compute: DType; layout: GemmQuery["layout"]; accumulate: boolean; outDtype: DType }): GemmQuery {
+function gemm(at: {
+  m: number;
+  n: number;
+  k: number;
+  batch: number;
+  compute: DType;
+  layout: GemmQuery["layout"];
+  accumulate: boolean;
+  outDtype: DType;
+}): GemmQuery {
   const { m, n, k, batch, compute, layout, accumulate, outDtype } = at;
-  return { kind: "gemm", m, n, k, batch, dtype: gemmDTypes[compute], layout, accumulate, outDtype, includesQuantisation: false, warmCache: false };
+  return {
+    kind: "gemm",
+    m,
+    n,
+    k,
+    batch,
+    dtype: gemmDTypes[compute],
+    layout,
+    accumulate,
+    outDtype,
+    includesQuantisation: false,
+    warmCache: false,
+  };
 }
 
 function matmulWork(op: MatmulOp, block: Block): OpWork {
@@ -132,7 +205,16 @@ function matmulWork(op: MatmulOp, block: Block): OpWork {
   const m = op.transA ? a[1]! : a[0]!;
   const k = op.transA ? a[0]! : a[1]!;
   const n = op.transB ? b[0]! : b[1]!;
-  const query = gemm({ m, n, k, batch: 1, compute: op.compute, layout: layouts[op.role], accumulate: op.accumulate, outDtype: bufferOf(block, op.out).dtype });
+  const query = gemm({
+    m,
+    n,
+    k,
+    batch: 1,
+    compute: op.compute,
+    layout: layouts[op.role],
+    accumulate: op.accumulate,
+    outDtype: bufferOf(block, op.out).dtype,
+  });
   const sizeBytes = ownBytes(block, op.a) + ownBytes(block, op.b) + ownBytes(block, op.out) * (op.accumulate ? 2 : 1);
   return { queries: [{ query, times: 1 }], numLaunches: 1, workFlops: 2 * m * n * k, sizeBytes };
 }
@@ -153,12 +235,32 @@ function groupedWork(op: GroupedMatmulOp, block: Block, context: OpContext): OpW
   if (!context.software.groupedGemm) {
     // One GEMM after another for each expert; the mean expert times their number (time is near linear in rows).
     const rows = Math.max(1, Math.round(perGroup));
-    const shape = op.role === "forward" ? { m: rows, n, k } : op.role === "inputGrad" ? { m: rows, n: k, k: n } : { m: n, n: k, k: rows };
-    const query = gemm({ ...shape, batch: 1, compute: op.compute, layout: layouts[op.role], accumulate: op.accumulate, outDtype: bufferOf(block, op.out).dtype });
+    const shape =
+      op.role === "forward"
+        ? { m: rows, n, k }
+        : op.role === "inputGrad"
+          ? { m: rows, n: k, k: n }
+          : { m: n, n: k, k: rows };
+    const query = gemm({
+      ...shape,
+      batch: 1,
+      compute: op.compute,
+      layout: layouts[op.role],
+      accumulate: op.accumulate,
+      outDtype: bufferOf(block, op.out).dtype,
+    });
     return { queries: [{ query, times: groups }], numLaunches: groups, workFlops, sizeBytes };
   }
   const query: OpQuery = {
-    kind: "groupedGemm", groups, totalRows, maxRows: Math.ceil(perGroup * load.expert), n, k, dtype: gemmDTypes[op.compute], layout: layouts[op.role], accumulate: op.accumulate,
+    kind: "groupedGemm",
+    groups,
+    totalRows,
+    maxRows: Math.ceil(perGroup * load.expert),
+    n,
+    k,
+    dtype: gemmDTypes[op.compute],
+    layout: layouts[op.role],
+    accumulate: op.accumulate,
   };
   return { queries: [{ query, times: 1 }], numLaunches: 1, workFlops, sizeBytes };
 }
@@ -179,13 +281,27 @@ function batchWork(op: BatchMatmulOp, block: Block): OpWork {
     gradK: { m: skv, n: headDim, k: sq, layout: "NT" },
   } as const;
   const { m, n, k, layout: letters } = shape[op.which];
-  const query = gemm({ m, n, k, batch, compute: op.compute, layout: letters, accumulate: false, outDtype: bufferOf(block, op.out).dtype });
+  const query = gemm({
+    m,
+    n,
+    k,
+    batch,
+    compute: op.compute,
+    layout: letters,
+    accumulate: false,
+    outDtype: bufferOf(block, op.out).dtype,
+  });
   const sizeBytes = ownBytes(block, op.a) + ownBytes(block, op.b) + ownBytes(block, op.out);
   return { queries: [{ query, times: 1 }], numLaunches: 1, workFlops: 2 * batch * m * n * k, sizeBytes };
 }
 
 const attentionImpls: Readonly<Record<OpContext["software"]["attention"], AttentionImpl>> = {
-  unfused: "auto", flash1: "flash1", flash2: "flash2", flash3: "flash3", flash4: "flash4", cudnn: "cudnn",
+  unfused: "auto",
+  flash1: "flash1",
+  flash2: "flash2",
+  flash3: "flash3",
+  flash4: "flash4",
+  cudnn: "cudnn",
 };
 
 /** Backward recomputes the scores and multiplies four times more: 5 products against 2 (FlashAttention-2, arXiv 2307.08691, section 4.1). */
@@ -198,14 +314,29 @@ function attentionWork(op: AttentionOp | AttentionBackwardOp, block: Block, cont
   const phase = op.kind === "attention" ? "forward" : "backward";
   const q = bufferOf(block, op.q);
   const query: OpQuery = {
-    kind: "attention", phase, batch, seqQ: q.shape[0]! / batch, seqKv: bufferOf(block, op.k).shape[0]! / batch, heads, kvHeads, headDim, vHeadDim, pairs, window,
+    kind: "attention",
+    phase,
+    batch,
+    seqQ: q.shape[0]! / batch,
+    seqKv: bufferOf(block, op.k).shape[0]! / batch,
+    heads,
+    kvHeads,
+    headDim,
+    vHeadDim,
+    pairs,
+    window,
     dtype: q.dtype === "fp16" ? "fp16" : q.dtype === "fp8" || q.dtype === "mxfp8" ? "fp8" : "bf16",
     impl: attentionImpls[context.software.attention],
   };
   const { reads, writes } = opAccess(op);
   const workFlops = attentionFlops(op.geometry, pairs) * (phase === "forward" ? 1 : BACKWARD_FLOPS);
   // A backward launches a row-sum kernel before and, in most builds, a conversion of dq after the main one.
-  return { queries: [{ query, times: 1 }], numLaunches: phase === "forward" ? 1 : 3, workFlops, sizeBytes: totalBytes(block, reads) + totalBytes(block, writes) };
+  return {
+    queries: [{ query, times: 1 }],
+    numLaunches: phase === "forward" ? 1 : 3,
+    workFlops,
+    sizeBytes: totalBytes(block, reads) + totalBytes(block, writes),
+  };
 }
 
 /** Flops of QK^T and PV over `pairs` query-key pairs per sequence and head. */
@@ -223,28 +354,44 @@ function scanWork(op: ScanOp | ScanBackwardOp, block: Block, context: OpContext)
   const { innerDim: width, stateDim: state, groups, heads } = op;
   const chunk = op.variant === "gatedDelta" ? 64 : 256;
   const perToken =
-    op.variant === "mamba1" ? 9 * width * state
-    : op.variant === "mamba2" ? 2 * chunk * (state * groups + width) + 4 * state * width
-    : 4 * chunk * (state * heads + width) + 6 * state * width;
+    op.variant === "mamba1"
+      ? 9 * width * state
+      : op.variant === "mamba2"
+        ? 2 * chunk * (state * groups + width) + 4 * state * width
+        : 4 * chunk * (state * heads + width) + 6 * state * width;
   const backward = op.kind === "scanBackward";
   const { reads, writes } = opAccess(op);
   const stateBytes = op.variant === "mamba1" ? 0 : (rows / chunk) * width * state * 4;
   const sizeBytes = totalBytes(block, reads) + totalBytes(block, writes) + stateBytes * (backward ? 4 : 2);
   const workFlops = rows * perToken * (backward ? 3 : 1);
   const numKernels = op.variant === "mamba1" ? 1 : backward ? 9 : 5;
-  return { queries: [{ query: { kind: "scan", phase: backward ? "backward" : "forward", workFlops, sizeBytes, numKernels }, times: 1 }], numLaunches: numKernels, workFlops, sizeBytes };
+  return {
+    queries: [
+      { query: { kind: "scan", phase: backward ? "backward" : "forward", workFlops, sizeBytes, numKernels }, times: 1 },
+    ],
+    numLaunches: numKernels,
+    workFlops,
+    sizeBytes,
+  };
 }
 
 function collectiveWork(op: CollectiveOp, block: Block, context: OpContext): OpWork {
   const wireBytes = (ids: readonly BufferId[]) => {
     let sum = 0;
-    for (const id of ids) sum += op.wire === undefined ? ownBytes(block, id) : (ownBytes(block, id) / dtypeBytes(bufferOf(block, id).dtype)) * dtypeBytes(op.wire);
+    for (const id of ids)
+      sum +=
+        op.wire === undefined
+          ? ownBytes(block, id)
+          : (ownBytes(block, id) / dtypeBytes(bufferOf(block, id).dtype)) * dtypeBytes(op.wire);
     return sum;
   };
   const sizeBytes = wireBytes(op.op === "allGather" ? op.outs : op.xs);
   const backend = op.pipelined !== undefined && context.software.tpOverlap === "userBuffers" ? "userBuffers" : "nccl";
   const kind = op.op === "headsAllToAll" ? "allToAll" : op.op;
-  return network({ kind: "collective", op: kind, sizeBytes, spans: context.spans(op.axis), algorithm: "auto", backend }, sizeBytes);
+  return network(
+    { kind: "collective", op: kind, sizeBytes, spans: context.spans(op.axis), algorithm: "auto", backend },
+    sizeBytes,
+  );
 }
 
 function optimizerOrHost(op: OptimizerOp, block: Block, context: OpContext): OpWork {
@@ -253,9 +400,18 @@ function optimizerOrHost(op: OptimizerOp, block: Block, context: OpContext): OpW
   const sizeBytes = totalBytes(block, reads) + totalBytes(block, writes);
   if (onHost) {
     // The host updates masters and states, then the new working copies travel back to the device.
-    const copiedBytes = totalBytes(block, op.params.filter((id) => bufferOf(block, id).tier === "hbm"));
+    const copiedBytes = totalBytes(
+      block,
+      op.params.filter((id) => bufferOf(block, id).tier === "hbm"),
+    );
     const work: HostWorkQuery = { kind: "hostWork", sizeBytes };
-    const queries: OpWork["queries"] = copiedBytes === 0 ? [{ query: work, times: 1 }] : [{ query: work, times: 1 }, { query: { kind: "hostCopy", sizeBytes: copiedBytes }, times: 1 }];
+    const queries: OpWork["queries"] =
+      copiedBytes === 0
+        ? [{ query: work, times: 1 }]
+        : [
+            { query: work, times: 1 },
+            { query: { kind: "hostCopy", sizeBytes: copiedBytes }, times: 1 },
+          ];
     return { queries, numLaunches: 1, workFlops: 0, sizeBytes };
   }
   return optimizerWork(op, block, context, sizeBytes);
@@ -277,7 +433,12 @@ function elementwiseWork(op: Op, block: Block, inFlight: InFlight): OpWork {
   if (op.kind === "embedding") {
     // Reads one table row per token, not the table.
     const rowsBytes = ownBytes(block, op.out);
-    return memoryWork(rowsBytes * (op.positions === undefined ? 2 : 5), "gather", op.positions === undefined ? 1 : 2, op.positions === undefined ? 1 : 2);
+    return memoryWork(
+      rowsBytes * (op.positions === undefined ? 2 : 5),
+      "gather",
+      op.positions === undefined ? 1 : 2,
+      op.positions === undefined ? 1 : 2,
+    );
   }
   const passes = fused ? { bytes: 1, kernels: 0 } : elementwisePasses(op);
   const sizeBytes = (moved(reads) + moved(writes)) * passes.bytes;

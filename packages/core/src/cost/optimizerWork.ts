@@ -31,7 +31,16 @@ export function optimizerWork(op: OptimizerOp, block: Block, context: OpContext,
       const small = Math.min(rows, columns);
       const large = Math.max(rows, columns);
       if (small < 2) continue;
-      const base = { kind: "gemm", batch, dtype: "bf16", layout: "NN", accumulate: false, outDtype: "bf16", includesQuantisation: false, warmCache: false } as const;
+      const base = {
+        kind: "gemm",
+        batch,
+        dtype: "bf16",
+        layout: "NN",
+        accumulate: false,
+        outDtype: "bf16",
+        includesQuantisation: false,
+        warmCache: false,
+      } as const;
       queries.push({ query: { ...base, m: small, n: small, k: large }, times: MUON_STEPS });
       queries.push({ query: { ...base, m: small, n: small, k: small }, times: MUON_STEPS });
       queries.push({ query: { ...base, m: small, n: large, k: small }, times: MUON_STEPS });

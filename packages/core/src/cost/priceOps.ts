@@ -47,7 +47,10 @@ export function queryCost(cluster: ClusterSpec, query: OpQuery): Cost {
   let cost = costs.get(key);
   if (cost === undefined) {
     cost = computeCost(cluster, query);
-    assert(cost.durationSec >= 0 && cost.durationSec < Number.POSITIVE_INFINITY, `price of ${JSON.stringify(query)} is finite: ${cost.durationSec}`);
+    assert(
+      cost.durationSec >= 0 && cost.durationSec < Number.POSITIVE_INFINITY,
+      `price of ${JSON.stringify(query)} is finite: ${cost.durationSec}`,
+    );
     if (costs.size >= maxRemembered) costs.clear();
     costs.set(key, cost);
   }
@@ -106,9 +109,15 @@ function priceWork(op: Op, block: Block, work: OpWork, context: OpContext): Pric
       longest = sec;
       source = cost.source;
     }
-    if (query.kind === "gemm" || query.kind === "groupedGemm" || query.kind === "attention" || query.kind === "scan") matrix = true;
+    if (query.kind === "gemm" || query.kind === "groupedGemm" || query.kind === "attention" || query.kind === "scan")
+      matrix = true;
     if (query.kind === "collective" || query.kind === "moeExchange") level = outermostLevel(query.spans);
-    if (query.kind === "hostCopy" || query.kind === "hostWork" || (query.kind === "collective" && query.backend === "userBuffers")) unitFree = true;
+    if (
+      query.kind === "hostCopy" ||
+      query.kind === "hostWork" ||
+      (query.kind === "collective" && query.backend === "userBuffers")
+    )
+      unitFree = true;
   }
   const fusedAway = op.fused === true && level < 0;
   return {

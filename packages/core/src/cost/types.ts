@@ -14,7 +14,21 @@ export interface Cost {
 }
 
 /** GEMM number formats: `fp8` per tensor, `fp8_block` 1x128/128x128, `mxfp8` 1x32. Weight-only formats name the weight. */
-export type GemmDType = "bf16" | "fp16" | "tf32" | "fp32" | "fp8" | "fp8_block" | "mxfp8" | "nvfp4" | "mxfp4" | "int8_wo" | "int4_wo" | "int8_sq" | "int8" | "fp4";
+export type GemmDType =
+  | "bf16"
+  | "fp16"
+  | "tf32"
+  | "fp32"
+  | "fp8"
+  | "fp8_block"
+  | "mxfp8"
+  | "nvfp4"
+  | "mxfp4"
+  | "int8_wo"
+  | "int4_wo"
+  | "int8_sq"
+  | "int8"
+  | "fp4";
 
 export interface GemmQuery {
   readonly kind: "gemm";
@@ -126,7 +140,14 @@ export interface ScanQuery {
 }
 
 export type KernelQuery =
-  | GemmQuery | GroupedGemmQuery | AttentionQuery | DecodeAttentionQuery | MlaAttentionQuery | FusedMoeQuery | MemoryQuery | ScanQuery;
+  | GemmQuery
+  | GroupedGemmQuery
+  | AttentionQuery
+  | DecodeAttentionQuery
+  | MlaAttentionQuery
+  | FusedMoeQuery
+  | MemoryQuery
+  | ScanQuery;
 
 export type CollectiveOp = "allReduce" | "allGather" | "reduceScatter" | "allToAll" | "broadcast" | "sendRecv";
 

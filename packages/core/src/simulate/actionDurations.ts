@@ -49,7 +49,8 @@ export function actionVariants(
       else if (kind === gradientKind) last[chunk] = base + i;
     }
     for (let slot = 0; slot < numChunks * 4; slot++) {
-      plainSec[slot] = counts[slot] === 0 ? 0 : at.secondsOf(stageOf[rank]![slot >> 2]!, KIND_NAMES[slot & 3]!, "plain");
+      plainSec[slot] =
+        counts[slot] === 0 ? 0 : at.secondsOf(stageOf[rank]![slot >> 2]!, KIND_NAMES[slot & 3]!, "plain");
     }
     for (let i = 0; i < list.length; i++) perActionSec[base + i] = plainSec[list[i]! & 1023]!;
     const once = (action: number, chunk: number, kind: number) => {

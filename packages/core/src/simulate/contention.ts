@@ -34,7 +34,12 @@ export const defaultContention: ContentionParameters = {
 
 /** No overlap costs anything: for bounds and tests. */
 export const noContention: ContentionParameters = {
-  unitsInside: 0, unitsAcross: 0, hbmBytesPerByte: 0, collectiveRate: 1, copyRate: 1, computeFloor: 1,
+  unitsInside: 0,
+  unitsAcross: 0,
+  hbmBytesPerByte: 0,
+  collectiveRate: 1,
+  copyRate: 1,
+  computeFloor: 1,
 };
 
 /** What one running op takes from the others, as shares of the device. */

@@ -18,10 +18,16 @@ export const defaultNoise: NoiseParameters = { deviceStd: 0.003, nodeStd: 0.0065
 export const noNoise: NoiseParameters = { deviceStd: 0, nodeStd: 0 };
 
 /** Expected share by which the slowest rank exceeds the mean: stepSec x this is lost to stragglers. */
-export function stragglerFrac(at: { readonly numDevices: number; readonly devicesPerNode: number }, noise: NoiseParameters): number {
+export function stragglerFrac(
+  at: { readonly numDevices: number; readonly devicesPerNode: number },
+  noise: NoiseParameters,
+): number {
   const numNodes = Math.max(1, Math.ceil(at.numDevices / at.devicesPerNode));
   // The slowest device of the slowest node. A single node's own deviation moves all ranks alike and costs nothing on average.
-  return noise.nodeStd * expectedMaximum(numNodes) + noise.deviceStd * expectedMaximum(Math.min(at.numDevices, at.devicesPerNode));
+  return (
+    noise.nodeStd * expectedMaximum(numNodes) +
+    noise.deviceStd * expectedMaximum(Math.min(at.numDevices, at.devicesPerNode))
+  );
 }
 
 /** E[max of n standard normals]. */
@@ -36,14 +42,26 @@ export function normalQuantile(p: number): number {
   if (p > 0.97575) {
     const q = Math.sqrt(-2 * Math.log(1 - p));
     return (
-      -(((((-7.784894002430293e-3 * q - 3.223964580411365e-1) * q - 2.400758277161838) * q - 2.549732539343734) * q + 4.374664141464968) * q + 2.938163982698783) /
+      -(
+        ((((-7.784894002430293e-3 * q - 3.223964580411365e-1) * q - 2.400758277161838) * q - 2.549732539343734) * q +
+          4.374664141464968) *
+          q +
+        2.938163982698783
+      ) /
       ((((7.784695709041462e-3 * q + 3.224671290700398e-1) * q + 2.445134137142996) * q + 3.754408661907416) * q + 1)
     );
   }
   const q = p - 0.5;
   const r = q * q;
   return (
-    ((((((-3.969683028665376e1 * r + 2.209460984245205e2) * r - 2.759285104469687e2) * r + 1.38357751867269e2) * r - 3.066479806614716e1) * r + 2.506628277459239) * q) /
-    (((((-5.447609879822406e1 * r + 1.615858368580409e2) * r - 1.556989798598866e2) * r + 6.680131188771972e1) * r - 1.328068155288572e1) * r + 1)
+    ((((((-3.969683028665376e1 * r + 2.209460984245205e2) * r - 2.759285104469687e2) * r + 1.38357751867269e2) * r -
+      3.066479806614716e1) *
+      r +
+      2.506628277459239) *
+      q) /
+    (((((-5.447609879822406e1 * r + 1.615858368580409e2) * r - 1.556989798598866e2) * r + 6.680131188771972e1) * r -
+      1.328068155288572e1) *
+      r +
+      1)
   );
 }

@@ -1,7 +1,7 @@
 // What a caller may change about a simulation. Every physical parameter has one documented place (contention, noise, power, allocator).
 
-import { type AllocatorParameters, defaultAllocator } from "./memory/allocator.ts";
 import { type ContentionParameters, defaultContention } from "./contention.ts";
+import { type AllocatorParameters, defaultAllocator } from "./memory/allocator.ts";
 import { defaultNoise, type NoiseParameters } from "./noise.ts";
 import { defaultPower, type PowerParameters } from "./power.ts";
 
@@ -41,7 +41,10 @@ export function resolveOptions(options: SimulateOptions): ResolvedOptions {
   const asked = options.timeline === true ? {} : options.timeline;
   return {
     ignoreMemory: options.ignoreMemory ?? false,
-    timeline: asked === undefined || asked === false ? null : { maxRanks: asked.maxRanks ?? 16, maxSpans: asked.maxSpans ?? 200_000 },
+    timeline:
+      asked === undefined || asked === false
+        ? null
+        : { maxRanks: asked.maxRanks ?? 16, maxSpans: asked.maxSpans ?? 200_000 },
     contention: { ...defaultContention, ...options.contention },
     noise: { ...defaultNoise, ...options.noise },
     power: { ...defaultPower, ...options.power },

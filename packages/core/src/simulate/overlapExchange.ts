@@ -13,7 +13,12 @@ import { SHARES } from "./streams/streamOps.ts";
 
 const EP = SHARES.indexOf("ep");
 
-export function hiddenExchange(actions: StageActions, program: Program, software: Software, contention: ContentionParameters): StageActions {
+export function hiddenExchange(
+  actions: StageActions,
+  program: Program,
+  software: Software,
+  contention: ContentionParameters,
+): StageActions {
   if (!software.overlapMoeExchange || program.mesh.ep === 1 || program.microBatchesPerStep < 2) return actions;
   // Overlapped pairs (DualPipe) hide it themselves.
   if (program.schedule.overlapped !== undefined) return actions;

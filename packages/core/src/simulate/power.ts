@@ -29,7 +29,12 @@ export interface StepLoad {
 export function meanLoad(load: StepLoad, power: PowerParameters): number {
   const { matrixFrac, memoryFrac, communicationFrac } = load;
   const waitFrac = Math.max(0, 1 - matrixFrac - memoryFrac - communicationFrac);
-  return matrixFrac * power.matrixLoad + memoryFrac * power.memoryLoad + communicationFrac * power.communicationLoad + waitFrac * power.waitLoad;
+  return (
+    matrixFrac * power.matrixLoad +
+    memoryFrac * power.memoryLoad +
+    communicationFrac * power.communicationLoad +
+    waitFrac * power.waitLoad
+  );
 }
 
 /** Clock, as a share of boost, at which the step's mean load fits the device's TDP. */
@@ -47,7 +52,11 @@ export function devicePowerWatts(device: DeviceSpec, load: StepLoad, power: Powe
 }
 
 /** Joules of a step over all devices and their share of the hosts. */
-export function stepEnergyJoules(cluster: ClusterSpec, at: { readonly stepSec: number; readonly numDevices: number; readonly load: StepLoad }, power: PowerParameters): number {
+export function stepEnergyJoules(
+  cluster: ClusterSpec,
+  at: { readonly stepSec: number; readonly numDevices: number; readonly load: StepLoad },
+  power: PowerParameters,
+): number {
   const host = cluster.node.hostWatts / cluster.node.numDevices;
   return at.stepSec * at.numDevices * (devicePowerWatts(cluster.device, at.load, power) + host);
 }

@@ -1,8 +1,8 @@
 // Seconds of one pipeline rank over the step: its actions times how often they run, by share, and the totals of its ops.
 
+import type { Schedule } from "../parallel/schedules/index.ts";
 import { assert } from "../units/errors.ts";
 import { type ActionVariants, KIND_NAMES } from "./actionDurations.ts";
-import type { Schedule } from "../parallel/schedules/index.ts";
 import type { StageActions, Variant } from "./stageActions.ts";
 import type { ActionCost } from "./streams/simulateAction.ts";
 import { NUM_SHARES } from "./streams/streamOps.ts";
@@ -19,7 +19,12 @@ export interface RankTotals {
 
 /** Calls `visit` for every distinct action of a rank with the number of its runs. */
 export function forEachAction(
-  at: { readonly schedule: Schedule; readonly variants: ActionVariants; readonly actions: StageActions; readonly rank: number },
+  at: {
+    readonly schedule: Schedule;
+    readonly variants: ActionVariants;
+    readonly actions: StageActions;
+    readonly rank: number;
+  },
   visit: (cost: ActionCost, times: number) => void,
 ): void {
   const { schedule, variants, actions, rank } = at;

@@ -5,11 +5,11 @@
 //
 // Invariant: for every pipeline rank compute + exposed + host + bubble + optimizer + straggler = step.
 
+import { groupPlacement } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
 import { opContext } from "../cost/opContext.ts";
 import { queryCost } from "../cost/priceOps.ts";
 import { flopsPerToken, type ModelSpec } from "../model/index.ts";
-import { groupPlacement } from "../cluster/index.ts";
 import { meshSize, rankOf } from "../parallel/mesh.ts";
 import type { Program } from "../parallel/program.ts";
 import type { Software, Workload } from "../parallel/strategy.ts";
@@ -18,8 +18,8 @@ import { actionVariants } from "./actionDurations.ts";
 import { largestBuffers } from "./memory/largestBuffers.ts";
 import { programMemory } from "./memory/rankMemory.ts";
 import { stragglerFrac } from "./noise.ts";
+import { type ResolvedOptions, resolveOptions, type SimulateOptions } from "./options.ts";
 import { hiddenExchange } from "./overlapExchange.ts";
-import { resolveOptions, type ResolvedOptions, type SimulateOptions } from "./options.ts";
 import { type OverlappedPair, type PipelineTimeline, simulatePipeline } from "./pipeline/index.ts";
 import { type StepLoad, stepEnergyJoules, sustainedClockFrac } from "./power.ts";
 import { forEachAction, type RankTotals, rankTotals } from "./rankTotals.ts";
@@ -40,9 +40,16 @@ export interface StepSite {
   readonly workload: Workload;
 }
 
-export function simulateProgram(program: Program, site: StepSite, options: SimulateOptions = {}): StepResult | Infeasible {
+export function simulateProgram(
+  program: Program,
+  site: StepSite,
+  options: SimulateOptions = {},
+): StepResult | Infeasible {
   const resolved = resolveOptions(options);
-  assert(meshSize(program.mesh) <= site.cluster.numDevices, `${meshSize(program.mesh)} ranks fit ${site.cluster.numDevices} devices`);
+  assert(
+    meshSize(program.mesh) <= site.cluster.numDevices,
+    `${meshSize(program.mesh)} ranks fit ${site.cluster.numDevices} devices`,
+  );
   const first = runStep(program, site, resolved, 1);
   if (first.kind === "infeasible") return first;
   // Under a load above its TDP the device lowers its clock; the loads of the slower step are then the right ones, so one correction is enough.
@@ -79,7 +86,13 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
     pairSec: (pair) => pairSeconds(pair, schedule.stageOf[pair.rank]!, actions.cost),
   });
 
-  const memory = programMemory({ program, software, timeline, capacityBytes: cluster.device.memoryBytes, allocator: options.allocator });
+  const memory = programMemory({
+    program,
+    software,
+    timeline,
+    capacityBytes: cluster.device.memoryBytes,
+    allocator: options.allocator,
+  });
   let peakRank = 0;
   memory.ranks.forEach((rank, i) => {
     if (rank.peakBytes > memory.ranks[peakRank]!.peakBytes) peakRank = i;
@@ -88,7 +101,12 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
   if (!options.ignoreMemory && fullest.peakBytes > fullest.capacityBytes) {
     const stash = memory.stashesAtPeak(peakRank);
     return {
-      kind: "infeasible", reason: "memory", pipelineRank: peakRank, needBytes: fullest.peakBytes, haveBytes: fullest.capacityBytes, memory: fullest,
+      kind: "infeasible",
+      reason: "memory",
+      pipelineRank: peakRank,
+      needBytes: fullest.peakBytes,
+      haveBytes: fullest.capacityBytes,
+      memory: fullest,
       largestBuffers: largestBuffers(program, peakRank, stash),
     };
   }
@@ -96,8 +114,12 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
   const tails = stepTails(prices, actionOptions);
   const numRanks = schedule.numRanks;
   const rankTails = Array.from({ length: numRanks }, (_, rank) => tails.tail(rank));
-  const replicaSec = Array.from({ length: numRanks }, (_, rank) => replicaSyncSeconds(program, cluster, rank, memory.gradientBytesOf));
-  const flushes = Array.from({ length: numRanks }, (_, rank) => flushOf(timeline, variants.lastGradient, rank, program, actions.cost, actions.lastDiffers));
+  const replicaSec = Array.from({ length: numRanks }, (_, rank) =>
+    replicaSyncSeconds(program, cluster, rank, memory.gradientBytesOf),
+  );
+  const flushes = Array.from({ length: numRanks }, (_, rank) =>
+    flushOf(timeline, variants.lastGradient, rank, program, actions.cost, actions.lastDiffers),
+  );
   // All ranks meet in the gradient norm; then each updates its own parameters.
   let meetSec = 0;
   let tailSec = 0;
@@ -118,11 +140,21 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
   const load = loadOf(paceTotals, rankTails[pace]!, stepSec);
 
   const step = (): StepResult => {
-    const ranks = totals.map((total, rank): RankClass =>
-      rankClass({
-        rank, numRanks: numDevices / numRanks, total, tail: rankTails[rank]!, timeline, spillSec: flushes[rank]!.spillSec, replicaSec: replicaSec[rank]!, stepSec,
-        stragglerSec: stepSec - synchronousSec, messageSec: messageSeconds(program, timeline, rank, transferSec), memory: memory.ranks[rank]!,
-      }),
+    const ranks = totals.map(
+      (total, rank): RankClass =>
+        rankClass({
+          rank,
+          numRanks: numDevices / numRanks,
+          total,
+          tail: rankTails[rank]!,
+          timeline,
+          spillSec: flushes[rank]!.spillSec,
+          replicaSec: replicaSec[rank]!,
+          stepSec,
+          stragglerSec: stepSec - synchronousSec,
+          messageSec: messageSeconds(program, timeline, rank, transferSec),
+          memory: memory.ranks[rank]!,
+        }),
     );
     const costs: { cost: ActionCost; times: number }[] = [];
     forEachAction({ schedule, variants, actions, rank: pace }, (cost, times) => costs.push({ cost, times }));
@@ -132,7 +164,11 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
     const noncausalFlops = tokens * flopsPerToken(model, { seqLen: workload.seqLen, convention: "noncausal" });
     let hardwareFlops = 0;
     for (let rank = 0; rank < numRanks; rank++) hardwareFlops += totals[rank]!.workFlops * (numDevices / numRanks);
-    const peak = cluster.device.peakFlopsPerSec.bf16 ?? cluster.device.peakFlopsPerSec.fp16 ?? cluster.device.peakFlopsPerSec.fp32 ?? 0;
+    const peak =
+      cluster.device.peakFlopsPerSec.bf16 ??
+      cluster.device.peakFlopsPerSec.fp16 ??
+      cluster.device.peakFlopsPerSec.fp32 ??
+      0;
     const share = (flops: number) => (peak > 0 ? flops / (stepSec * numDevices * peak) : 0);
     const usdPerHour = cluster.usdPerDeviceHour ?? cluster.device.priceUsdPerHour;
     return {
@@ -148,26 +184,50 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
       mfuNoncausal: share(noncausalFlops),
       hfu: share(hardwareFlops),
       energyJoules: stepEnergyJoules(cluster, { stepSec, numDevices, load }, options.power),
-      usdPerBillionTokens: usdPerHour === undefined ? null : ((usdPerHour * numDevices * stepSec) / 3600 / tokens) * 1e9,
+      usdPerBillionTokens:
+        usdPerHour === undefined ? null : ((usdPerHour * numDevices * stepSec) / 3600 / tokens) * 1e9,
       ranks,
       opTotals: opTotals(costs),
       peakRank,
       notes: notesOf(program, options, fullest.peakBytes > fullest.capacityBytes, clockFrac, numDevices, cluster),
       sources: sourceShares(costs),
-      ...(options.timeline === null ? {} : { timeline: stepTimeline({ program, model, timeline, memory, prices, actions, variants, tails, actionOptions, meetSec, bytesOf: boundaryBytes, limits: options.timeline }) }),
+      ...(options.timeline === null
+        ? {}
+        : {
+            timeline: stepTimeline({
+              program,
+              model,
+              timeline,
+              memory,
+              prices,
+              actions,
+              variants,
+              tails,
+              actionOptions,
+              meetSec,
+              bytesOf: boundaryBytes,
+              limits: options.timeline,
+            }),
+          }),
     };
   };
   return { kind: "run", load, step };
 }
 
 /** F and B of different micro-batches together (DualPipe): compute of both in turn, communication of one behind compute of the other. */
-function pairSeconds(pair: OverlappedPair, stages: readonly number[], cost: ReturnType<typeof stageActions>["cost"]): number {
+function pairSeconds(
+  pair: OverlappedPair,
+  stages: readonly number[],
+  cost: ReturnType<typeof stageActions>["cost"],
+): number {
   const forward = cost(stages[pair.forwardChunk]!, "F", "plain");
   const backward = cost(stages[pair.backwardChunk]!, "BW", "plain");
   const sumSec = pair.forwardSec + pair.backwardSec;
-  const computeSec = forward.shares[0]! + backward.shares[0]! + forward.shares[HOST_SHARE]! + backward.shares[HOST_SHARE]!;
+  const computeSec =
+    forward.shares[0]! + backward.shares[0]! + forward.shares[HOST_SHARE]! + backward.shares[HOST_SHARE]!;
   let communicationSec = 0;
-  for (let k = 1; k < SHARES.length; k++) if (k !== HOST_SHARE) communicationSec += forward.busy[k]! + backward.busy[k]!;
+  for (let k = 1; k < SHARES.length; k++)
+    if (k !== HOST_SHARE) communicationSec += forward.busy[k]! + backward.busy[k]!;
   return Math.min(sumSec, Math.max(computeSec, communicationSec));
 }
 
@@ -194,23 +254,42 @@ function flushOf(
 }
 
 /** Two holders of the same stages (bidirectional schedules) sum their gradients. */
-function replicaSyncSeconds(program: Program, cluster: ClusterSpec, rank: number, gradientBytesOf: (stage: number) => number): number {
+function replicaSyncSeconds(
+  program: Program,
+  cluster: ClusterSpec,
+  rank: number,
+  gradientBytesOf: (stage: number) => number,
+): number {
   const { schedule, mesh } = program;
   if (schedule.replicas < 2) return 0;
   let sec = 0;
   schedule.stageOf[rank]!.forEach((stage, chunk) => {
     const mine = schedule.replicaOf[rank]![chunk]!;
-    const other = schedule.stageOf.findIndex((stages, r) => stages.some((s, c) => s === stage && schedule.replicaOf[r]![c] !== mine));
+    const other = schedule.stageOf.findIndex((stages, r) =>
+      stages.some((s, c) => s === stage && schedule.replicaOf[r]![c] !== mine),
+    );
     if (other < 0 || other === rank) return;
     const at = (pp: number) => rankOf(mesh, { tp: 0, cp: 0, dp: 0, pp });
     const spans = groupPlacement(cluster, [at(rank), at(other)]).spans;
-    sec += queryCost(cluster, { kind: "collective", op: "allReduce", sizeBytes: gradientBytesOf(stage), spans, algorithm: "auto", backend: "nccl" }).durationSec;
+    sec += queryCost(cluster, {
+      kind: "collective",
+      op: "allReduce",
+      sizeBytes: gradientBytesOf(stage),
+      spans,
+      algorithm: "auto",
+      backend: "nccl",
+    }).durationSec;
   });
   return sec;
 }
 
 /** Seconds of messages a rank sends and receives, hidden or not. */
-function messageSeconds(program: Program, timeline: PipelineTimeline, rank: number, transferSec: ReturnType<typeof transferSeconds>): number {
+function messageSeconds(
+  program: Program,
+  timeline: PipelineTimeline,
+  rank: number,
+  transferSec: ReturnType<typeof transferSeconds>,
+): number {
   const { schedule } = program;
   if (schedule.numRanks === 1) return 0;
   let sec = 0;
@@ -219,16 +298,28 @@ function messageSeconds(program: Program, timeline: PipelineTimeline, rank: numb
     for (const direction of ["forward", "backward"] as const) {
       const next = direction === "forward" ? stage + 1 : stage - 1;
       if (next < 0 || next >= schedule.numStages) continue;
-      const toRank = schedule.stageOf.findIndex((stages, r) => stages.some((s, c) => s === next && schedule.replicaOf[r]![c] === schedule.replicaOf[rank]![chunk]));
-      if (toRank !== rank) sec += numMicroBatches * transferSec({ fromRank: rank, toRank, fromStage: stage, direction });
+      const toRank = schedule.stageOf.findIndex((stages, r) =>
+        stages.some((s, c) => s === next && schedule.replicaOf[r]![c] === schedule.replicaOf[rank]![chunk]),
+      );
+      if (toRank !== rank)
+        sec += numMicroBatches * transferSec({ fromRank: rank, toRank, fromStage: stage, direction });
     }
   });
   return Math.min(sec, timeline.makespanSec);
 }
 
 function rankClass(at: {
-  readonly rank: number; readonly numRanks: number; readonly total: RankTotals; readonly tail: RankTail; readonly timeline: PipelineTimeline; readonly spillSec: number; readonly replicaSec: number;
-  readonly stepSec: number; readonly stragglerSec: number; readonly messageSec: number; readonly memory: RankClass["memory"];
+  readonly rank: number;
+  readonly numRanks: number;
+  readonly total: RankTotals;
+  readonly tail: RankTail;
+  readonly timeline: PipelineTimeline;
+  readonly spillSec: number;
+  readonly replicaSec: number;
+  readonly stepSec: number;
+  readonly stragglerSec: number;
+  readonly messageSec: number;
+  readonly memory: RankClass["memory"];
 }): RankClass {
   const { total, tail, timeline, rank } = at;
   // Overlapped pairs end sooner than their two actions in a row: what is left is shared out alike.
@@ -249,28 +340,53 @@ function rankClass(at: {
   const computeSec = seconds("compute") + tail.reduce.shares[0]! + tail.gather.shares[0]!;
   const hostSec = seconds("host") + tail.reduce.shares[HOST_SHARE]! + tail.gather.shares[HOST_SHARE]!;
   const optimizerSec = tail.update.durationSec;
-  const known = computeSec + hostSec + optimizerSec + at.stragglerSec + kinds.reduce((sum, kind) => sum + exposed[kind]!, 0);
+  const known =
+    computeSec + hostSec + optimizerSec + at.stragglerSec + kinds.reduce((sum, kind) => sum + exposed[kind]!, 0);
   const bubbleSec = at.stepSec - known;
   assert(bubbleSec >= -1e-6 * at.stepSec, `rank ${rank} works at most the step: ${known} of ${at.stepSec}`);
   return {
-    pipelineRank: rank, numRanks: at.numRanks, computeSec, exposedSec: exposed as RankClass["exposedSec"], totalCommSec: busy as RankClass["totalCommSec"], hostSec,
-    bubbleSec: Math.max(0, bubbleSec), optimizerSec, stragglerSec: at.stragglerSec, memory: at.memory,
+    pipelineRank: rank,
+    numRanks: at.numRanks,
+    computeSec,
+    exposedSec: exposed as RankClass["exposedSec"],
+    totalCommSec: busy as RankClass["totalCommSec"],
+    hostSec,
+    bubbleSec: Math.max(0, bubbleSec),
+    optimizerSec,
+    stragglerSec: at.stragglerSec,
+    memory: at.memory,
   };
 }
 
 function loadOf(total: RankTotals, tail: RankTail, stepSec: number): StepLoad {
   const matrixFrac = Math.min(1, (total.matrixSec + tail.update.matrixSec) / stepSec);
-  const memoryFrac = Math.min(1 - matrixFrac, Math.max(0, total.shares[0]! - total.matrixSec + tail.update.shares[0]!) / stepSec);
+  const memoryFrac = Math.min(
+    1 - matrixFrac,
+    Math.max(0, total.shares[0]! - total.matrixSec + tail.update.shares[0]!) / stepSec,
+  );
   let communicationSec = 0;
   for (let k = 1; k < SHARES.length; k++) if (k !== HOST_SHARE) communicationSec += total.shares[k]!;
-  return { matrixFrac, memoryFrac, communicationFrac: Math.min(1 - matrixFrac - memoryFrac, communicationSec / stepSec) };
+  return {
+    matrixFrac,
+    memoryFrac,
+    communicationFrac: Math.min(1 - matrixFrac - memoryFrac, communicationSec / stepSec),
+  };
 }
 
-function notesOf(program: Program, options: ResolvedOptions, tooLarge: boolean, clockFrac: number, numDevices: number, cluster: ClusterSpec): string[] {
+function notesOf(
+  program: Program,
+  options: ResolvedOptions,
+  tooLarge: boolean,
+  clockFrac: number,
+  numDevices: number,
+  cluster: ClusterSpec,
+): string[] {
   const notes: string[] = [];
   if (options.ignoreMemory && tooLarge) notes.push("The step does not fit memory; its time is given as if it did");
   if (clockFrac < 1) notes.push(`Power limit holds the clock at ${(clockFrac * 100).toFixed(1)} % of boost`);
-  if (numDevices < cluster.numDevices) notes.push(`${cluster.numDevices - numDevices} of ${cluster.numDevices} devices stay idle`);
-  if (program.schedule.replicas > 1) notes.push("Both directions of the schedule hold a copy of every stage's parameters");
+  if (numDevices < cluster.numDevices)
+    notes.push(`${cluster.numDevices - numDevices} of ${cluster.numDevices} devices stay idle`);
+  if (program.schedule.replicas > 1)
+    notes.push("Both directions of the schedule hold a copy of every stage's parameters");
   return notes;
 }

@@ -44,8 +44,13 @@ export function stageActions(prices: BlockPrices, options: ActionOptions): Stage
       }
       return cost;
     },
-    firstDiffers: gathers(program, "F", "once") !== gathers(program, "F", "plain") && program.blocks.some((block) => block.gather.length > 0),
-    lastDiffers: program.reducePolicy === "lastMicroBatch" && program.overlapReduce && program.blocks.some((block) => block.reduce.length > 0),
+    firstDiffers:
+      gathers(program, "F", "once") !== gathers(program, "F", "plain") &&
+      program.blocks.some((block) => block.gather.length > 0),
+    lastDiffers:
+      program.reducePolicy === "lastMicroBatch" &&
+      program.overlapReduce &&
+      program.blocks.some((block) => block.reduce.length > 0),
   };
 }
 

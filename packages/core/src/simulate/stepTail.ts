@@ -51,13 +51,19 @@ function phaseParts(program: Program, rank: number, phase: keyof RankTail): Phas
     case "reduce": {
       const late = program.reducePolicy === "lastMicroBatch" && !program.overlapReduce;
       const list: PhasePart[] = late ? blocks.map((block) => ({ block, list: "reduce" })) : [];
-      if (program.embeddingSync !== null && holdsEnd(program, rank)) list.push({ block: program.embeddingSync, list: "tail" });
+      if (program.embeddingSync !== null && holdsEnd(program, rank))
+        list.push({ block: program.embeddingSync, list: "tail" });
       return list;
     }
     case "update":
-      return [...(program.tail === null ? [] : [{ block: program.tail, list: "tail" } as const]), ...blocks.map((block) => ({ block, list: "update" }) as const)];
+      return [
+        ...(program.tail === null ? [] : [{ block: program.tail, list: "tail" } as const]),
+        ...blocks.map((block) => ({ block, list: "update" }) as const),
+      ];
     case "gather":
-      return program.gatherPolicy === "afterUpdate" && !program.overlapGather ? blocks.map((block) => ({ block, list: "gather" })) : [];
+      return program.gatherPolicy === "afterUpdate" && !program.overlapGather
+        ? blocks.map((block) => ({ block, list: "gather" }))
+        : [];
   }
 }
 

@@ -16,7 +16,16 @@ export function opTotals(costs: readonly WeightedCost[]): OpTotal[] {
     for (const op of cost.ops.values()) {
       let total = found.get(op.name);
       if (total === undefined) {
-        total = { name: op.name, kind: SHARES[op.share] as TimeKind, count: 0, durationSec: 0, exposedSec: 0, workFlops: 0, sizeBytes: 0, source: op.source };
+        total = {
+          name: op.name,
+          kind: SHARES[op.share] as TimeKind,
+          count: 0,
+          durationSec: 0,
+          exposedSec: 0,
+          workFlops: 0,
+          sizeBytes: 0,
+          source: op.source,
+        };
         found.set(op.name, total);
       }
       total.count += op.count * times;
@@ -47,10 +56,14 @@ export function sourceShares(costs: readonly WeightedCost[]): Record<string, num
  * Relative standard deviation of the step. Prices of one source err together (one fit, one table), so their deviations add; sources are independent of
  * each other and of the straggler term, which is taken as uncertain by half of itself.
  */
-export function stepRelStd(costs: readonly WeightedCost[], at: { readonly stepSec: number; readonly straggler: number }): number {
+export function stepRelStd(
+  costs: readonly WeightedCost[],
+  at: { readonly stepSec: number; readonly straggler: number },
+): number {
   const bySource = new Map<string, number>();
   for (const { cost, times } of costs) {
-    for (const [source, share] of cost.sources) bySource.set(source, (bySource.get(source) ?? 0) + share.stdSec * times);
+    for (const [source, share] of cost.sources)
+      bySource.set(source, (bySource.get(source) ?? 0) + share.stdSec * times);
   }
   let variance = (at.straggler / 2) ** 2;
   for (const stdSec of bySource.values()) variance += (stdSec / at.stepSec) ** 2;

@@ -13,7 +13,10 @@ interface Candidate {
 }
 
 /** @param predict simulates a spec without looking for suggestions; returns null where the change is not possible. */
-export function suggestFits(spec: StepSpec, predict: (spec: StepSpec) => StepResult | Infeasible | null): FitSuggestion[] {
+export function suggestFits(
+  spec: StepSpec,
+  predict: (spec: StepSpec) => StepResult | Infeasible | null,
+): FitSuggestion[] {
   const { strategy } = spec;
   const single = candidates(spec);
   const found = fitting(spec, single, predict);
@@ -21,15 +24,28 @@ export function suggestFits(spec: StepSpec, predict: (spec: StepSpec) => StepRes
   const full = fullRecompute(strategy);
   const pairs = single
     .filter((candidate) => candidate.changes["strategy.recompute"] === undefined)
-    .map((candidate): Candidate => ({ changes: { ...candidate.changes, "strategy.recompute": "full" }, strategy: { ...candidate.strategy, recompute: full } }));
+    .map(
+      (candidate): Candidate => ({
+        changes: { ...candidate.changes, "strategy.recompute": "full" },
+        strategy: { ...candidate.strategy, recompute: full },
+      }),
+    );
   return best([...found, ...fitting(spec, pairs, predict)]);
 }
 
 function best(found: readonly FitSuggestion[]): FitSuggestion[] {
-  return [...found].sort((a, b) => (a.stepSec ?? 0) - (b.stepSec ?? 0) || Object.keys(a.changes).length - Object.keys(b.changes).length).slice(0, 3);
+  return [...found]
+    .sort(
+      (a, b) => (a.stepSec ?? 0) - (b.stepSec ?? 0) || Object.keys(a.changes).length - Object.keys(b.changes).length,
+    )
+    .slice(0, 3);
 }
 
-function fitting(spec: StepSpec, candidates: readonly Candidate[], predict: (spec: StepSpec) => StepResult | Infeasible | null): FitSuggestion[] {
+function fitting(
+  spec: StepSpec,
+  candidates: readonly Candidate[],
+  predict: (spec: StepSpec) => StepResult | Infeasible | null,
+): FitSuggestion[] {
   const found: FitSuggestion[] = [];
   for (const { changes, strategy } of candidates) {
     const result = predict({ ...spec, strategy });
@@ -46,23 +62,54 @@ function fullRecompute(strategy: Strategy): Strategy["recompute"] {
 function candidates(spec: StepSpec): Candidate[] {
   const { strategy } = spec;
   const list: Candidate[] = [];
-  const propose = (changes: FitSuggestion["changes"], change: Partial<Strategy>) => list.push({ changes, strategy: { ...strategy, ...change } });
-  if (strategy.recompute.kind === "none") propose({ "strategy.recompute": "selective" }, { recompute: { kind: "selective", modules: ["attention", "norm", "activation"] } });
-  if (strategy.recompute.kind !== "full") propose({ "strategy.recompute": "full" }, { recompute: fullRecompute(strategy) });
-  if (strategy.microBatch > 1 && divides(2, strategy.microBatch)) propose({ "strategy.microBatch": strategy.microBatch / 2 }, { microBatch: strategy.microBatch / 2 });
-  if (strategy.sequenceParallel === false && strategy.tp > 1) propose({ "strategy.sequenceParallel": true }, { sequenceParallel: true });
+  const propose = (changes: FitSuggestion["changes"], change: Partial<Strategy>) =>
+    list.push({ changes, strategy: { ...strategy, ...change } });
+  if (strategy.recompute.kind === "none")
+    propose(
+      { "strategy.recompute": "selective" },
+      { recompute: { kind: "selective", modules: ["attention", "norm", "activation"] } },
+    );
+  if (strategy.recompute.kind !== "full")
+    propose({ "strategy.recompute": "full" }, { recompute: fullRecompute(strategy) });
+  if (strategy.microBatch > 1 && divides(2, strategy.microBatch))
+    propose({ "strategy.microBatch": strategy.microBatch / 2 }, { microBatch: strategy.microBatch / 2 });
+  if (strategy.sequenceParallel === false && strategy.tp > 1)
+    propose({ "strategy.sequenceParallel": true }, { sequenceParallel: true });
   const group = strategy.dp * strategy.cp;
-  const stronger: readonly Strategy["sharding"][] = strategy.sharding === "none" ? ["zero1", "zero3"] : strategy.sharding === "zero3" ? [] : ["zero3"];
-  if (group > 1) for (const sharding of stronger) propose({ "strategy.sharding": sharding }, { sharding, shardGroup: group });
-  if (strategy.sharding !== "none" && strategy.shardGroup < group) propose({ "strategy.shardGroup": group }, { shardGroup: group });
-  if (strategy.sharding === "zero3" && !strategy.reshardAfterForward) propose({ "strategy.reshardAfterForward": true }, { reshardAfterForward: true });
+  const stronger: readonly Strategy["sharding"][] =
+    strategy.sharding === "none" ? ["zero1", "zero3"] : strategy.sharding === "zero3" ? [] : ["zero3"];
+  if (group > 1)
+    for (const sharding of stronger) propose({ "strategy.sharding": sharding }, { sharding, shardGroup: group });
+  if (strategy.sharding !== "none" && strategy.shardGroup < group)
+    propose({ "strategy.shardGroup": group }, { shardGroup: group });
+  if (strategy.sharding === "zero3" && !strategy.reshardAfterForward)
+    propose({ "strategy.reshardAfterForward": true }, { reshardAfterForward: true });
   // Ranks move from data to tensor or pipeline parallelism; the global batch stays.
   for (const factor of [2, 4, 8]) {
     if (!divides(factor, strategy.dp)) break;
     const dp = strategy.dp / factor;
-    const shardGroup = strategy.sharding === "none" ? strategy.shardGroup : Math.max(1, Math.min(strategy.shardGroup, dp * strategy.cp));
-    propose({ "strategy.tp": strategy.tp * factor, "strategy.dp": dp }, { tp: strategy.tp * factor, etp: strategy.etp === strategy.tp ? strategy.tp * factor : strategy.etp, dp, shardGroup, sequenceParallel: true });
-    propose({ "strategy.pp": strategy.pp * factor, "strategy.dp": dp }, { pp: strategy.pp * factor, dp, shardGroup, stageLayers: null, ...(strategy.pp === 1 ? { schedule: "1f1b", numChunks: 1 } : {}) });
+    const shardGroup =
+      strategy.sharding === "none" ? strategy.shardGroup : Math.max(1, Math.min(strategy.shardGroup, dp * strategy.cp));
+    propose(
+      { "strategy.tp": strategy.tp * factor, "strategy.dp": dp },
+      {
+        tp: strategy.tp * factor,
+        etp: strategy.etp === strategy.tp ? strategy.tp * factor : strategy.etp,
+        dp,
+        shardGroup,
+        sequenceParallel: true,
+      },
+    );
+    propose(
+      { "strategy.pp": strategy.pp * factor, "strategy.dp": dp },
+      {
+        pp: strategy.pp * factor,
+        dp,
+        shardGroup,
+        stageLayers: null,
+        ...(strategy.pp === 1 ? { schedule: "1f1b", numChunks: 1 } : {}),
+      },
+    );
   }
   if (!strategy.offloadOptimizer) propose({ "strategy.offloadOptimizer": true }, { offloadOptimizer: true });
   if (!strategy.offloadActivations) propose({ "strategy.offloadActivations": true }, { offloadActivations: true });

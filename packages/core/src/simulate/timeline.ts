@@ -2,13 +2,13 @@
 // (evenly chosen, first and last included), and ops inside actions appear for as many leading actions as `maxSpans` allows; the other actions are
 // single spans. Op spans are those of the action in steady state, scaled where the schedule overlapped a pair.
 
+import type { ModelSpec } from "../model/types.ts";
 import { rankOf } from "../parallel/mesh.ts";
 import type { Program } from "../parallel/program.ts";
-import type { ModelSpec } from "../model/types.ts";
 import { decodeAction } from "../parallel/schedules/index.ts";
 import { type ActionVariants, KIND_NAMES } from "./actionDurations.ts";
-import type { TimelineOptions } from "./options.ts";
 import type { ProgramMemory } from "./memory/rankMemory.ts";
+import type { TimelineOptions } from "./options.ts";
 import { type PipelineTimeline, type StageBoundary, stashSeries } from "./pipeline/index.ts";
 import type { TimelineSend, TimelineSpan, TimelineSpans } from "./spans.ts";
 import type { StageActions, Variant } from "./stageActions.ts";
@@ -44,14 +44,21 @@ export function stepTimeline(input: TimelineInput): TimelineSpans {
   const spans: TimelineSpan[] = [];
   const spanOfAction = new Map<number, number>();
   const opSpans = opSpanTable(input);
-  const budget = { left: limits.maxSpans - shown.reduce((sum, rank) => sum + graph.offsets[rank + 1]! - graph.offsets[rank]!, 0) };
+  const budget = {
+    left: limits.maxSpans - shown.reduce((sum, rank) => sum + graph.offsets[rank + 1]! - graph.offsets[rank]!, 0),
+  };
   shown.forEach((rank, rankIndex) => {
     for (let a = graph.offsets[rank]!; a < graph.offsets[rank + 1]!; a++) {
       const { kind, chunk, microBatch } = decodeAction(graph.codes[a]!);
       const durationSec = endSec[a]! - startSec[a]!;
       spanOfAction.set(a, spans.length);
       spans.push({
-        rankIndex, streamIndex: PIPELINE_STREAM, name: `${kind}${microBatch}${schedule.numChunks > 1 ? ` chunk ${chunk}` : ""}`, category: categories[kind], startSec: startSec[a]!, durationSec,
+        rankIndex,
+        streamIndex: PIPELINE_STREAM,
+        name: `${kind}${microBatch}${schedule.numChunks > 1 ? ` chunk ${chunk}` : ""}`,
+        category: categories[kind],
+        startSec: startSec[a]!,
+        durationSec,
         args: { microBatch, chunk, stage: schedule.stageOf[rank]![chunk]! },
       });
       const inside = opSpans(rank, chunk, graph.codes[a]! & 3, isOnce(input, rank, a));
@@ -63,7 +70,10 @@ export function stepTimeline(input: TimelineInput): TimelineSpans {
   });
   return {
     title: `${input.model.name}, one step`,
-    ranks: shown.map((rank) => ({ rank: rankOf(program.mesh, { tp: 0, cp: 0, dp: 0, pp: rank }), name: `pipeline rank ${rank}` })),
+    ranks: shown.map((rank) => ({
+      rank: rankOf(program.mesh, { tp: 0, cp: 0, dp: 0, pp: rank }),
+      name: `pipeline rank ${rank}`,
+    })),
     streams: ["actions", ...STREAMS],
     spans,
     sends: sendsOf(input, spanOfAction),
@@ -74,7 +84,12 @@ export function stepTimeline(input: TimelineInput): TimelineSpans {
       return {
         rankIndex,
         timeSec: series.timeSec,
-        parts: { parameters: constant(at.parameterBytes), gradients: constant(at.gradientBytes), optimizer: constant(at.optimizerBytes), activations: series.bytes },
+        parts: {
+          parameters: constant(at.parameterBytes),
+          gradients: constant(at.gradientBytes),
+          optimizer: constant(at.optimizerBytes),
+          activations: series.bytes,
+        },
       };
     }),
   };
@@ -90,7 +105,8 @@ function chosenRanks(numRanks: number, most: number): number[] {
 function isOnce(input: TimelineInput, rank: number, action: number): boolean {
   const { variants, actions, timeline } = input;
   const { kind, chunk } = decodeAction(timeline.graph.codes[action]!);
-  if (kind !== "F") return actions.lastDiffers && variants.lastGradient[rank * timeline.schedule.numChunks + chunk] === action;
+  if (kind !== "F")
+    return actions.lastDiffers && variants.lastGradient[rank * timeline.schedule.numChunks + chunk] === action;
   if (!actions.firstDiffers) return false;
   for (let a = timeline.graph.offsets[rank]!; a < action; a++) {
     const earlier = timeline.graph.codes[a]!;
@@ -99,7 +115,9 @@ function isOnce(input: TimelineInput, rank: number, action: number): boolean {
   return true;
 }
 
-function opSpanTable(input: TimelineInput): (rank: number, chunk: number, kind: number, once: boolean) => readonly StreamSpan[] {
+function opSpanTable(
+  input: TimelineInput,
+): (rank: number, chunk: number, kind: number, once: boolean) => readonly StreamSpan[] {
   const { program, prices, actions, actionOptions } = input;
   const known = new Map<string, readonly StreamSpan[]>();
   return (rank, chunk, kind, once) => {
@@ -124,7 +142,11 @@ function pairedLimit(input: TimelineInput, rank: number, action: number): number
   return flags[i] === 1 || (i > 0 && flags[i - 1] === 1) ? 0 : Number.POSITIVE_INFINITY;
 }
 
-function pushOps(spans: TimelineSpan[], inside: readonly StreamSpan[], at: { readonly rankIndex: number; readonly fromSec: number; readonly scale: number; readonly limitSec: number }): void {
+function pushOps(
+  spans: TimelineSpan[],
+  inside: readonly StreamSpan[],
+  at: { readonly rankIndex: number; readonly fromSec: number; readonly scale: number; readonly limitSec: number },
+): void {
   // Ops of an overlapped pair interleave in a way the level-2 engine does not resolve: the pair shows as its two actions only.
   if (at.limitSec === 0) return;
   for (const op of inside) {
@@ -151,8 +173,20 @@ function pushTail(input: TimelineInput, spans: TimelineSpan[], rank: number, ran
   for (const [phase, fromSec] of phases) {
     const built = tails.parts(rank, phase);
     if (built === null) continue;
-    spans.push({ rankIndex, streamIndex: PIPELINE_STREAM, name: phase, category: "optimizer", startSec: fromSec, durationSec: tail[phase].durationSec });
-    pushOps(spans, builtSpans(built, runStreams(built.ops, 0, actionOptions.computeFloor)), { rankIndex, fromSec, scale: 1, limitSec: Number.POSITIVE_INFINITY });
+    spans.push({
+      rankIndex,
+      streamIndex: PIPELINE_STREAM,
+      name: phase,
+      category: "optimizer",
+      startSec: fromSec,
+      durationSec: tail[phase].durationSec,
+    });
+    pushOps(spans, builtSpans(built, runStreams(built.ops, 0, actionOptions.computeFloor)), {
+      rankIndex,
+      fromSec,
+      scale: 1,
+      limitSec: Number.POSITIVE_INFINITY,
+    });
   }
 }
 

@@ -17,7 +17,14 @@ export function transferSeconds(program: Program, cluster: ClusterSpec): (bounda
     const key = `${sizeBytes}:${spans.join()}`;
     let sec = known.get(key);
     if (sec === undefined) {
-      sec = queryCost(cluster, { kind: "collective", op: "sendRecv", sizeBytes, spans, algorithm: "auto", backend: "nccl" }).durationSec;
+      sec = queryCost(cluster, {
+        kind: "collective",
+        op: "sendRecv",
+        sizeBytes,
+        spans,
+        algorithm: "auto",
+        backend: "nccl",
+      }).durationSec;
       known.set(key, sec);
     }
     return sec;
@@ -31,7 +38,9 @@ export function boundaryBytes(program: Program, boundary: StageBoundary): number
   const use = forward ? uses[uses.length - 1] : uses[0];
   if (use === undefined) {
     // A stage without layers hands on what it got.
-    return forward ? boundaryBytes(program, { ...boundary, fromStage: boundary.fromStage - 1 }) : boundaryBytes(program, { ...boundary, fromStage: boundary.fromStage + 1 });
+    return forward
+      ? boundaryBytes(program, { ...boundary, fromStage: boundary.fromStage - 1 })
+      : boundaryBytes(program, { ...boundary, fromStage: boundary.fromStage + 1 });
   }
   const block = program.blocks[use.block]!;
   return sumOf(block, forward ? block.outputs : block.gradInputs);

@@ -13,6 +13,9 @@ export interface AllocatorParameters {
 
 export const defaultAllocator: AllocatorParameters = { dynamicSlackFrac: 0.04, persistentSlackFrac: 0.002 };
 
-export function fragmentationBytes(at: { readonly dynamicBytes: number; readonly persistentBytes: number }, parameters: AllocatorParameters): number {
+export function fragmentationBytes(
+  at: { readonly dynamicBytes: number; readonly persistentBytes: number },
+  parameters: AllocatorParameters,
+): number {
   return at.dynamicBytes * parameters.dynamicSlackFrac + at.persistentBytes * parameters.persistentSlackFrac;
 }

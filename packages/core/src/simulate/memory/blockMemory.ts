@@ -1,8 +1,8 @@
 // Memory of one block from the lives of its buffers (parallel/liveness.ts), device tier only and by kind.
 
-import { baseOf, bufferBytes, blockLives } from "../../parallel/liveness.ts";
-import type { Block, BufferDecl, BufferKind, Op } from "../../parallel/program.ts";
 import { opAccess } from "../../parallel/access.ts";
+import { baseOf, blockLives, bufferBytes } from "../../parallel/liveness.ts";
+import type { Block, BufferDecl, BufferKind, Op } from "../../parallel/program.ts";
 
 /** Bytes by what they are for. */
 export interface KindBytes {
@@ -51,7 +51,10 @@ export interface BlockMemory {
   readonly updateBytes: number;
 }
 
-export function blockMemory(block: Block, at: { readonly splitBackward: boolean; readonly reduceEach: boolean; readonly fusedOptimizer: boolean }): BlockMemory {
+export function blockMemory(
+  block: Block,
+  at: { readonly splitBackward: boolean; readonly reduceEach: boolean; readonly fusedOptimizer: boolean },
+): BlockMemory {
   let persistent = noBytes;
   let hostBytes = 0;
   let gatheredBytes = 0;
@@ -83,7 +86,8 @@ export function blockMemory(block: Block, at: { readonly splitBackward: boolean;
   };
   let hostStashBytes = 0;
   for (const life of lives) {
-    if (block.buffers[life.buffer]!.tier !== "hbm" && life.start < bounds[1] && life.end >= bounds[1]) hostStashBytes += life.sizeBytes;
+    if (block.buffers[life.buffer]!.tier !== "hbm" && life.start < bounds[1] && life.end >= bounds[1])
+      hostStashBytes += life.sizeBytes;
   }
   return {
     persistent,
@@ -123,7 +127,8 @@ function optimizerCopies(block: Block): number {
   let bytes = 0;
   for (const op of block.update) {
     if (op.kind !== "optimizer" || op.algorithm !== "adamw") continue;
-    for (const id of op.masters) if (block.buffers[id]!.tier === "hbm") bytes += ownBytes(block.buffers[id]!, block.buffers);
+    for (const id of op.masters)
+      if (block.buffers[id]!.tier === "hbm") bytes += ownBytes(block.buffers[id]!, block.buffers);
   }
   return bytes;
 }

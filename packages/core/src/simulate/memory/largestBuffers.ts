@@ -1,6 +1,6 @@
 // Which buffers fill a rank: names for the message that says why a step does not fit.
 
-import { bufferBytes, blockLives } from "../../parallel/liveness.ts";
+import { blockLives, bufferBytes } from "../../parallel/liveness.ts";
 import type { Program } from "../../parallel/program.ts";
 
 export interface NamedBytes {
@@ -35,7 +35,8 @@ export function largestBuffers(program: Program, rank: number, numStashes: numbe
       const { lives, bounds } = blockLives(block, split, program.reducePolicy === "everyMicroBatch");
       for (const life of lives) {
         const buffer = block.buffers[life.buffer]!;
-        if (buffer.tier === "hbm" && life.start < bounds[1] && life.end >= bounds[1]) note(`${plainName(buffer.name)} (stash)`, numStashes, life.sizeBytes);
+        if (buffer.tier === "hbm" && life.start < bounds[1] && life.end >= bounds[1])
+          note(`${plainName(buffer.name)} (stash)`, numStashes, life.sizeBytes);
       }
     }
   }

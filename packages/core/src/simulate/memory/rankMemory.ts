@@ -33,12 +33,18 @@ export interface ProgramMemory {
 export function programMemory(request: MemoryRequest): ProgramMemory {
   const { program, software, timeline, capacityBytes, allocator } = request;
   const { schedule } = program;
-  const at = { splitBackward: schedule.splitBackward, reduceEach: program.reducePolicy === "everyMicroBatch", fusedOptimizer: software.fusedOptimizer };
+  const at = {
+    splitBackward: schedule.splitBackward,
+    reduceEach: program.reducePolicy === "everyMicroBatch",
+    fusedOptimizer: software.fusedOptimizer,
+  };
   const blocks = program.blocks.map((block) => blockMemory(block, at));
   const stages = stageMemories(program, blocks);
   const deltas = stashDeltas(timeline, stages);
   const stash = stashTimeline(timeline, deltas);
-  const hostStash = stages.some((stage) => stage.hostStashBytes > 0) ? stashTimeline(timeline, hostDeltas(timeline, stages)) : null;
+  const hostStash = stages.some((stage) => stage.hostStashBytes > 0)
+    ? stashTimeline(timeline, hostDeltas(timeline, stages))
+    : null;
   const peakAction = stash.peakAction.slice();
   const ranks = schedule.stageOf.map((stagesHere, rank): MemoryBreakdown => {
     const held = stagesHere.map((stage) => stages[stage]!);
@@ -107,13 +113,28 @@ function stageMemories(program: Program, blocks: readonly BlockMemory[]): StageM
 function stashDeltas(timeline: PipelineTimeline, stages: readonly StageMemory[]): StashDeltas {
   const { schedule } = timeline;
   const totals = stages.map((stage) => ({
-    afterF: sumBytes(stage.afterF), afterB: sumBytes(stage.afterB), peakF: sumBytes(stage.peakF), peakB: sumBytes(stage.peakB), peakW: sumBytes(stage.peakW),
+    afterF: sumBytes(stage.afterF),
+    afterB: sumBytes(stage.afterB),
+    peakF: sumBytes(stage.peakF),
+    peakB: sumBytes(stage.peakB),
+    peakW: sumBytes(stage.peakW),
   }));
-  const table = (valueOf: (stage: (typeof totals)[number], kind: "F" | "B" | "W" | "BW") => number) => actionTable(schedule, ({ stage, kind }) => valueOf(totals[stage]!, kind));
+  const table = (valueOf: (stage: (typeof totals)[number], kind: "F" | "B" | "W" | "BW") => number) =>
+    actionTable(schedule, ({ stage, kind }) => valueOf(totals[stage]!, kind));
   return {
     atStartBytes: table(() => 0),
-    atEndBytes: table((stage, kind) => (kind === "F" ? stage.afterF : kind === "B" ? stage.afterB - stage.afterF : kind === "W" ? -stage.afterB : -stage.afterF)),
-    transientBytes: table((stage, kind) => Math.max(0, kind === "F" ? stage.peakF : kind === "W" ? stage.peakW - stage.afterB : stage.peakB - stage.afterF)),
+    atEndBytes: table((stage, kind) =>
+      kind === "F"
+        ? stage.afterF
+        : kind === "B"
+          ? stage.afterB - stage.afterF
+          : kind === "W"
+            ? -stage.afterB
+            : -stage.afterF,
+    ),
+    transientBytes: table((stage, kind) =>
+      Math.max(0, kind === "F" ? stage.peakF : kind === "W" ? stage.peakW - stage.afterB : stage.peakB - stage.afterF),
+    ),
   };
 }
 
@@ -122,7 +143,9 @@ function hostDeltas(timeline: PipelineTimeline, stages: readonly StageMemory[]):
   const zero = actionTable(schedule, () => 0);
   return {
     atStartBytes: actionTable(schedule, ({ stage, kind }) => (kind === "F" ? stages[stage]!.hostStashBytes : 0)),
-    atEndBytes: actionTable(schedule, ({ stage, kind }) => (kind === "B" || kind === "BW" ? -stages[stage]!.hostStashBytes : 0)),
+    atEndBytes: actionTable(schedule, ({ stage, kind }) =>
+      kind === "B" || kind === "BW" ? -stages[stage]!.hostStashBytes : 0,
+    ),
     transientBytes: zero,
   };
 }
@@ -144,7 +167,12 @@ function gatheredBytes(program: Program, held: readonly StageMemory[]): number {
 }
 
 /** What the running action holds by kind, at its fullest op; the stash of other micro-batches is activations. */
-function peakComposition(timeline: PipelineTimeline, stages: readonly StageMemory[], rank: number, action: number): KindBytes {
+function peakComposition(
+  timeline: PipelineTimeline,
+  stages: readonly StageMemory[],
+  rank: number,
+  action: number,
+): KindBytes {
   if (action < 0) return noBytes;
   const code = timeline.graph.codes[action]!;
   const stage = stages[timeline.schedule.stageOf[rank]![(code >> 2) & 255]!]!;

@@ -51,7 +51,18 @@ export function stageMemory(blocks: readonly BlockMemory[]): StageMemory {
     held = addBytes(held, blocks[j]!.B.after, -1);
     peakW = larger(peakW, addBytes(held, blocks[j]!.W.peak));
   }
-  return { persistent, hostBytes, gatheredBytes: blocks.map((block) => block.gatheredBytes), afterF, afterB, peakF, peakB, peakW, hostStashBytes, updateBytes };
+  return {
+    persistent,
+    hostBytes,
+    gatheredBytes: blocks.map((block) => block.gatheredBytes),
+    afterF,
+    afterB,
+    peakF,
+    peakB,
+    peakW,
+    hostStashBytes,
+    updateBytes,
+  };
 }
 
 function larger(a: KindBytes, b: KindBytes): KindBytes {

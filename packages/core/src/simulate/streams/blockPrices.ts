@@ -36,7 +36,12 @@ export interface BlockPrices {
 }
 
 /** @param clockFrac sustained clock / boost clock: matrix work takes 1 / clockFrac as long (power.ts). */
-export function blockPrices(program: Program, context: OpContext, contention: ContentionParameters, clockFrac = 1): BlockPrices {
+export function blockPrices(
+  program: Program,
+  context: OpContext,
+  contention: ContentionParameters,
+  clockFrac = 1,
+): BlockPrices {
   const lists = new Map<Block, Map<OpList, readonly PreparedOp[]>>();
   const listOf = (block: Block, which: OpList): readonly PreparedOp[] => {
     let ofBlock = lists.get(block);
@@ -63,14 +68,29 @@ function opsOf(block: Block, which: OpList): readonly Op[] {
     case "W":
       return block.backward.filter((op) => op.weightGrad === true);
     case "tail":
-      return [...block.gather, ...block.forward, ...block.recompute, ...block.backward, ...block.reduce, ...block.update];
+      return [
+        ...block.gather,
+        ...block.forward,
+        ...block.recompute,
+        ...block.backward,
+        ...block.reduce,
+        ...block.update,
+      ];
     default:
       return block[which];
   }
 }
 
-function prepare(block: Block, ops: readonly Op[], context: OpContext, contention: ContentionParameters, clockFrac: number): PreparedOp[] {
-  const priced = priceOps(block, ops, context).map((op) => (op.matrix && clockFrac < 1 ? { ...op, durationSec: op.durationSec / clockFrac } : op));
+function prepare(
+  block: Block,
+  ops: readonly Op[],
+  context: OpContext,
+  contention: ContentionParameters,
+  clockFrac: number,
+): PreparedOp[] {
+  const priced = priceOps(block, ops, context).map((op) =>
+    op.matrix && clockFrac < 1 ? { ...op, durationSec: op.durationSec / clockFrac } : op,
+  );
   const accesses = ops.map((op) => {
     const { reads, writes } = opAccess(op);
     return { reads: reads.map((id) => touchOf(block, id)), writes: writes.map((id) => touchOf(block, id)) };

@@ -61,7 +61,13 @@ export function buildAction(prices: BlockPrices, request: ActionRequest): BuiltA
   for (let at = 0; at < blocks.length; at++) {
     if (request.gather) {
       for (; gathered < blocks.length && gathered <= at + ahead; gathered++) {
-        writer.append(gathered, blocks[gathered]!, "gather", blocking ? COMPUTE : GATHER, at > 0 ? writer.lastComputeOf(at - 1) : -1);
+        writer.append(
+          gathered,
+          blocks[gathered]!,
+          "gather",
+          blocking ? COMPUTE : GATHER,
+          at > 0 ? writer.lastComputeOf(at - 1) : -1,
+        );
       }
     }
     writer.append(at, blocks[at]!, listOfKind[kind], null, -1);
@@ -201,11 +207,13 @@ class ActionWriter {
   private collect(deps: Int32Array, each: PreparedOp, table: Int32Array, lane: number): void {
     for (const touch of each.reads) {
       const marks = this.marks[this.resource(table, touch.base)]!;
-      for (let i = 0; i < marks.length; i++) if (marks[i]!.write && overlaps(marks[i]!.touch, touch)) this.waitFor(deps, marks[i]!.entry, lane);
+      for (let i = 0; i < marks.length; i++)
+        if (marks[i]!.write && overlaps(marks[i]!.touch, touch)) this.waitFor(deps, marks[i]!.entry, lane);
     }
     for (const touch of each.writes) {
       const marks = this.marks[this.resource(table, touch.base)]!;
-      for (let i = 0; i < marks.length; i++) if (overlaps(marks[i]!.touch, touch)) this.waitFor(deps, marks[i]!.entry, lane);
+      for (let i = 0; i < marks.length; i++)
+        if (overlaps(marks[i]!.touch, touch)) this.waitFor(deps, marks[i]!.entry, lane);
     }
   }
 

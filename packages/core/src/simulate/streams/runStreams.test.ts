@@ -116,7 +116,8 @@ test("runStreams() charges every second of the action to exactly one share, and 
       expect(run.shares.reduce((a, b) => a + b, 0)).toBeCloseTo(run.durationSec, 6);
       const charged = run.exposedSec.reduce((a, b) => a + b, 0) + run.shares[HOST_SHARE]!;
       expect(charged).toBeCloseTo(run.durationSec, 6);
-      for (let i = 0; i < ops.stream.length; i++) expect(run.exposedSec[i]!).toBeLessThanOrEqual(run.endSec[i]! - run.startSec[i]! + close);
+      for (let i = 0; i < ops.stream.length; i++)
+        expect(run.exposedSec[i]!).toBeLessThanOrEqual(run.endSec[i]! - run.startSec[i]! + close);
     }),
   );
 });

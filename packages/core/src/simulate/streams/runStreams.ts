@@ -34,7 +34,20 @@ export interface StreamRun {
  * @param computeFloor least rate of a compute op under contention.
  */
 export function runStreams(ops: StreamOps, hostLeadSec: number, computeFloor: number): StreamRun {
-  const { stream, durationSec, launchSec, deps, share, matrix, level, unitFrac, hbmFrac, rateBesideCompute, spills, position } = ops;
+  const {
+    stream,
+    durationSec,
+    launchSec,
+    deps,
+    share,
+    matrix,
+    level,
+    unitFrac,
+    hbmFrac,
+    rateBesideCompute,
+    spills,
+    position,
+  } = ops;
   const numOps = stream.length;
   const numPositions = numOps === 0 ? 0 : maxOf(position) + 1;
   const startSec = new Float64Array(numOps);
@@ -127,7 +140,10 @@ export function runStreams(ops: StreamOps, hostLeadSec: number, computeFloor: nu
       const untilEnd = remaining[s]! / r;
       if (untilEnd < step) step = untilEnd;
     }
-    assert(step < Number.POSITIVE_INFINITY, `an op can run at ${time} s (${left} left): the op list has a dependency cycle`);
+    assert(
+      step < Number.POSITIVE_INFINITY,
+      `an op can run at ${time} s (${left} left): the op list has a dependency cycle`,
+    );
     if (blockingTotal > 0 && step > 0) charge(counting, running, computeHead, deps, done, share, step);
     time += step;
     for (let s = 0; s < NUM_STREAMS; s++) {
@@ -156,7 +172,15 @@ export function runStreams(ops: StreamOps, hostLeadSec: number, computeFloor: nu
     }
   }
   return {
-    startSec, endSec, exposedSec, durationSec: actionEndSec, spillSec: time - actionEndSec, hostEndSec: hostSec, positionEndSec, positionShares, shares,
+    startSec,
+    endSec,
+    exposedSec,
+    durationSec: actionEndSec,
+    spillSec: time - actionEndSec,
+    hostEndSec: hostSec,
+    positionEndSec,
+    positionShares,
+    shares,
   };
 }
 
@@ -197,7 +221,8 @@ function charge(
   if (op === -1 && computeHead === -1) for (let s = 1; s < NUM_STREAMS && op === -1; s++) op = running[s]!;
   if (op === -1) {
     // The compute stream waits for the host, or for an op that does.
-    for (let s = 1; s < NUM_STREAMS && op === -1 && computeHead !== -1 && waits(deps, done, computeHead); s++) op = running[s]!;
+    for (let s = 1; s < NUM_STREAMS && op === -1 && computeHead !== -1 && waits(deps, done, computeHead); s++)
+      op = running[s]!;
   }
   if (op === -1) {
     into.shares[HOST_SHARE]! += step;

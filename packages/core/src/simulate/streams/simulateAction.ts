@@ -42,7 +42,14 @@ export interface ActionCost {
 }
 
 export const emptyAction: ActionCost = {
-  durationSec: 0, shares: new Float64Array(NUM_SHARES), busy: new Float64Array(NUM_SHARES), spillSec: 0, ops: new Map(), sources: new Map(), workFlops: 0, matrixSec: 0,
+  durationSec: 0,
+  shares: new Float64Array(NUM_SHARES),
+  busy: new Float64Array(NUM_SHARES),
+  spillSec: 0,
+  ops: new Map(),
+  sources: new Map(),
+  workFlops: 0,
+  matrixSec: 0,
 };
 
 export interface ActionOptions {
@@ -60,7 +67,7 @@ export function simulateAction(prices: BlockPrices, request: ActionRequest, opti
     if (skipped.length > 0) {
       const built = buildAction(prices, { ...request, blocks: kept });
       const run = runSteady(built, options.computeFloor);
-      if (skipped.every((skip) => isSteady(run, skip))) return actionCost(built, run, skipped);
+      if (skipped.every((skip) => isSteady(built, run, skip))) return actionCost(built, run, skipped);
     }
   }
   const built = buildAction(prices, request);
@@ -83,11 +90,13 @@ export function runSteady(built: BuiltAction, computeFloor: number): StreamRun {
   return runStreams(built.ops, Math.max(0, cold.durationSec - cold.hostEndSec), computeFloor);
 }
 
-function isSteady(run: StreamRun, skip: SkippedRepeats): boolean {
+/** Equal periods, and reductions that keep up: a growing backlog drains at another speed than it grows. */
+function isSteady(built: BuiltAction, run: StreamRun, skip: SkippedRepeats): boolean {
   const { positionEndSec } = run;
   const earlier = positionEndSec[skip.from]! - positionEndSec[skip.before]!;
   const later = positionEndSec[skip.to]! - positionEndSec[skip.from]!;
-  return Math.abs(later - earlier) <= STEADY_FRAC * later;
+  if (Math.abs(later - earlier) > STEADY_FRAC * later) return false;
+  return Math.abs(spillGrowth(built, run, skip.from, skip.to)) <= STEADY_FRAC * later;
 }
 
 function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly SkippedRepeats[]): ActionCost {
@@ -100,11 +109,11 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
   const numPositions = run.positionEndSec.length;
   const weights = Float64Array.from({ length: numPositions }, (_, position) => weightAt(position));
   const shares = run.shares.slice();
-  let { durationSec, spillSec } = run;
+  let { durationSec } = run;
   for (const { times, from, to } of skipped) {
     durationSec += times * (run.positionEndSec[to]! - run.positionEndSec[from]!);
-    for (let k = 0; k < NUM_SHARES; k++) shares[k]! += times * (run.positionShares[to * NUM_SHARES + k]! - run.positionShares[from * NUM_SHARES + k]!);
-    spillSec += times * spillGrowth(built, run, from, to);
+    for (let k = 0; k < NUM_SHARES; k++)
+      shares[k]! += times * (run.positionShares[to * NUM_SHARES + k]! - run.positionShares[from * NUM_SHARES + k]!);
   }
   const busy = new Float64Array(NUM_SHARES);
   const totals = new Map<string, OpShare>();
@@ -121,7 +130,16 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
     if (each.matrix) matrixSec += lasted;
     let total = totals.get(each.name);
     if (total === undefined) {
-      total = { name: each.name, share, count: 0, durationSec: 0, exposedSec: 0, workFlops: 0, sizeBytes: 0, source: each.source };
+      total = {
+        name: each.name,
+        share,
+        count: 0,
+        durationSec: 0,
+        exposedSec: 0,
+        workFlops: 0,
+        sizeBytes: 0,
+        source: each.source,
+      };
       totals.set(each.name, total);
     }
     total.durationSec += lasted;
@@ -141,8 +159,11 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
     source.stdSec += exposed * each.relStd;
   }
   const sum = shares.reduce((a, b) => a + b, 0);
-  assert(Math.abs(sum - durationSec) <= 1e-9 + 1e-6 * durationSec, `shares of an action add up: ${sum} of ${durationSec}`);
-  return { durationSec, shares, busy, spillSec, ops: totals, sources, workFlops, matrixSec };
+  assert(
+    Math.abs(sum - durationSec) <= 1e-9 + 1e-6 * durationSec,
+    `shares of an action add up: ${sum} of ${durationSec}`,
+  );
+  return { durationSec, shares, busy, spillSec: run.spillSec, ops: totals, sources, workFlops, matrixSec };
 }
 
 /** How much further the reductions fall behind the compute in one steady period. */
@@ -155,9 +176,7 @@ function spillGrowth(built: BuiltAction, run: StreamRun, from: number, to: numbe
     if (ops.position[i] === from) endFrom = Math.max(endFrom, run.endSec[i]!);
     if (ops.position[i] === to) endTo = Math.max(endTo, run.endSec[i]!);
   }
-  if (endTo === 0) return 0;
-  const lagged = endTo - endFrom;
-  return Math.max(0, lagged - (run.positionEndSec[to]! - run.positionEndSec[from]!));
+  return endTo === 0 ? 0 : endTo - endFrom - (run.positionEndSec[to]! - run.positionEndSec[from]!);
 }
 
 /** One op on a stream, for traces. */
