@@ -6,6 +6,7 @@ export { infeasibleReport } from "./infeasibleReport.ts";
 export { modelReport } from "./modelReport.ts";
 export { type Paint, plainPaint, plainStyle, type ReportStyle, type Tone } from "./paint.ts";
 export * from "./predictionJson.ts";
-export { stepReport } from "./stepReport.ts";
+export { memoryParts, timeParts } from "./stepParts.ts";
+export { slowestRank, stepReport } from "./stepReport.ts";
 export { type Column, pad, textTable, visibleWidth } from "./textTable.ts";
 export { type NamedReport, validationText } from "./validationText.ts";
