@@ -8,9 +8,10 @@
 
 import {
   actionOps, assert, axisSize, type Block, type BlockAction, type BlockLives, type BufferId, blockLives, coordinatesOf, decodeAction,
-  dtypeBytes, meshSize, type Op, opAccess, type Program,
+  dtypeBytes, meshSize, type Op, type Program,
 } from "@meshwright/core";
 import type { Frame, Run } from "./frame.ts";
+import { actionsUsingGathered, gatheredIds } from "./gathering.ts";
 import { flatten, type Mat, unflatten } from "./kernels/mat.ts";
 import { initialiseParameters } from "./initialise.ts";
 import { collectGradients, collectParameters } from "./results.ts";
@@ -368,17 +369,10 @@ function lanesOf(program: Program, p: number): number[] {
   return ranks.sort((a, b) => lane(a) - lane(b));
 }
 
-function gatheredIds(block: Block): BufferId[] {
-  return [...block.buffers.keys()].filter((id) => block.buffers[id]!.scope === "gathered" && block.buffers[id]!.view === undefined);
-}
-
 function planBlock(block: Block, splitBackward: boolean, reduceEach: boolean): BlockPlan {
   const ops = actionOps(block, splitBackward, reduceEach);
   const lives = blockLives(block, splitBackward, reduceEach);
   const frees = new Map<number, BufferId[]>();
   for (const life of lives.lives) frees.set(life.end, [...(frees.get(life.end) ?? []), life.buffer]);
-  const gathered = new Set(gatheredIds(block));
-  const uses = (list: readonly Op[]) =>
-    list.some((op) => opAccess(op).reads.some((id) => gathered.has(block.buffers[id]!.view?.of ?? id)));
-  return { ops, lives, frees, usesGathered: { F: uses(ops.F), B: uses(ops.B), W: uses(ops.W) } };
+  return { ops, lives, frees, usesGathered: actionsUsingGathered(block, splitBackward) };
 }

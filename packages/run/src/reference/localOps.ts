@@ -7,7 +7,7 @@ import { attention, attentionBackward } from "./kernels/attention.ts";
 import { batchMatmul, softmax, softmaxBackward } from "./kernels/batchAttention.ts";
 import { conv, convBackward } from "./kernels/conv.ts";
 import * as elementwise from "./kernels/elementwise.ts";
-import { embedding, embeddingBackward, logitsMax, logitsSum, lossBackward, lossSum } from "./kernels/embedding.ts";
+import { embedding, embeddingBackward, logitsMax, logitsSum, lossBackward, lossSum, mergeStats } from "./kernels/embedding.ts";
 import { biasGrad, groupedMatmul, matmul } from "./kernels/linear.ts";
 import { at, clear, copyInto, flatten, type Mat, set, unflatten } from "./kernels/mat.ts";
 import { combine, combineBackward, expertOrder, permute, permuteBackward, regroup, router, routerBackward } from "./kernels/moe.ts";
@@ -96,6 +96,13 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     case "logitsSum": {
       const logits = m(op.logits);
       return logitsSum(logits, m(op.rowMax), m(op.sums), idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift), firstId(op.vocabAxis, logits.cols));
+    }
+    case "mergeStats": {
+      const part = Math.floor(vocab / mesh.pp);
+      const ids = idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift);
+      const inB = Array.from(ids, (id) => Math.floor(id / part) === coordinateAlong(mesh, rank, "pp"));
+      const [a, b] = [{ max: m(op.maxA), sums: m(op.sumsA) }, { max: m(op.maxB), sums: m(op.sumsB) }];
+      return mergeStats(a, b, { max: m(op.rowMax), sums: m(op.sums) }, inB);
     }
     case "loss": {
       const loss = m(op.loss);

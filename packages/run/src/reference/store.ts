@@ -11,12 +11,12 @@ export function matrixShape(decl: BufferDecl): { rows: number; cols: number } {
 }
 
 /** Shard views may reach past the end by less than the ranks of an axis. */
-const slackElements = 4096;
+const slackElements = 64;
 
 function allocate(rows: number, cols: number, value: number): Mat {
   const data = new Float64Array(rows * cols + slackElements);
   data.fill(value, 0, rows * cols);
-  return { data: data.subarray(0), rows, cols, stride: cols, offset: 0 };
+  return { data, rows, cols, stride: cols, offset: 0 };
 }
 
 /** One use of a block on one chunk of one pipeline rank; micro buffers also belong to a micro-batch. */

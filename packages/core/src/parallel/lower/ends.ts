@@ -68,10 +68,10 @@ export function embed(
     }
     const accumulate = builder.accumulates(table);
     if (positions !== undefined) builder.accumulates(positions);
+    // Part of B even where backward is split: only multiplications are worth delaying (arXiv 2401.10241, section 2).
     builder.emit({
       kind: "embeddingBackward",
       stream: "compute",
-      weightGrad: true,
       dout,
       dtable: table.grad!,
       accumulate,

@@ -55,6 +55,19 @@ export function logitsSum(logits: Mat, rowMax: Mat, sums: Mat, targets: ArrayLik
   }
 }
 
+/** Joins statistics of two vocabulary parts by online softmax; `inB[row]`: the target lies in part B. */
+export function mergeStats(a: { max: Mat; sums: Mat }, b: { max: Mat; sums: Mat }, out: { max: Mat; sums: Mat }, inB: readonly boolean[]): void {
+  for (let row = 0; row < out.max.rows; row++) {
+    const [maxA, maxB] = [at(a.max, row, 0), at(b.max, row, 0)];
+    const most = Math.max(maxA, maxB);
+    const target = inB[row] === true ? at(b.sums, row, 1) + maxB : at(a.sums, row, 1) + maxA;
+    const sum = at(a.sums, row, 0) * Math.exp(maxA - most) + at(b.sums, row, 0) * Math.exp(maxB - most);
+    set(out.max, row, 0, most);
+    set(out.sums, row, 0, sum);
+    set(out.sums, row, 1, target - most);
+  }
+}
+
 /** loss += factor x sum over rows of log(sum) - target logit. */
 export function lossSum(sums: Mat, loss: Mat, factor: number): void {
   for (let row = 0; row < sums.rows; row++) add(loss, 0, 0, factor * (Math.log(at(sums, row, 0)) - at(sums, row, 1)));

@@ -1,0 +1,117 @@
+// Says whether a program is right: runs it, and compares loss and every gradient with the unsplit model's, updated parameters with the
+// unsplit optimizer step, bytes on the wire with what declared shapes predict, and memory with what liveness predicts.
+
+import { type ActionMemory, actionMemory, assert, type Program } from "@meshwright/core";
+import { runStep, type StepOutcome } from "./engine.ts";
+import { mat } from "./kernels/mat.ts";
+import { optimizerStep } from "./kernels/optimizer.ts";
+import { predictedPeaks, predictedTraffic } from "./predict.ts";
+import { type Truth, type TruthRequest, unsplitStep } from "./truth/model.ts";
+
+export interface Verification {
+  readonly lossRelErr: number;
+  /** Largest error of a gradient element, relative to the largest element of its parameter. */
+  readonly gradMaxRelErr: number;
+  readonly worstParameter: string;
+  /** The same for parameters after the step; null where the optimizer is not elementwise. */
+  readonly updateMaxRelErr: number | null;
+  readonly gradNormRelErr: number | null;
+  readonly bytes: { readonly predicted: number; readonly executed: number; readonly mismatches: readonly string[] };
+  readonly memory: {
+    /** Per rank: static bytes plus what liveness predicts at the schedule's worst moment. */
+    readonly predictedPeakBytes: readonly number[];
+    readonly executedPeakBytes: readonly number[];
+    readonly mismatches: readonly string[];
+  };
+  readonly outcome: StepOutcome;
+}
+
+export function verifyProgram(program: Program, request: TruthRequest, truth: Truth = unsplitStep(request)): Verification {
+  const outcome = runStep(program, { vocab: request.model.vocab });
+  const { worst: gradMaxRelErr, name: worstParameter } = compare(outcome.gradients, truth.gradients);
+  const elementwise = program.blocks.flatMap((block) => block.update).every((op) => op.kind !== "optimizer" || op.algorithm === "adamw" || op.algorithm === "sgd");
+  const norm = [...truth.gradients.values()].reduce((sum, gradient) => gradient.reduce((part, g) => part + g * g, sum), 0);
+  return {
+    lossRelErr: Math.abs(outcome.loss - truth.loss) / Math.abs(truth.loss),
+    gradMaxRelErr,
+    worstParameter,
+    updateMaxRelErr: elementwise ? compare(outcome.updated, updatedTruth(program, truth)).worst : null,
+    gradNormRelErr: outcome.gradNormSquared === null ? null : Math.abs(outcome.gradNormSquared - norm) / norm,
+    bytes: compareTraffic(program, outcome),
+    memory: compareMemory(program, outcome),
+    outcome,
+  };
+}
+
+function compare(ours: ReadonlyMap<string, Float64Array>, theirs: ReadonlyMap<string, Float64Array>): { worst: number; name: string } {
+  const [names, expected] = [[...ours.keys()].sort(), [...theirs.keys()].sort()];
+  assert(names.join() === expected.join(), `program and model have the same parameters: ${names.join()} against ${expected.join()}`);
+  let worst = 0;
+  let worstName = names[0] ?? "";
+  for (const name of names) {
+    const [a, b] = [ours.get(name)!, theirs.get(name)!];
+    assert(a.length === b.length, `${name} has ${a.length} elements in the program, ${b.length} in the model`);
+    let most = 0;
+    let error = 0;
+    for (let i = 0; i < a.length; i++) {
+      most = Math.max(most, Math.abs(b[i]!));
+      const difference = Math.abs(a[i]! - b[i]!);
+      error = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(error, difference);
+    }
+    const relative = error / Math.max(most, 1e-12);
+    if (relative > worst) [worst, worstName] = [relative, name];
+  }
+  return { worst, name: worstName };
+}
+
+function updatedTruth(program: Program, truth: Truth): Map<string, Float64Array> {
+  const op = program.blocks.flatMap((block) => block.update).find((each) => each.kind === "optimizer");
+  assert(op?.kind === "optimizer", "the program updates its parameters");
+  const updated = new Map<string, Float64Array>();
+  for (const [name, value] of truth.parameters) {
+    const row = (data: Float64Array) => ({ ...mat(1, value.length), data });
+    const master = Float64Array.from(value);
+    optimizerStep(op.algorithm, row(truth.gradients.get(name)!), row(master), [mat(1, value.length), mat(1, value.length)]);
+    updated.set(name, master);
+  }
+  return updated;
+}
+
+function compareTraffic(program: Program, outcome: StepOutcome): Verification["bytes"] {
+  const predicted = predictedTraffic(program);
+  const mismatches: string[] = [];
+  const keys = new Set([...predicted.byRank.keys(), ...outcome.traffic.byRank.keys()]);
+  for (const key of keys) {
+    const [a, b] = [predicted.byRank.get(key), outcome.traffic.byRank.get(key)];
+    if (a === undefined || b === undefined || Math.abs(a.sizeBytes - b.sizeBytes) > 1e-6 * a.sizeBytes || a.count !== b.count) {
+      mismatches.push(`${key}: predicted ${a?.sizeBytes ?? 0} bytes in ${a?.count ?? 0}, executed ${b?.sizeBytes ?? 0} in ${b?.count ?? 0}`);
+    }
+  }
+  return { predicted: predicted.totalSentBytes(), executed: outcome.traffic.totalSentBytes(), mismatches };
+}
+
+// Memory.
+
+function compareMemory(program: Program, outcome: StepOutcome): Verification["memory"] {
+  const { schedule, blocks } = program;
+  const reduceEach = program.reducePolicy === "everyMicroBatch";
+  const predictions = blocks.map((block) => actionMemory(block, schedule.splitBackward, reduceEach));
+  const mismatches = new Set<string>();
+  for (const record of outcome.actions) {
+    const expected: ActionMemory = predictions[record.block]![record.action];
+    for (const field of ["beforeBytes", "peakBytes", "afterBytes"] as const) {
+      if (Math.abs(expected[field] - record[field]) > 1e-6) {
+        mismatches.add(`${blocks[record.block]!.name} ${record.action} ${field}: predicted ${expected[field]}, executed ${record[field]}`);
+      }
+    }
+  }
+  for (const [rank, { startBytes, endBytes }] of outcome.memory.entries()) {
+    if (Math.abs(endBytes - startBytes) > 1e-6) mismatches.add(`rank ${rank} starts with ${startBytes} bytes and ends with ${endBytes}`);
+  }
+  return {
+    predictedPeakBytes: predictedPeaks(program, outcome.memory.map(({ startBytes }) => startBytes)),
+    executedPeakBytes: outcome.memory.map(({ peakBytes }) => peakBytes),
+    mismatches: [...mismatches],
+  };
+}
+
