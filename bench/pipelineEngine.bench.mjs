@@ -2,17 +2,14 @@
 //
 //   node bench/pipelineEngine.bench.mjs [--json]
 //
-// Reads packages/core/dist when it is built and the sources through tsx otherwise. CPU time (process.cpuUsage), not wall time, because
-// machines are shared; the median and the best of several runs, the first ones thrown away as warm-up.
+// Runs the sources through tsx, so that it never measures a stale build. CPU time (process.cpuUsage), not wall time, because machines
+// are shared; the median and the best of several runs, the first ones thrown away as warm-up.
 
-import { existsSync } from "node:fs";
+import { tsImport } from "tsx/esm/api";
 
 const core = new URL("../packages/core/", import.meta.url);
 
-async function load(path) {
-  const built = new URL(`dist/${path}.js`, core);
-  if (existsSync(built)) return import(built.href);
-  const { tsImport } = await import("tsx/esm/api");
+function load(path) {
   return tsImport(new URL(`src/${path}.ts`, core).href, import.meta.url);
 }
 
