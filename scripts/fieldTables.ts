@@ -1,8 +1,5 @@
-// The field tables of docs/predict.md, from the same table the reader uses. `npx tsx scripts/fieldTables.ts` writes them between the
-// markers of the document; docs.test.ts fails when the document is behind.
+// The field tables of docs/predict.md, from the same table the reader uses; docs.test.ts fails when the document is behind.
 
-import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import {
   describeType,
   type Field,
@@ -40,9 +37,4 @@ export function withFieldTables(document: string): string {
       return `${open}${markdownTable(table)}\n${close}`;
     },
   );
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const path = fileURLToPath(new URL("../docs/predict.md", import.meta.url));
-  writeFileSync(path, withFieldTables(readFileSync(path, "utf8")));
 }

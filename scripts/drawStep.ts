@@ -1,13 +1,8 @@
-// Draws the pictures of the documentation from real predictions: `npx tsx --conditions=meshwright-source scripts/drawDocs.ts` writes
-// docs/img/*.svg.
-//
-// step.svg: one small job, its waterfall above and the pipeline's timeline below, on the same time axis.
+// A predicted step as an SVG: the waterfall above and the pipeline's timeline below, on the same time axis.
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { slowestRank, timeParts } from "../packages/core/src/report/index.ts";
-import { predictStep, type StepResult, type TimelineSpans } from "../packages/core/src/simulate/index.ts";
-import { type ResolvedSpec, resolveSpec } from "../packages/core/src/spec/index.ts";
+import type { StepResult, TimelineSpans } from "../packages/core/src/simulate/index.ts";
+import type { ResolvedSpec } from "../packages/core/src/spec/index.ts";
 import { formatPercent, formatSeconds } from "../packages/core/src/units/index.ts";
 
 const colours: Readonly<Record<string, string>> = {
@@ -37,7 +32,8 @@ const text = (x: number, y: number, content: string, style = "") =>
 const rect = (x: number, y: number, w: number, h: number, fill: string, title = "") =>
   `<rect x="${x.toFixed(2)}" y="${y.toFixed(1)}" width="${Math.max(0.4, w).toFixed(2)}" height="${h}" fill="${fill}">${title === "" ? "" : `<title>${escaped(title)}</title>`}</rect>`;
 
-function stepPicture(spec: ResolvedSpec, result: StepResult): string {
+/** The result must hold a timeline. */
+export function stepPicture(spec: ResolvedSpec, result: StepResult): string {
   const scale = (width - left - right) / result.stepSec;
   const parts: string[] = [
     text(
@@ -113,19 +109,3 @@ function timelineRows(timeline: TimelineSpans, at: { readonly y: number; readonl
   }
   return rows;
 }
-
-const spec = resolveSpec(
-  {
-    name: "Llama 3.1 70B on 64 H100, 16 micro-batches",
-    model: "llama-3.1-70b",
-    cluster: "64xh100-sxm",
-    workload: { seq: 8192, global_batch: 32 },
-    strategy: { tp: 8, pp: 4, schedule: "interleaved", chunks: 2 },
-  },
-  { load: () => undefined },
-);
-const result = predictStep(spec, { timeline: true });
-if (result.kind !== "ok") throw new Error("the pictured job must fit");
-const folder = fileURLToPath(new URL("../docs/img", import.meta.url));
-mkdirSync(folder, { recursive: true });
-writeFileSync(`${folder}/step.svg`, stepPicture(spec, result));
