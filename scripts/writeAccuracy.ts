@@ -5,7 +5,13 @@
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { errorOf, type Quantity, type SummaryEntry, type ValidationRow, validateText } from "../packages/core/src/validate/index.ts";
+import {
+  errorOf,
+  type Quantity,
+  type SummaryEntry,
+  type ValidationRow,
+  validateText,
+} from "../packages/core/src/validate/index.ts";
 
 const shared = process.argv[2] ?? "../shared";
 const reasons = JSON.parse(readFileSync("scripts/accuracyReasons.json", "utf8")) as Record<string, string>;
@@ -19,7 +25,11 @@ for (const name of ["training.jsonl", "training_memory.jsonl"]) {
 }
 const tables = [...csvFiles("kernels"), ...csvFiles("network")].map((path) => {
   const report = validateText({ name: path, text: readFileSync(join(shared, "data", path), "utf8") });
-  return { path, family: path.split("/")[1] ?? "", entry: report.summary.find((e) => e.source_key !== "*" && e.quantity === "latency") };
+  return {
+    path,
+    family: path.split("/")[1] ?? "",
+    entry: report.summary.find((e) => e.source_key !== "*" && e.quantity === "latency"),
+  };
 });
 
 const parts = [
@@ -60,7 +70,10 @@ function section(title: string, quantity: Quantity): readonly string[] {
 
 function worst(quantity: Quantity, limit: number): readonly string[] {
   const scored = rows
-    .filter((row) => row.tier === "core" || (quantity === "peak_memory" && row.tier === "memory" && !row.id.startsWith("mcoretest")))
+    .filter(
+      (row) =>
+        row.tier === "core" || (quantity === "peak_memory" && row.tier === "memory" && !row.id.startsWith("mcoretest")),
+    )
     .flatMap((row) => {
       const error = errorOf(row, quantity);
       return error === undefined ? [] : [{ row, error }];
@@ -94,9 +107,12 @@ function tableSection(): readonly string[] {
     "| family | tables | rows | coverage | MAPE | median | p90 | bias |",
     "|---|---:|---:|---:|---:|---:|---:|---:|",
     ...families.map((family) => {
-      const entries = tables.flatMap((table) => (table.family === family && table.entry !== undefined ? [table.entry] : []));
+      const entries = tables.flatMap((table) =>
+        table.family === family && table.entry !== undefined ? [table.entry] : [],
+      );
       const total = entries.reduce((sum, e) => sum + e.rows, 0);
-      const weighted = (value: (e: SummaryEntry) => number): string => percent(entries.reduce((sum, e) => sum + value(e) * e.rows, 0) / Math.max(1, total));
+      const weighted = (value: (e: SummaryEntry) => number): string =>
+        percent(entries.reduce((sum, e) => sum + value(e) * e.rows, 0) / Math.max(1, total));
       return `| ${family} | ${entries.length} | ${total} | ${weighted((e) => e.coverage)} | ${weighted((e) => e.mape)} | ${weighted((e) => e.median)} | ${weighted((e) => e.p90)} | ${weighted((e) => e.bias)} |`;
     }),
     "",

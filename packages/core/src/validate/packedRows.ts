@@ -14,7 +14,8 @@ export function packRows(rows: readonly Row[], provenance: string): PackedRows {
   const fields: Record<string, { values: unknown[]; at: number[]; seen: Map<string, number> }> = {};
   for (const [index, row] of rows.entries()) {
     for (const [path, value] of leaves(row, "")) {
-      const field = (fields[path] ??= { values: [], at: [], seen: new Map() });
+      const field = fields[path] ?? { values: [], at: [], seen: new Map() };
+      fields[path] = field;
       const key = JSON.stringify(value);
       let position = field.seen.get(key);
       if (position === undefined) {
@@ -28,7 +29,9 @@ export function packRows(rows: readonly Row[], provenance: string): PackedRows {
   return {
     provenance,
     numRows: rows.length,
-    fields: Object.fromEntries(Object.entries(fields).map(([path, { values, at }]) => [path, { values, runs: runsOf(at) }])),
+    fields: Object.fromEntries(
+      Object.entries(fields).map(([path, { values, at }]) => [path, { values, runs: runsOf(at) }]),
+    ),
   };
 }
 

@@ -114,7 +114,9 @@ function shardingFacts(flags: Row, strategy: Strategy): SoftwareFacts {
     ...(reduce === "bf16" || reduce === "fp32" ? { gradReduceDtype: reduce } : {}),
     // Megatron's gradient buffer has the format it is reduced in.
     ...(grads === "bf16" || grads === "fp32" ? { gradReduceDtype: grads, gradDtype: grads } : {}),
-    ...(fp8Gather && strategy.sharding === "zero3" ? { gatherDtype: "fp8" } : {}),
+    ...(fp8Gather && strategy.sharding !== "none" ? { gatherDtype: "fp8" } : {}),
+    // Gathered copies that live through the step are 16-bit parameters beside their fp32 shards.
+    ...(strategy.sharding === "zero1" ? { masterWeights: true } : {}),
   };
 }
 

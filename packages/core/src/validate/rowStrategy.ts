@@ -3,7 +3,9 @@
 //   micro_batch   torchtitan pipelines one sequence at a time (local batch / pp); XLA trainers run a rank's whole share at once; else one sequence
 //   vpp           1, except for NeMo and Megatron recipes with pp > 1: chunks of two layers
 //   tp, pp        1 (XLA rows print neither: fully sharded data parallel)
-//   sharding      `unknown`: distributed optimizer for Megatron, full shard for XLA, else none
+//   sharding      `unknown`: distributed optimizer for Megatron, full shard for XLA, else none. FSDP under a pipeline keeps parameters gathered and
+//                 accumulates whole gradients until the last micro-batch (torch.distributed.pipelining stage.py, backward_maybe_with_nosync:
+//                 set_reshard_after_backward(False), set_requires_gradient_sync(False)): the distributed optimizer's program
 //   sequence par. on when tp > 1, for frameworks since 2023
 //   recompute     `unknown`: the least that fits memory - none, then selective, then full (`ladder`). Selective means attention where scores
 //                 are stored; under flash attention it means what recipes name instead: the MLA up-projection, then norms and activations
@@ -16,8 +18,8 @@ import { layoutStages, splitLayers } from "./stageLayout.ts";
 export interface RowStrategy {
   readonly strategy: Strategy;
   readonly globalBatch: number;
-  /** Other recomputations to try, in order, when the strategy does not fit. */
-  readonly ladder: readonly Recompute[];
+  /** Changes to try, in order, when the strategy does not fit and the row does not state its recomputation. */
+  readonly ladder: readonly Partial<Strategy>[];
 }
 
 const attentionOnly: Recompute = { kind: "selective", modules: ["attention"] };
@@ -58,7 +60,7 @@ export function strategyOfRow(
   if (split.note !== undefined) notes.push(split.note);
   const experts = expertSizes(row, { model, world: tp * cp * dp }, notes);
   const recompute = recomputeOf(row, { framework, model }, notes);
-  const sharding = shardingOf(row, { framework, megatron }, notes);
+  const sharding = shardingOf(row, { framework, megatron, pp }, notes);
   const ulysses = /a2a(?!\+)/.test(text(flags, "cp_comm_type") ?? text(args, "cp-comm-type") ?? "") ? cp : 1;
   const hierarchical = words(args, "hierarchical-context-parallel-sizes");
   const zigzag = megatron && cp > 1;
@@ -221,8 +223,12 @@ function scheduleOf(stated: string | undefined, pp: number, numChunks: number, n
   return found === "interleaved" && numChunks === 1 ? "1f1b" : (found ?? byChunks);
 }
 
-function shardingOf(row: Row, p: { framework: string; megatron: boolean }, notes: string[]): Sharding {
+function shardingOf(row: Row, p: { framework: string; megatron: boolean; pp: number }, notes: string[]): Sharding {
   const stated = (text(row, "zero_or_sharding") ?? "unknown").toLowerCase();
+  if (p.pp > 1 && !p.megatron && /zero[23]|fsdp/.test(stated) && /fsdp|titan/.test(`${p.framework} ${stated}`)) {
+    notes.push("FSDP under a pipeline: parameters stay gathered, gradients are reduced once a step");
+    return "zero1";
+  }
   if (stated === "none") return "none";
   if (stated.startsWith("distopt") || stated === "zero1") return "zero1";
   // FSDP's SHARD_GRAD_OP keeps sharded parameters, gathers them for each forward and frees them after backward: full shard without resharding.
@@ -271,7 +277,7 @@ function recomputeOf(
   row: Row,
   p: { framework: string; model: ModelSpec },
   notes: string[],
-): { readonly first: Recompute; readonly ladder: readonly Recompute[] } {
+): { readonly first: Recompute; readonly ladder: readonly Partial<Strategy>[] } {
   const flags = flagsOf(row);
   const stated = (text(row, "recompute") ?? text(argsOf(row), "recompute-granularity") ?? "unknown").toLowerCase();
   if (stated === "none") return { first: { kind: "none" }, ladder: [] };
@@ -286,7 +292,10 @@ function recomputeOf(
     return { first: attentionOnly, ladder: [] };
   }
   notes.push("recomputation not stated: none, or the least that fits memory");
-  return { first: { kind: "none" }, ladder: [...selectiveLadder(row, p.model), everyLayer] };
+  const ladder = [...selectiveLadder(row, p.model), everyLayer].map((recompute) => ({ recompute }));
+  // MaxText's large recipes send the layer inputs that full recomputation keeps to the host (remat_policy: custom, decoder_layer_input: offload).
+  const offload = isXla(p.framework) ? [{ recompute: everyLayer, offloadActivations: true }] : [];
+  return { first: { kind: "none" }, ladder: [...ladder, ...offload] };
 }
 
 function selectiveLadder(row: Row, model: ModelSpec): readonly Recompute[] {
@@ -323,11 +332,9 @@ function precisionOf(row: Row): Precision {
     const flags = flagsOf(row);
     const recipe =
       `${text(flags, "fp8_recipe") ?? ""} ${text(flags, "quant") ?? ""} ${text(argsOf(row), "fp8-recipe") ?? ""}`.toLowerCase();
+    // Only Blackwell and CDNA 4 multiply MX formats; the same recipe on Hopper scales 128-blocks in software.
     if (recipe.includes("mxfp8"))
-      return /[hv]\d00|[ah]800|h20|gh200|mi3/i.test(text(row, "accelerator") ?? "") &&
-        !/gb200|gb300|b200|b300/i.test(text(row, "accelerator") ?? "")
-        ? "fp8_block"
-        : "mxfp8";
+      return /\bg?b[23]00|rtx.?pro|mi35/i.test(text(row, "accelerator") ?? "") ? "mxfp8" : "fp8_block";
     return /block|sub-?channel|128x128/.test(recipe) ? "fp8_block" : "fp8";
   }
   const known: readonly Precision[] = ["fp32", "bf16", "fp16", "fp8_block", "mxfp8", "nvfp4"];

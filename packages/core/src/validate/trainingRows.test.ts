@@ -146,7 +146,7 @@ describe("specOfRow()", () => {
   it("offers none, selective, full when recomputation is unknown", () => {
     const s = spec({ recompute: "unknown" });
     expect(s.strategy.recompute).toEqual({ kind: "none" });
-    expect(s.ladder.map((recompute) => recompute.kind)).toEqual(["selective", "full"]);
+    expect(s.ladder.map((change) => change.recompute?.kind)).toEqual(["selective", "full"]);
   });
 
   it("reads networks in words", () => {

@@ -3,7 +3,7 @@
 
 import type { ClusterSpec } from "../cluster/types.ts";
 import type { ModelSpec } from "../model/types.ts";
-import type { Recompute, Software, Strategy, Workload } from "../parallel/strategy.ts";
+import type { Software, Strategy, Workload } from "../parallel/strategy.ts";
 import { clusterOfRow } from "./rowCluster.ts";
 import { modelOfRow } from "./rowModel.ts";
 import { count, flag, flagsOf, isRow, text } from "./rowReader.ts";
@@ -17,8 +17,8 @@ export interface RowSpec {
   readonly workload: Workload;
   readonly software: Software;
   readonly notes: readonly string[];
-  /** Recomputations to try in order when the row does not state one and the strategy does not fit. */
-  readonly ladder: readonly Recompute[];
+  /** Changes to try in order when the row does not state its recomputation and the strategy does not fit. */
+  readonly ladder: readonly Partial<Strategy>[];
 }
 
 export function specOfRow(row: unknown): RowSpec | { readonly unsupported: string } {

@@ -112,7 +112,7 @@ describe("validateRows()", () => {
     const predict: Predictor = (spec) => (spec.strategy.recompute.kind === "full" ? step(3) : infeasible);
     const { rows } = validateRows(lines({ ...row, recompute: "unknown" }), predict);
     expect(rows[0]).toMatchObject({ status: "ok", error_frac: 0.5 });
-    expect(rows[0]?.notes?.join()).toContain("recomputation chosen by memory: full");
+    expect(rows[0]?.notes?.join()).toContain('chosen by memory: {"recompute":{"kind":"full"');
   });
 
   it("says that serving rows are unsupported", () => {
