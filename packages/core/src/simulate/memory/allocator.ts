@@ -13,9 +13,16 @@ export interface AllocatorParameters {
 
 export const defaultAllocator: AllocatorParameters = { dynamicSlackFrac: 0.04, persistentSlackFrac: 0.002 };
 
+/**
+ * When memory runs out the allocator returns cached segments and tries again before it fails, so slack never takes more than the room that is left.
+ *
+ * @param at.roomBytes capacity minus everything alive and reserved; nothing is slack where it is negative.
+ */
 export function fragmentationBytes(
-  at: { readonly dynamicBytes: number; readonly persistentBytes: number },
+  at: { readonly dynamicBytes: number; readonly persistentBytes: number; readonly roomBytes: number },
   parameters: AllocatorParameters,
 ): number {
-  return at.dynamicBytes * parameters.dynamicSlackFrac + at.persistentBytes * parameters.persistentSlackFrac;
+  const slack =
+    at.dynamicBytes * parameters.dynamicSlackFrac + at.persistentBytes * parameters.persistentSlackFrac;
+  return Math.max(0, Math.min(slack, at.roomBytes));
 }

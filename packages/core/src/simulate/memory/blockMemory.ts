@@ -122,13 +122,22 @@ function microBytes(block: Block, ops: readonly Op[]): number {
   return bytes;
 }
 
-/** List-wise AdamW keeps the square root of the second moments of all parameters as one more list (PyTorch `foreach`). */
+/**
+ * What an optimizer without fused kernels makes for the time of its step: gradients in the masters' format where they are kept in another, and with
+ * AdamW the square root of the second moments of all parameters (PyTorch `foreach` runs list by list).
+ */
 function optimizerCopies(block: Block): number {
   let bytes = 0;
   for (const op of block.update) {
-    if (op.kind !== "optimizer" || op.algorithm !== "adamw") continue;
-    for (const id of op.masters)
-      if (block.buffers[id]!.tier === "hbm") bytes += ownBytes(block.buffers[id]!, block.buffers);
+    if (op.kind !== "optimizer") continue;
+    op.masters.forEach((id, i) => {
+      const master = block.buffers[id]!;
+      if (master.tier !== "hbm") return;
+      const size = ownBytes(master, block.buffers);
+      const grad = op.grads[i];
+      if (grad !== undefined && block.buffers[grad]!.dtype !== master.dtype) bytes += size;
+      if (op.algorithm === "adamw") bytes += size;
+    });
   }
   return bytes;
 }

@@ -65,7 +65,11 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
     const gradientBytes = persistent.gradient + (inUpdate ? 0 : composition.gradient);
     const workspaceBytes = persistent.workspace + (inUpdate ? updateBytes : gathered + composition.workspace);
     const dynamicBytes = inUpdate ? updateBytes : inPipeline + gathered;
-    const slack = fragmentationBytes({ dynamicBytes, persistentBytes: sumBytes(persistent) }, allocator);
+    const neededBytes = sumBytes(persistent) + dynamicBytes + software.reservedBytes;
+    const slack = fragmentationBytes(
+      { dynamicBytes, persistentBytes: sumBytes(persistent), roomBytes: capacityBytes - neededBytes },
+      allocator,
+    );
     return {
       parameterBytes: persistent.parameter,
       gradientBytes,
@@ -74,7 +78,7 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
       workspaceBytes,
       fragmentationBytes: slack,
       reservedBytes: software.reservedBytes,
-      peakBytes: sumBytes(persistent) + dynamicBytes + slack + software.reservedBytes,
+      peakBytes: neededBytes + slack,
       capacityBytes,
       hostBytes,
     };
@@ -119,8 +123,8 @@ function stashDeltas(timeline: PipelineTimeline, stages: readonly StageMemory[])
     peakB: sumBytes(stage.peakB),
     peakW: sumBytes(stage.peakW),
   }));
-  const table = (valueOf: (stage: (typeof totals)[number], kind: "F" | "B" | "W" | "BW") => number) =>
-    actionTable(schedule, ({ stage, kind }) => valueOf(totals[stage]!, kind));
+  const table = (bytesOf: (stage: (typeof totals)[number], kind: "F" | "B" | "W" | "BW") => number) =>
+    actionTable(schedule, ({ stage, kind }) => bytesOf(totals[stage]!, kind));
   return {
     atStartBytes: table(() => 0),
     atEndBytes: table((stage, kind) =>

@@ -85,7 +85,9 @@ export interface PhasePart {
 /** Phases that run once a step, one after another on the compute stream's order (reductions and gathers there block). */
 export function buildPhase(prices: BlockPrices, parts: readonly PhasePart[]): BuiltAction {
   const writer = new ActionWriter(prices);
-  parts.forEach(({ block, list }, at) => writer.append(at, block, list, list === "update" ? null : COMPUTE, -1));
+  parts.forEach(({ block, list }, at) => {
+    writer.append(at, block, list, list === "update" ? null : COMPUTE, -1);
+  });
   return writer.build(prices.context.software);
 }
 
@@ -131,7 +133,7 @@ class ActionWriter {
       };
       let last: number;
       const leader = pipe === undefined || pipe.first ? undefined : firstOf.get(pipe.partner);
-      if (pipe !== undefined && pipe.first && prepared[pipe.partner]!.pipe !== undefined && pipe.partner > i) {
+      if (pipe?.first === true && prepared[pipe.partner]!.pipe !== undefined && pipe.partner > i) {
         const head = push(1 / pipe.chunks, deps, true);
         last = push(1 - 1 / pipe.chunks, new Int32Array(NUM_STREAMS).fill(-1), false);
         firstOf.set(i, { head, tail: last });
