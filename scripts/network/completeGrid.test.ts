@@ -6,7 +6,9 @@ import { smoothNoisy } from "./smoothNoisy.ts";
 /** Start-up, then a jump at 64 where the library changes its algorithm, then traffic. */
 function kinked(scale: number, without: readonly number[] = []): RawCurve {
   const sizes = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
-  const points = sizes.filter((s) => !without.includes(s)).map((s): [number, number] => [s, scale * (s < 64 ? 10 : 18 + s / 10)]);
+  const points = sizes
+    .filter((s) => !without.includes(s))
+    .map((s): [number, number] => [s, scale * (s < 64 ? 10 : 18 + s / 10)]);
   return { system: `s${scale}`, key: ["all_reduce", "nccl", 8, 1, "fp16"], points: new Map(points) };
 }
 
@@ -33,7 +35,9 @@ describe("smoothing", () => {
   });
 
   it("pulls outliers of a rough stretch to the low majority", () => {
-    const rough = new Map(Array.from({ length: 21 }, (_, i): [number, number] => [1000 * 1.3 ** i, i % 3 === 2 ? 40 : 10]));
+    const rough = new Map(
+      Array.from({ length: 21 }, (_, i): [number, number] => [1000 * 1.3 ** i, i % 3 === 2 ? 40 : 10]),
+    );
     const smooth = [...smoothNoisy(rough).values()].slice(3, -3);
     for (const value of smooth) expect(value).toBeLessThan(20);
   });

@@ -3,21 +3,23 @@
 // Plain log-log interpolation across a hole misses the kinks where a library switches its algorithm. Other curves (other
 // rank count, dtype, operation, device) were measured at the hole; each tells by how much the truth differs from a straight
 // line there. The correction is their weighted mean, weights falling with the difference in slope, curvature and level
-// around the hole. At the ends, the same curves tell the slope. Accuracy is what scripts/calibrateNetwork.ts --evaluate prints.
+// around the hole. At the ends, the same curves tell the slope. Accuracy is what scripts/evaluateNetwork.ts prints.
 
 import type { RawCurve } from "./readTables.ts";
 
 /** Scales (in log units) at which two curves stop being alike, and penalties for a different setting; chosen by cross-validation over the tables. */
 const SCALE = {
-  slope: 0.275,
-  outerSlope: 0.35,
-  level: 0.88,
-  missing: 1,
-  op: 0.7,
-  backend: 1.5,
-  ranks: 0.5,
-  system: 0.5,
-  prior: 0.02,
+  slope: 0.25,
+  outerSlope: 0.085,
+  level: 1.5,
+  missing: 1.25,
+  op: 1.1,
+  backend: 1,
+  ranks: 1.3,
+  system: 1.45,
+  dtype: 0.05,
+  /** Weight of "no correction". */
+  prior: 0.0005,
 };
 
 interface LogCurve {
@@ -111,12 +113,13 @@ function slopeDistance(
 
 /** key = [op, backend, gpus, nodes, dtype]. */
 function settingDistance(a: LogCurve, b: LogCurve): number {
-  const [opA, backendA, ranksA] = a.curve.key;
-  const [opB, backendB, ranksB] = b.curve.key;
+  const [opA, backendA, ranksA, , dtypeA] = a.curve.key;
+  const [opB, backendB, ranksB, , dtypeB] = b.curve.key;
   return (
     (opA === opB ? 0 : SCALE.op) +
     (backendA === backendB ? 0 : SCALE.backend) +
     (ranksA === ranksB ? 0 : SCALE.ranks) +
-    (a.curve.system === b.curve.system ? 0 : SCALE.system)
+    (a.curve.system === b.curve.system ? 0 : SCALE.system) +
+    (dtypeA === dtypeB ? 0 : SCALE.dtype)
   );
 }

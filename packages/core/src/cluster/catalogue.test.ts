@@ -13,7 +13,14 @@ describe("the device catalogue", () => {
         expect(rate, `${device.id} ${dtype}`).toBeGreaterThan(1e11);
         expect(device.source[dtype], `${device.id} ${dtype}`).toBeDefined();
       }
-      for (const key of ["memoryBytes", "memoryBytesPerSec", "units", "boostHz", "tdpWatts", "hostLinkBytesPerSec"] as const) {
+      for (const key of [
+        "memoryBytes",
+        "memoryBytesPerSec",
+        "units",
+        "boostHz",
+        "tdpWatts",
+        "hostLinkBytesPerSec",
+      ] as const) {
         expect(device[key], `${device.id} ${key}`).toBeGreaterThan(0);
         expect(device.source[key], `${device.id} ${key}`).toBeDefined();
       }

@@ -17,8 +17,12 @@ function findingsOf(run: () => unknown): string[] {
 describe("cluster description", () => {
   it("gives what the shorthand gives for the same facts", () => {
     expect(clusterFromDescription("64xh100-sxm")).toEqual(clusterFromShorthand("64xh100-sxm"));
-    expect(clusterFromDescription({ name: "64xh100-sxm", device: "h100-sxm", nodes: 8, gpus_per_node: 8 })).toEqual(clusterFromShorthand("64xh100-sxm"));
-    expect(clusterFromDescription({ name: "16xaws-p5", platform: "aws-p5", nodes: 16 })).toEqual(clusterFromShorthand("16xaws-p5"));
+    expect(clusterFromDescription({ name: "64xh100-sxm", device: "h100-sxm", nodes: 8, gpus_per_node: 8 })).toEqual(
+      clusterFromShorthand("64xh100-sxm"),
+    );
+    expect(clusterFromDescription({ name: "16xaws-p5", platform: "aws-p5", nodes: 16 })).toEqual(
+      clusterFromShorthand("16xaws-p5"),
+    );
   });
 
   it("takes NICs, a fat tree with oversubscription, and camelCase keys", () => {
@@ -42,7 +46,11 @@ describe("cluster description", () => {
   });
 
   it("applies oversubscription to all traffic out of the node when no leaf is named", () => {
-    const cluster = clusterFromDescription({ device: "h100", nodes: 4, fabric: { kind: "fat-tree", oversubscription: 2 } });
+    const cluster = clusterFromDescription({
+      device: "h100",
+      nodes: 4,
+      fabric: { kind: "fat-tree", oversubscription: 2 },
+    });
     expect(cluster.levels.at(-1)?.bytesPerSec).toBe(25e9);
   });
 
@@ -56,7 +64,9 @@ describe("cluster description", () => {
     });
     expect(cluster.numDevices).toBe(64);
     expect(cluster.levels.map((l) => l.name)).toEqual(["tray", "fabric"]);
-    expect(clusterFromDescription({ device: "tpu-v5p", gpus: 128, scale_up: { dims: "4x4x8" } }).levels[0]?.torusDims).toEqual([4, 4, 8]);
+    expect(
+      clusterFromDescription({ device: "tpu-v5p", gpus: 128, scale_up: { dims: "4x4x8" } }).levels[0]?.torusDims,
+    ).toEqual([4, 4, 8]);
   });
 
   it("reports every finding at once", () => {
@@ -72,13 +82,33 @@ describe("cluster description", () => {
       }),
     );
     expect(paths.sort()).toEqual(
-      ["cluster.colour", "cluster.device", "cluster.fabric.oversubscription", "cluster.fabric.type", "cluster.nics.count", "cluster.nics.speed", "cluster.nodes"].sort(),
+      [
+        "cluster.colour",
+        "cluster.device",
+        "cluster.fabric.oversubscription",
+        "cluster.fabric.type",
+        "cluster.nics.count",
+        "cluster.nics.speed",
+        "cluster.nodes",
+      ].sort(),
     );
   });
 
   it("refuses levels that do not nest, contradicting counts and nonsense", () => {
-    expect(findingsOf(() => clusterFromDescription({ device: "h100", levels: [{ devices: 8, bandwidth: 1e9 }, { devices: 12, bandwidth: 1e9 }] }))).toContain("cluster.levels[1].devices");
-    expect(findingsOf(() => clusterFromDescription({ device: "h100", gpus: 8, devices: 16 }))).toContain("cluster.gpus");
+    expect(
+      findingsOf(() =>
+        clusterFromDescription({
+          device: "h100",
+          levels: [
+            { devices: 8, bandwidth: 1e9 },
+            { devices: 12, bandwidth: 1e9 },
+          ],
+        }),
+      ),
+    ).toContain("cluster.levels[1].devices");
+    expect(findingsOf(() => clusterFromDescription({ device: "h100", gpus: 8, devices: 16 }))).toContain(
+      "cluster.gpus",
+    );
     expect(findingsOf(() => clusterFromDescription({ device: "h100" }))).toContain("cluster.nodes");
     expect(findingsOf(() => clusterFromDescription({ device: "h100", nodes: Number.NaN }))).toContain("cluster.nodes");
     expect(findingsOf(() => clusterFromDescription(7))).toContain("cluster");
@@ -87,19 +117,35 @@ describe("cluster description", () => {
 
 describe("device description", () => {
   it("overrides figures of a catalogue part and says so", () => {
-    const device = deviceFromDescription({ base: "h100", name: "H100 at 500 W", tdp: "500W", memory: "96GiB", memory_bandwidth: "2.4TB/s" });
+    const device = deviceFromDescription({
+      base: "h100",
+      name: "H100 at 500 W",
+      tdp: "500W",
+      memory: "96GiB",
+      memory_bandwidth: "2.4TB/s",
+    });
     expect(device).toMatchObject({ tdpWatts: 500, memoryBytes: 96 * 2 ** 30, memoryBytesPerSec: 2.4e12, units: 132 });
     expect(device.id).not.toBe("h100_sxm");
+    expect(device.basedOn).toBe("h100_sxm");
     expect(device.source.tdpWatts).toBe("given by the user");
     expect(device.source.units).not.toBe("given by the user");
   });
 
   it("keeps the part, and so its measured tables, when only the price changes", () => {
-    expect(deviceFromDescription({ base: "h100", price_usd_per_hour: 2 })).toMatchObject({ id: "h100_sxm", priceUsdPerHour: 2 });
+    expect(deviceFromDescription({ base: "h100", price_usd_per_hour: 2 })).toMatchObject({
+      id: "h100_sxm",
+      priceUsdPerHour: 2,
+    });
   });
 
   it("derives what a new part leaves out and marks it assumed", () => {
-    const device = deviceFromDescription({ name: "X1", peak: { bf16: "400TFLOP/s", fp8: "800TFLOP/s" }, memory: "64GiB", memory_bandwidth: "2TB/s", scale_up: { type: "NVLink 4", bandwidth: "200GB/s", domain: 8 } });
+    const device = deviceFromDescription({
+      name: "X1",
+      peak: { bf16: "400TFLOP/s", fp8: "800TFLOP/s" },
+      memory: "64GiB",
+      memory_bandwidth: "2TB/s",
+      scale_up: { type: "NVLink 4", bandwidth: "200GB/s", domain: 8 },
+    });
     expect(device.peakFlopsPerSec).toMatchObject({ bf16: 400e12, fp16: 400e12, fp8_block: 800e12 });
     expect(device.scaleUp).toMatchObject({ kind: "switch", bytesPerSec: 200e9, domain: 8 });
     expect(device.source.tdpWatts).toBe("assumed");
@@ -107,7 +153,13 @@ describe("device description", () => {
   });
 
   it("names everything that is missing or wrong", () => {
-    expect(findingsOf(() => deviceFromDescription({ name: "X1" }, "device")).sort()).toEqual(["device.memory", "device.memory_bandwidth", "device.peak"]);
-    expect(findingsOf(() => deviceFromDescription({ base: "h1000", memory: -1, peak: { bf17: 1 } }, "device"))).toEqual(expect.arrayContaining(["device.base", "device.memory", "device.peak.bf17"]));
+    expect(findingsOf(() => deviceFromDescription({ name: "X1" }, "device")).sort()).toEqual([
+      "device.memory",
+      "device.memory_bandwidth",
+      "device.peak",
+    ]);
+    expect(findingsOf(() => deviceFromDescription({ base: "h1000", memory: -1, peak: { bf17: 1 } }, "device"))).toEqual(
+      expect.arrayContaining(["device.base", "device.memory", "device.peak.bf17"]),
+    );
   });
 });

@@ -128,6 +128,7 @@ function readDevice(value: unknown, path: string, findings: Finding[]): Catalogu
       assumed("idleWatts", Math.round(tdpWatts * 0.12)),
     hostLinkBytesPerSec: hostLink,
     ...(priceUsdPerHour === undefined ? {} : { priceUsdPerHour }),
+    ...(base === undefined ? {} : { basedOn: base.id }),
     source,
     scaleUp,
     node,

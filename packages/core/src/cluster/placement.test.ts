@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { groupPlacement, stridedPlacement, worstPlacement } from "./placement.ts";
 import { clusterFromShorthand } from "./shorthand.ts";
 
-const range = (start: number, stride: number, size: number): number[] => Array.from({ length: size }, (_, i) => start + i * stride);
+const range = (start: number, stride: number, size: number): number[] =>
+  Array.from({ length: size }, (_, i) => start + i * stride);
 
 describe("group placement", () => {
   const dgx = clusterFromShorthand("64xh100");
@@ -20,16 +21,30 @@ describe("group placement", () => {
 
   it("strided closed form equals counting", () => {
     fc.assert(
-      fc.property(fc.nat(63), fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 40 }), fc.constantFrom(dgx, gcds), (start, stride, size, cluster) => {
-        fc.pre(start + stride * (size - 1) < cluster.numDevices);
-        expect(stridedPlacement(cluster, { start, stride, size })).toEqual(groupPlacement(cluster, range(start, stride, size)));
-      }),
+      fc.property(
+        fc.nat(63),
+        fc.integer({ min: 1, max: 20 }),
+        fc.integer({ min: 1, max: 40 }),
+        fc.constantFrom(dgx, gcds),
+        (start, stride, size, cluster) => {
+          fc.pre(start + stride * (size - 1) < cluster.numDevices);
+          expect(stridedPlacement(cluster, { start, stride, size })).toEqual(
+            groupPlacement(cluster, range(start, stride, size)),
+          );
+        },
+      ),
       { numRuns: 500 },
     );
   });
 
   it("takes the placement with the fewest local ranks as the worst", () => {
-    expect(worstPlacement([{ size: 8, spans: [8, 8] }, { size: 8, spans: [4, 8] }, { size: 8, spans: [6, 8] }]).spans).toEqual([4, 8]);
+    expect(
+      worstPlacement([
+        { size: 8, spans: [8, 8] },
+        { size: 8, spans: [4, 8] },
+        { size: 8, spans: [6, 8] },
+      ]).spans,
+    ).toEqual([4, 8]);
   });
 
   it("places a group of 100,000 ranks quickly", () => {

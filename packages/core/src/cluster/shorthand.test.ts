@@ -4,7 +4,12 @@ import type { ClusterSpec } from "./types.ts";
 
 /** `name:kind:devices:GB/s`, innermost first. */
 function print(cluster: ClusterSpec): string {
-  return cluster.levels.map((l) => `${l.name}:${l.kind}:${l.numDevices}:${l.bytesPerSec / 1e9}${l.torusDims === undefined ? "" : `:${l.torusDims.join("x")}`}`).join(" ");
+  return cluster.levels
+    .map(
+      (l) =>
+        `${l.name}:${l.kind}:${l.numDevices}:${l.bytesPerSec / 1e9}${l.torusDims === undefined ? "" : `:${l.torusDims.join("x")}`}`,
+    )
+    .join(" ");
 }
 
 describe("cluster shorthand", () => {

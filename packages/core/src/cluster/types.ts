@@ -22,6 +22,8 @@ export interface DeviceSpec {
   /** Host link, one direction. */
   readonly hostLinkBytesPerSec: number;
   readonly priceUsdPerHour?: number;
+  /** Catalogue id of the part this one was described from (`base` of an inline device): measured tables of it are the nearest. */
+  readonly basedOn?: string;
   /** Per-figure provenance: key of the figure -> source. */
   readonly source: Readonly<Record<string, string>>;
 }

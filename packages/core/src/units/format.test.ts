@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { formatBitRate, formatBytes, formatCount, formatFlopRate, formatPercent, formatRate, formatSeconds, formatUsd, grouped } from "./format.ts";
+import {
+  formatBitRate,
+  formatBytes,
+  formatCount,
+  formatFlopRate,
+  formatPercent,
+  formatRate,
+  formatSeconds,
+  formatUsd,
+  grouped,
+} from "./format.ts";
 
 describe("format", () => {
   it("shows three digits and the fitting prefix", () => {

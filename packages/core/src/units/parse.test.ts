@@ -41,7 +41,20 @@ describe("parse", () => {
   });
 
   it("refuses what it cannot read, with the path and an example", () => {
-    for (const bad of ["", "fast", "-3GB", "12 parsecs", Number.NaN, -1, null, undefined, {}, "$3", "1.2.3GB", Number.POSITIVE_INFINITY]) {
+    for (const bad of [
+      "",
+      "fast",
+      "-3GB",
+      "12 parsecs",
+      Number.NaN,
+      -1,
+      null,
+      undefined,
+      {},
+      "$3",
+      "1.2.3GB",
+      Number.POSITIVE_INFINITY,
+    ]) {
       expect(() => parseBytes(bad, "device.memory")).toThrow(InputError);
     }
     expect(() => parseBytes("80GHz", "device.memory")).toThrow(/device\.memory: Cannot read "80GHz" as a size/);
@@ -54,7 +67,8 @@ describe("parse", () => {
       fc.property(fc.double({ min: 1, max: 1e15, noNaN: true }), (value) => {
         expect(Math.abs(parseBytes(formatBytes(value)) / value - 1)).toBeLessThan(0.006);
         expect(Math.abs(parseRate(formatRate(value)) / value - 1)).toBeLessThan(0.006);
-        if (value < 1e8) expect(Math.abs(parseSeconds(formatSeconds(value * 1e-6)) / (value * 1e-6) - 1)).toBeLessThan(0.006);
+        if (value < 1e8)
+          expect(Math.abs(parseSeconds(formatSeconds(value * 1e-6)) / (value * 1e-6) - 1)).toBeLessThan(0.006);
       }),
     );
   });

@@ -10,17 +10,35 @@ import { shippedTables } from "./tables.ts";
 
 const OPS: readonly CollectiveOp[] = ["allReduce", "allGather", "reduceScatter", "allToAll", "broadcast"];
 
-function ask(op: CollectiveOp, sizeBytes: number, spans: readonly number[], more: Partial<CollectiveQuery> = {}): CollectiveQuery {
+function ask(
+  op: CollectiveOp,
+  sizeBytes: number,
+  spans: readonly number[],
+  more: Partial<CollectiveQuery> = {},
+): CollectiveQuery {
   return { kind: "collective", op, sizeBytes, spans, algorithm: "auto", backend: "nccl", ...more };
 }
-const sec = (cluster: ClusterSpec, op: CollectiveOp, sizeBytes: number, spans: readonly number[], more: Partial<CollectiveQuery> = {}): number => collectiveCost(cluster, ask(op, sizeBytes, spans, more)).durationSec;
-const busGBps = (cluster: ClusterSpec, op: CollectiveOp, spans: readonly number[], sizeBytes = 1e9): number => (trafficFactor(op, spans.at(-1)!) * sizeBytes) / sec(cluster, op, sizeBytes, spans) / 1e9;
+const sec = (
+  cluster: ClusterSpec,
+  op: CollectiveOp,
+  sizeBytes: number,
+  spans: readonly number[],
+  more: Partial<CollectiveQuery> = {},
+): number => collectiveCost(cluster, ask(op, sizeBytes, spans, more)).durationSec;
+const busGBps = (cluster: ClusterSpec, op: CollectiveOp, spans: readonly number[], sizeBytes = 1e9): number =>
+  (trafficFactor(op, spans.at(-1)!) * sizeBytes) / sec(cluster, op, sizeBytes, spans) / 1e9;
 
 const h100 = clusterFromShorthand("512xh100");
 
 describe("collectives in a node", () => {
   it("returns the measured point where there is one", () => {
-    const table = shippedTables.find({ system: "h100_sxm_nvlink8", op: "allReduce", backend: "nccl", dtype: "float", numNodes: 1 })!;
+    const table = shippedTables.find({
+      system: "h100_sxm_nvlink8",
+      op: "allReduce",
+      backend: "nccl",
+      dtype: "float",
+      numNodes: 1,
+    })!;
     expect(table.ranks).toEqual([2, 4, 8]);
     table.ranks.forEach((ranks, i) => {
       const curve = table.curves[i]!;
@@ -48,7 +66,9 @@ describe("collectives in a node", () => {
     expect(collectiveCost(h200, ask("allGather", 1e8, [8])).source).toBe("sibling");
     const h800 = clusterFromShorthand("8xh800");
     expect(sec(h800, "allGather", 1e9, [8]) / sec(h100, "allGather", 1e9, [8, 8])).toBeCloseTo(450 / 200, 1);
-    expect(collectiveCost(h200, ask("allGather", 1e8, [8])).relStd).toBeGreaterThan(collectiveCost(h100, ask("allGather", 2 ** 26, [8, 8])).relStd);
+    expect(collectiveCost(h200, ask("allGather", 1e8, [8])).relStd).toBeGreaterThan(
+      collectiveCost(h100, ask("allGather", 2 ** 26, [8, 8])).relStd,
+    );
   });
 
   it("uses all of a rack's links beyond the measured rank counts", () => {
@@ -81,7 +101,9 @@ describe("collectives across nodes", () => {
       const ranks = 8 * nodes;
       const nicBound = (2 * ((nodes - 1) / nodes) * 1e10) / 8 / 50e9;
       expect(sec(h100, "allReduce", 1e10, [8, ranks])).toBeGreaterThan(nicBound);
-      expect(sec(h100, "allReduce", 1e10, [8, ranks])).toBeLessThan(2.2 * Math.max(nicBound, sec(h100, "allReduce", 1e10, [8, 8])));
+      expect(sec(h100, "allReduce", 1e10, [8, ranks])).toBeLessThan(
+        2.2 * Math.max(nicBound, sec(h100, "allReduce", 1e10, [8, 8])),
+      );
     }
     expect(busGBps(h100, "allGather", [1, 8])).toBeLessThan(50);
     expect(busGBps(h100, "allGather", [1, 8])).toBeGreaterThan(40);
@@ -90,7 +112,13 @@ describe("collectives across nodes", () => {
   it("reproduces the published 2-node p5 all-reduce from 16 MB up", () => {
     // awslabs/awsome-distributed-training: 2 x p5.48xlarge, nccl-tests, microseconds.
     const p5 = clusterFromShorthand("2xaws-p5");
-    const measured: readonly [number, number][] = [[16777216, 298.1], [67108864, 601.5], [268435456, 1468.2], [1073741824, 4607.6], [17179869184, 66132]];
+    const measured: readonly [number, number][] = [
+      [16777216, 298.1],
+      [67108864, 601.5],
+      [268435456, 1468.2],
+      [1073741824, 4607.6],
+      [17179869184, 66132],
+    ];
     const errors = measured.map(([size, micros]) => Math.abs((sec(p5, "allReduce", size, [8, 16]) * 1e6) / micros - 1));
     expect(errors.reduce((a, b) => a + b, 0) / errors.length).toBeLessThan(0.08);
   });
@@ -99,8 +127,16 @@ describe("collectives across nodes", () => {
     const base = sec(h100, "allGather", 1e9, [8, 64]);
     expect(sec(h100, "allGather", 1e9, [4, 64])).toBeGreaterThan(base);
     expect(sec(h100, "allGather", 1e9, [1, 64])).toBeGreaterThan(sec(h100, "allGather", 1e9, [2, 64]));
-    const thin = clusterFromDescription({ device: "h100", nodes: 64, fabric: { kind: "fat-tree", oversubscription: 4, nodes_per_leaf: 4 } });
-    const wide = clusterFromDescription({ device: "h100", nodes: 64, fabric: { kind: "fat-tree", oversubscription: 1, nodes_per_leaf: 4 } });
+    const thin = clusterFromDescription({
+      device: "h100",
+      nodes: 64,
+      fabric: { kind: "fat-tree", oversubscription: 4, nodes_per_leaf: 4 },
+    });
+    const wide = clusterFromDescription({
+      device: "h100",
+      nodes: 64,
+      fabric: { kind: "fat-tree", oversubscription: 1, nodes_per_leaf: 4 },
+    });
     expect(sec(thin, "allToAll", 1e8, [8, 32, 512])).toBeGreaterThan(3 * sec(wide, "allToAll", 1e8, [8, 32, 512]));
     expect(sec(thin, "allToAll", 1e8, [8, 32])).toBeCloseTo(sec(wide, "allToAll", 1e8, [8, 32]), 9);
   });
@@ -116,7 +152,9 @@ describe("collectives across nodes", () => {
     const tree = sec(h100, "allReduce", 1e4, [8, 512], { algorithm: "tree" });
     const ring = sec(h100, "allReduce", 1e4, [8, 512], { algorithm: "ring" });
     expect(tree).toBeLessThan(ring);
-    expect(sec(h100, "allReduce", 1e9, [8, 8], { algorithm: "inNetwork" })).toBeLessThan(sec(h100, "allReduce", 1e9, [8, 8], { algorithm: "ring" }));
+    expect(sec(h100, "allReduce", 1e9, [8, 8], { algorithm: "inNetwork" })).toBeLessThan(
+      sec(h100, "allReduce", 1e9, [8, 8], { algorithm: "ring" }),
+    );
   });
 
   it("prices a send across nodes at less than a NIC", () => {
@@ -128,30 +166,64 @@ describe("collectives across nodes", () => {
 });
 
 describe("every collective", () => {
-  const clusters = ["64xh100", "64xa100", "64xb200", "64xmi300x", "64xmi250x", "gb200-nvl72x2", "8xl4", "8xa100-pcie", "256xtpu-v5e", "32xv100", "16xgaudi3"].map((name) => clusterFromShorthand(name));
+  const clusters = [
+    "64xh100",
+    "64xa100",
+    "64xb200",
+    "64xmi300x",
+    "64xmi250x",
+    "gb200-nvl72x2",
+    "8xl4",
+    "8xa100-pcie",
+    "256xtpu-v5e",
+    "32xv100",
+    "16xgaudi3",
+  ].map((name) => clusterFromShorthand(name));
 
   it("is finite and positive, knows its source, and is free for one rank or no bytes", () => {
     fc.assert(
-      fc.property(fc.constantFrom(...clusters), fc.constantFrom(...OPS), fc.integer({ min: 0, max: 33 }), fc.integer({ min: 2, max: 64 }), (cluster, op, exponent, wanted) => {
-        const ranks = Math.min(wanted, cluster.numDevices);
-        const spans = cluster.levels.map((level) => Math.min(ranks, level.numDevices));
-        const cost = collectiveCost(cluster, ask(op, 2 ** exponent, spans));
-        expect(cost.durationSec).toBeGreaterThan(1e-6);
-        expect(cost.durationSec).toBeLessThan(1000);
-        expect(cost.relStd).toBeGreaterThan(0);
-        expect(collectiveCost(cluster, ask(op, 2 ** exponent, spans.map(() => 1))).durationSec).toBe(0);
-        expect(collectiveCost(cluster, ask(op, 0, spans)).durationSec).toBe(0);
-      }),
+      fc.property(
+        fc.constantFrom(...clusters),
+        fc.constantFrom(...OPS),
+        fc.integer({ min: 0, max: 33 }),
+        fc.integer({ min: 2, max: 64 }),
+        (cluster, op, exponent, wanted) => {
+          const ranks = Math.min(wanted, cluster.numDevices);
+          const spans = cluster.levels.map((level) => Math.min(ranks, level.numDevices));
+          const cost = collectiveCost(cluster, ask(op, 2 ** exponent, spans));
+          expect(cost.durationSec).toBeGreaterThan(1e-6);
+          expect(cost.durationSec).toBeLessThan(1000);
+          expect(cost.relStd).toBeGreaterThan(0);
+          expect(
+            collectiveCost(
+              cluster,
+              ask(
+                op,
+                2 ** exponent,
+                spans.map(() => 1),
+              ),
+            ).durationSec,
+          ).toBe(0);
+          expect(collectiveCost(cluster, ask(op, 0, spans)).durationSec).toBe(0);
+        },
+      ),
       { numRuns: 400 },
     );
   });
 
   it("does not get faster with eight times the bytes", () => {
     fc.assert(
-      fc.property(fc.constantFrom(...clusters), fc.constantFrom(...OPS), fc.integer({ min: 8, max: 30 }), (cluster, op, exponent) => {
-        const spans = cluster.levels.map((level) => level.numDevices);
-        expect(sec(cluster, op, 2 ** (exponent + 3), spans)).toBeGreaterThanOrEqual(0.95 * sec(cluster, op, 2 ** exponent, spans));
-      }),
+      fc.property(
+        fc.constantFrom(...clusters),
+        fc.constantFrom(...OPS),
+        fc.integer({ min: 8, max: 30 }),
+        (cluster, op, exponent) => {
+          const spans = cluster.levels.map((level) => level.numDevices);
+          expect(sec(cluster, op, 2 ** (exponent + 3), spans)).toBeGreaterThanOrEqual(
+            0.95 * sec(cluster, op, 2 ** exponent, spans),
+          );
+        },
+      ),
     );
   });
 

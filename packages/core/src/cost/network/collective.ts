@@ -53,7 +53,11 @@ export function collectiveCost(
     split.outer.length === 0
       ? scaleUpEstimate(tables, cluster, split.inner, askOf(query, size), query.algorithm)
       : acrossNodes(tables, cluster, query, split);
-  return { durationSec: estimate.durationSec, source: estimate.source, relStd: REL_STD[estimate.source] };
+  return {
+    durationSec: estimate.durationSec,
+    source: estimate.source,
+    relStd: estimate.relStd ?? REL_STD[estimate.source],
+  };
 }
 
 function acrossNodes(tables: NetworkTables, cluster: ClusterSpec, query: CollectiveQuery, split: GroupSplit): Estimate {

@@ -31,9 +31,13 @@ describe("a measured curve", () => {
 
   it("never falls when its points do not", () => {
     fc.assert(
-      fc.property(fc.double({ min: 0.1, max: 1e5, noNaN: true }), fc.double({ min: 1, max: 3, noNaN: true }), (size, factor) => {
-        expect(curveMicros(curve, size * factor)).toBeGreaterThanOrEqual(curveMicros(curve, size) - 1e-9);
-      }),
+      fc.property(
+        fc.double({ min: 0.1, max: 1e5, noNaN: true }),
+        fc.double({ min: 1, max: 3, noNaN: true }),
+        (size, factor) => {
+          expect(curveMicros(curve, size * factor)).toBeGreaterThanOrEqual(curveMicros(curve, size) - 1e-9);
+        },
+      ),
     );
   });
 });

@@ -5,10 +5,22 @@ import { hostCopyCost } from "./hostCopy.ts";
 import { distinctPlaces } from "./measuredExchange.ts";
 import { moeExchangeCost } from "./moeExchange.ts";
 
-const base: MoeExchangeQuery = { kind: "moeExchange", phase: "dispatch", library: "deepep", mode: "normal", tokens: 4096, hidden: 7168, topk: 8, experts: 256, bytesPerElement: 1.03125, spans: [8, 8] };
+const base: MoeExchangeQuery = {
+  kind: "moeExchange",
+  phase: "dispatch",
+  library: "deepep",
+  mode: "normal",
+  tokens: 4096,
+  hidden: 7168,
+  topk: 8,
+  experts: 256,
+  bytesPerElement: 1.03125,
+  spans: [8, 8],
+};
 const h800 = clusterFromShorthand("256xh800-sxm");
 const h100 = clusterFromShorthand("64xh100-sxm");
-const micros = (query: Partial<MoeExchangeQuery>, cluster = h100): number => moeExchangeCost(cluster, { ...base, ...query }).durationSec * 1e6;
+const micros = (query: Partial<MoeExchangeQuery>, cluster = h100): number =>
+  moeExchangeCost(cluster, { ...base, ...query }).durationSec * 1e6;
 
 describe("expert exchange", () => {
   it("expects distinct places like drawing with return", () => {
@@ -20,9 +32,24 @@ describe("expert exchange", () => {
 
   it("reproduces DeepEP's own low-latency table without having seen it", () => {
     // deepseek-ai/DeepEP README of 2026-02-03: H800, 128 tokens, hidden 7168, top-8; microseconds.
-    const dispatch: readonly [number, number][] = [[16, 118], [32, 155], [64, 173], [128, 192], [256, 194]];
-    const combine: readonly [number, number][] = [[16, 195], [32, 273], [64, 314], [128, 369], [256, 360]];
-    for (const [phase, rows, bytesPerElement] of [["dispatch", dispatch, 1.03125], ["combine", combine, 2]] as const) {
+    const dispatch: readonly [number, number][] = [
+      [16, 118],
+      [32, 155],
+      [64, 173],
+      [128, 192],
+      [256, 194],
+    ];
+    const combine: readonly [number, number][] = [
+      [16, 195],
+      [32, 273],
+      [64, 314],
+      [128, 369],
+      [256, 360],
+    ];
+    for (const [phase, rows, bytesPerElement] of [
+      ["dispatch", dispatch, 1.03125],
+      ["combine", combine, 2],
+    ] as const) {
       for (const [ranks, measured] of rows) {
         const predicted = micros({ phase, mode: "low_latency", tokens: 128, bytesPerElement, spans: [8, ranks] }, h800);
         expect(Math.abs(predicted / measured - 1), `${phase} ${ranks}: ${predicted}`).toBeLessThan(0.12);
@@ -39,7 +66,10 @@ describe("expert exchange", () => {
   });
 
   it("grows with tokens, hidden size and element size", () => {
-    for (const spans of [[8, 8], [8, 32]]) {
+    for (const spans of [
+      [8, 8],
+      [8, 32],
+    ]) {
       expect(micros({ spans, tokens: 8192 })).toBeGreaterThan(1.5 * micros({ spans }));
       expect(micros({ spans, hidden: 3584 })).toBeLessThan(0.75 * micros({ spans }));
       expect(micros({ spans, bytesPerElement: 2 })).toBeGreaterThan(1.5 * micros({ spans }));
@@ -50,7 +80,12 @@ describe("expert exchange", () => {
   it("has a price for every library and link, and none for one rank", () => {
     const rack = clusterFromShorthand("gb200-nvl72");
     for (const library of ["deepep", "hybridep", "trtllm", "nccl"] as const) {
-      for (const [cluster, spans] of [[rack, [64]], [h100, [8, 8]], [clusterFromShorthand("8xmi300x"), [8]], [clusterFromShorthand("8xl40s"), [8]]] as const) {
+      for (const [cluster, spans] of [
+        [rack, [64]],
+        [h100, [8, 8]],
+        [clusterFromShorthand("8xmi300x"), [8]],
+        [clusterFromShorthand("8xl40s"), [8]],
+      ] as const) {
         const cost = moeExchangeCost(cluster, { ...base, library, spans });
         expect(cost.durationSec).toBeGreaterThan(1e-6);
         expect(cost.durationSec).toBeLessThan(0.2);
