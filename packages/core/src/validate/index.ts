@@ -36,13 +36,23 @@ function scored(file: ValidationFile, options: ValidationOptions): Pick<Validati
   const detected = detectFile(file.name, file.text);
   switch (detected.kind) {
     case "rows":
-      return validateRows(file.text, options.predict ?? ((spec, asked) => predictStep(spec, { ...asked, suggest: false })));
+      return validateRows(
+        file.text,
+        options.predict ?? ((spec, asked) => predictStep(spec, { ...asked, suggest: false })),
+      );
     case "kernels":
-      return validateTable({ ...file, family: detected.family, tier: "kernels" }, (_, row) => predictKernelRow(tablePath(file.name, detected.family), row));
+      return validateTable({ ...file, family: detected.family, tier: "kernels" }, (_, row) =>
+        predictKernelRow(tablePath(file.name, detected.family), row),
+      );
     case "network":
-      return validateTable({ ...file, family: detected.family, tier: "network" }, (name, row) => predictNetworkRow(name, row));
+      return validateTable({ ...file, family: detected.family, tier: "network" }, (name, row) =>
+        predictNetworkRow(name, row),
+      );
     case "unknown":
-      return { rows: [], findings: [{ line: 1, message: `Cannot tell what "${file.name}" holds: ${detected.reason}` }] };
+      return {
+        rows: [],
+        findings: [{ line: 1, message: `Cannot tell what "${file.name}" holds: ${detected.reason}` }],
+      };
   }
 }
 

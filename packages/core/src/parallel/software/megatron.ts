@@ -50,6 +50,7 @@ export const megatron2022 = derive(megatron2021, "megatron-2022", {
 /**
  * BigScience's Megatron-DeepSpeed (fork of Megatron v2.4): DeepSpeed pipeline engine and ZeRO-1, which reduces gradients after the last micro-batch without
  * overlap and gathers updated parameters at the step. bf16 runs use DeepSpeed's BF16_Optimizer: fp32 gradient accumulation, fp32 reduction.
+ * Its reduce and all-gather buckets hold 5e8 16-bit elements each (reduce_bucket_size, allgather_bucket_size) for the whole run.
  */
 export const megatronDeepspeed2022 = derive(megatron2021, "megatron-deepspeed-2022", {
   date: "2022-02",
