@@ -123,6 +123,12 @@ describe("checkLayers()", () => {
     ).toEqual([]);
   });
 
+  it("lets tests, and only tests, read documents", () => {
+    const text = 'import page from "../../../../docs/a.md?raw";';
+    expect(checkLayers(workspace({ "packages/core/src/cost/a.test.ts": text }))).toEqual([]);
+    expect(checkLayers(workspace({ "packages/core/src/cost/a.ts": text }))).toHaveLength(1);
+  });
+
   it("reads imports over several lines and skips comments", () => {
     expect(
       importsOf(

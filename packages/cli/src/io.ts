@@ -29,7 +29,7 @@ export function processIo(): Io {
     out: (text) => void process.stdout.write(text.endsWith("\n") ? text : `${text}\n`),
     err: (text) => void process.stderr.write(text.endsWith("\n") ? text : `${text}\n`),
     paint: paintOf(colour),
-    width: process.stdout.isTTY === true ? Math.max(60, process.stdout.columns ?? 100) : 100,
+    width: process.stdout.isTTY === true ? Math.max(60, process.stdout.columns || 100) : 100,
     ...progressLine(),
     cwd: process.cwd(),
   };

@@ -11,10 +11,10 @@ import {
   topFields,
   workloadFields,
 } from "@meshwright/core/spec";
-import { InputError } from "@meshwright/core/units";
+import { type Finding, InputError } from "@meshwright/core/units";
 import type { Command } from "commander";
 import { parse as parseYamlValue } from "yaml";
-import { fileSources, type ParsedFile, readStructured } from "./files.ts";
+import { fileSources, readStructured } from "./files.ts";
 
 type Description = Record<string, unknown>;
 
@@ -30,61 +30,95 @@ export function addSpecOptions(command: Command): void {
   command.option("--set <path=value...>", "set any field of the spec, such as software.attention=flash3 (repeatable)");
 }
 
-/** Reads and resolves; findings name the line of the spec file where they can. */
+/** Reads and resolves; findings name the option, or the line of the spec file, that they are about. */
 export function specFromCommand(specPath: string | undefined, options: Description, cwd: string): ResolvedSpec {
   const file = specPath === undefined ? undefined : readStructured(resolve(cwd, specPath));
-  const description = merge(file?.value ?? {}, options);
+  const findings: Finding[] = [];
+  const merged = mergeOptions(file?.value ?? {}, options, findings);
   const folders = specPath === undefined ? [cwd] : [dirname(resolve(cwd, specPath)), cwd];
+  const placeOf = (path: string): string | undefined =>
+    merged.optionOf.get(path) ?? file?.locate(path)?.replace(resolve(cwd, specPath!), specPath!);
   try {
-    return resolveSpec(description, fileSources(folders));
+    const spec = resolveSpec(merged.description, fileSources(folders));
+    if (findings.length > 0) throw new InputError(findings);
+    return spec;
   } catch (error) {
-    if (!(error instanceof InputError) || file === undefined) throw error;
-    throw withLines(error, file, { shownAs: specPath!, absolute: resolve(cwd, specPath!) });
+    if (!(error instanceof InputError) || error.findings === findings) throw error;
+    throw new InputError([...findings, ...error.findings.map((finding) => placed(finding, placeOf))]);
   }
 }
 
+function placed(finding: Finding, placeOf: (path: string) => string | undefined): Finding {
+  const place = finding.path === "" ? undefined : placeOf(finding.path);
+  return place === undefined ? finding : { ...finding, path: `${place}: ${finding.path}` };
+}
+
+interface Merged {
+  readonly description: unknown;
+  /** Which option gave a field, by its path. */
+  readonly optionOf: ReadonlyMap<string, string>;
+}
+
 /** Options win over the file. A value that is no object stays as it is: the resolver refuses it. */
-function merge(base: unknown, options: Description): unknown {
-  if (typeof base !== "object" || base === null || Array.isArray(base)) return base;
-  const merged: Description = { ...(base as Description) };
+function mergeOptions(base: unknown, options: Description, findings: Finding[]): Merged {
+  const optionOf = new Map<string, string>();
+  if (typeof base !== "object" || base === null || Array.isArray(base)) return { description: base, optionOf };
+  const description: Description = { ...(base as Description) };
   const set = (section: string | undefined, key: string, value: unknown) => {
-    if (section === undefined) merged[key] = value;
-    else {
-      const old = merged[section];
-      // `software: megatron-core` and `--set software.attention=...` together: the name is the preset.
-      const opened = typeof old === "string" && section === "software" ? { preset: old } : old;
-      merged[section] = {
-        ...(typeof opened === "object" && opened !== null ? (opened as Description) : {}),
-        [key]: value,
-      };
+    if (section === undefined) {
+      description[key] = value;
+      return;
     }
+    const old = description[section];
+    // `software: megatron-core` and `--set software.attention=...` together: the name is the preset.
+    const opened = typeof old === "string" && section === "software" ? { preset: old } : old;
+    const fields = typeof opened === "object" && opened !== null ? (opened as Description) : {};
+    description[section] = { ...fields, [key]: value };
   };
   const take = (table: FieldTable, section: string | undefined, keys: readonly string[]) => {
     for (const key of keys) {
       const value = options[camel(key)];
-      if (value !== undefined) set(section, key, optionValue(value, table[key]!));
+      if (value === undefined) continue;
+      const flag = `--${key.replaceAll("_", "-")}`;
+      optionOf.set(section === undefined ? key : `${section}.${key}`, flag);
+      collect(findings, () => set(section, key, optionValue(value, table[key]!, flag)));
     }
   };
   take(topFields, undefined, ["model", "cluster", "software", "name"]);
   take(workloadFields, "workload", Object.keys(workloadFields));
   take(strategyFields, "strategy", Object.keys(strategyFields));
   for (const assignment of (options["set"] as readonly string[] | undefined) ?? []) {
-    const match = /^([a-z_]+)(?:\.([a-z_]+))?=(.*)$/s.exec(assignment);
-    if (match === null)
-      throw new InputError({
+    const [, path, first, second, text] = /^(([a-z_]+)(?:\.([a-z_]+))?)=(.*)$/s.exec(assignment) ?? [];
+    if (path === undefined || first === undefined) {
+      findings.push({
         path: "--set",
         message: `Cannot read "${assignment}"`,
         hint: "write it like software.attention=flash3",
       });
-    const [, first, second, text] = match;
-    if (second === undefined) set(undefined, first!, flowValue(text!));
-    else set(first, second, flowValue(text!));
+      continue;
+    }
+    optionOf.set(path, "--set");
+    collect(findings, () => {
+      const value = flowValue(text ?? "", "--set");
+      if (second === undefined) set(undefined, first, value);
+      else set(first, second, value);
+    });
   }
-  return merged;
+  return { description, optionOf };
+}
+
+/** Runs a step whose InputError is only one finding among others. */
+function collect(findings: Finding[], step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    findings.push(...error.findings);
+  }
 }
 
 /** Text of an option as the field's type: a word that is no number stays text, and the resolver says what is wrong with it. */
-function optionValue(value: unknown, field: Field): unknown {
+function optionValue(value: unknown, field: Field, flag: string): unknown {
   if (typeof value !== "string") return value;
   switch (field.type.kind) {
     case "count":
@@ -94,19 +128,19 @@ function optionValue(value: unknown, field: Field): unknown {
     case "flag":
       return value === "true" ? true : value === "false" ? false : value;
     case "custom":
-      return /^[[{]/.test(value.trim()) ? flowValue(value) : value;
+      return /^[[{]/.test(value.trim()) ? flowValue(value, flag) : value;
     default:
       return value;
   }
 }
 
 /** `[1, 2]`, `{kind: full}`, `8`, `true`, `flash3`. */
-function flowValue(text: string): unknown {
+function flowValue(text: string, flag: string): unknown {
   try {
-    return parseYamlValue(text, { logLevel: "silent" });
+    return parseYamlValue(text, { logLevel: "error" });
   } catch {
     throw new InputError({
-      path: "",
+      path: flag,
       message: `Cannot read "${text}" as a value`,
       hint: "write lists like [1, 2] and sections like {kind: full}",
     });
@@ -115,17 +149,4 @@ function flowValue(text: string): unknown {
 
 function camel(key: string): string {
   return key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-function withLines(
-  error: InputError,
-  file: ParsedFile,
-  names: { readonly shownAs: string; readonly absolute: string },
-): InputError {
-  return new InputError(
-    error.findings.map((finding) => {
-      const place = finding.path === "" ? undefined : file.locate(finding.path)?.replace(names.absolute, names.shownAs);
-      return place === undefined ? finding : { ...finding, path: `${place}: ${finding.path}` };
-    }),
-  );
 }

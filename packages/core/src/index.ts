@@ -17,7 +17,7 @@ export * from "./parallel/strategy.ts";
 export * from "./parallel/tokens.ts";
 export * from "./report/index.ts";
 export * from "./simulate/index.ts";
-export { type StepSpec, sustainedClockFrac } from "./simulate/index.ts";
+export type { StepSpec } from "./simulate/index.ts";
 export * from "./spec/index.ts";
 export * from "./units/index.ts";
 export * from "./validate/index.ts";

@@ -136,6 +136,8 @@ function waterfall(result: StepResult, { paint, width }: ReportStyle): readonly 
   ];
 }
 
+const leastShownBytes = 2 ** 20;
+
 /** Title, bar against capacity and one line per part. */
 export function memorySection(
   memory: MemoryBreakdown,
@@ -145,7 +147,10 @@ export function memorySection(
   const barWidth = Math.max(20, Math.min(72, width - 12));
   // What exceeds capacity must show: the scale is the larger of the two.
   const scale = Math.max(memory.capacityBytes, memory.peakBytes);
-  const parts = memoryParts.map((part) => ({ part, bytes: part.bytes(memory) })).filter(({ bytes }) => bytes > 0);
+  // A few bytes of scratch are no part of the picture.
+  const parts = memoryParts
+    .map((part) => ({ part, bytes: part.bytes(memory) }))
+    .filter(({ bytes }) => bytes >= leastShownBytes);
   let drawn = "";
   let at = 0;
   for (const { part, bytes } of parts) {
