@@ -1,6 +1,14 @@
 // Collectives in lock step: read what every rank of a group holds, then write every rank's result. What moved goes into the traffic book.
 
-import { assert, type CollectiveOp, coordinateAlong, dtypeBytes, type ExchangeOp, groupOf, type RingShiftOp } from "@meshwright/core";
+import {
+  assert,
+  type CollectiveOp,
+  coordinateAlong,
+  dtypeBytes,
+  type ExchangeOp,
+  groupOf,
+  type RingShiftOp,
+} from "@meshwright/core";
 import { dispatchedCounts, type Frame, matOf, routingAt, total } from "./frame.ts";
 import { flatten, type Mat, rowsOf, set, unflatten } from "./kernels/mat.ts";
 import { collectiveBytes, collectiveKind } from "./traffic.ts";
@@ -9,7 +17,8 @@ import { collectiveBytes, collectiveKind } from "./traffic.ts";
 function forGroups(frame: Frame, axis: CollectiveOp["axis"], visit: (group: readonly number[]) => void): void {
   for (const rank of frame.ranks) {
     const group = groupOf(frame.run.mesh, rank, axis);
-    for (const member of group) assert(frame.ranks.includes(member), `rank ${member} of an ${axis} group runs in lock step with rank ${rank}`);
+    for (const member of group)
+      assert(frame.ranks.includes(member), `rank ${member} of an ${axis} group runs in lock step with rank ${rank}`);
     if (group[0] === rank) visit(group);
   }
 }
@@ -26,7 +35,13 @@ export function runCollective(frame: Frame, op: CollectiveOp): void {
         if (geometry !== undefined) frame.run.routings.set(out.data, geometry);
         if (group.length === 1) continue;
         const elements = { x: flats[n]!.length, out: out.rows * out.cols };
-        frame.run.traffic.add(group[n]!, op.axis, collectiveKind(op), group.length, collectiveBytes(op, frame.place.block, i, elements));
+        frame.run.traffic.add(
+          group[n]!,
+          op.axis,
+          collectiveKind(op),
+          group.length,
+          collectiveBytes(op, frame.place.block, i, elements),
+        );
       }
     }
   });
@@ -54,7 +69,8 @@ function exchangeValues(
       if (op.dim === "columns") {
         const width = inputs[0]!.cols;
         for (const out of outs) {
-          for (const [n, flat] of flats.entries()) flat.forEach((value, e) => set(out, Math.floor(e / width), n * width + (e % width), value));
+          for (const [n, flat] of flats.entries())
+            flat.forEach((value, e) => set(out, Math.floor(e / width), n * width + (e % width), value));
         }
         return;
       }
@@ -65,7 +81,10 @@ function exchangeValues(
         at += flat.length;
       }
       for (const out of outs) {
-        assert(op.dim === "flat" || out.rows * out.cols === all.length, `all-gather of ${all.length} elements fills ${out.rows} x ${out.cols}`);
+        assert(
+          op.dim === "flat" || out.rows * out.cols === all.length,
+          `all-gather of ${all.length} elements fills ${out.rows} x ${out.cols}`,
+        );
         unflatten(all, out);
       }
       return;
@@ -75,7 +94,8 @@ function exchangeValues(
       if (op.dim === "columns") {
         const width = outs[0]!.cols;
         for (const [n, out] of outs.entries()) {
-          for (let i = 0; i < out.rows; i++) for (let j = 0; j < width; j++) set(out, i, j, sum[i * width * outs.length + n * width + j]!);
+          for (let i = 0; i < out.rows; i++)
+            for (let j = 0; j < width; j++) set(out, i, j, sum[i * width * outs.length + n * width + j]!);
         }
         return;
       }
@@ -88,7 +108,10 @@ function exchangeValues(
         unflatten(piece, out);
         at += length;
       }
-      assert(op.dim === "flat" ? at >= sum.length : at === sum.length, `reduce-scatter deals ${sum.length} elements as ${at}`);
+      assert(
+        op.dim === "flat" ? at >= sum.length : at === sum.length,
+        `reduce-scatter deals ${sum.length} elements as ${at}`,
+      );
       return;
     }
     case "headsAllToAll":
@@ -100,7 +123,8 @@ function reduce(flats: readonly Float64Array[], how: "sum" | "max", scale: numbe
   const result = Float64Array.from(flats[0]!);
   for (const flat of flats.slice(1)) {
     assert(flat.length === result.length, `reduced buffers have ${result.length} and ${flat.length} elements`);
-    for (let e = 0; e < result.length; e++) result[e] = how === "sum" ? result[e]! + flat[e]! : Math.max(result[e]!, flat[e]!);
+    for (let e = 0; e < result.length; e++)
+      result[e] = how === "sum" ? result[e]! + flat[e]! : Math.max(result[e]!, flat[e]!);
   }
   return scale === 1 ? result : result.map((value) => value * scale);
 }
@@ -109,22 +133,34 @@ function reduce(flats: readonly Float64Array[], how: "sum" | "max", scale: numbe
  * toHeads: rank u holds its piece of every sequence with all heads, and gets the u-th part of the heads of all pieces; per sequence the
  * pieces follow in coordinate order. toTokens is the reverse.
  */
-function headsAllToAll(frame: Frame, op: CollectiveOp, group: readonly number[], inputs: readonly Mat[], flats: readonly Float64Array[], outs: readonly Mat[]): void {
+function headsAllToAll(
+  frame: Frame,
+  op: CollectiveOp,
+  group: readonly number[],
+  inputs: readonly Mat[],
+  flats: readonly Float64Array[],
+  outs: readonly Mat[],
+): void {
   const { layout, direction } = op;
   assert(layout !== undefined && direction !== undefined, "a heads all-to-all states layout and direction");
   const n = group.length;
-  for (const [u, rank] of group.entries()) assert(coordinateAlong(frame.run.mesh, rank, op.axis) === u, "groups come in coordinate order");
+  for (const [u, rank] of group.entries())
+    assert(coordinateAlong(frame.run.mesh, rank, op.axis) === u, "groups come in coordinate order");
   const [split, whole] = direction === "toHeads" ? [inputs[0]!, outs[0]!] : [outs[0]!, inputs[0]!];
   const pieceRows = split.rows / layout.batch;
   const partCols = split.cols / n;
-  assert(whole.rows === split.rows * n && whole.cols === partCols, `heads all-to-all turns ${split.rows} x ${split.cols} into ${whole.rows} x ${whole.cols}`);
+  assert(
+    whole.rows === split.rows * n && whole.cols === partCols,
+    `heads all-to-all turns ${split.rows} x ${split.cols} into ${whole.rows} x ${whole.cols}`,
+  );
   for (let holder = 0; holder < n; holder++) {
     for (let part = 0; part < n; part++) {
       for (let row = 0; row < split.rows; row++) {
         const sequence = Math.floor(row / pieceRows);
         const wholeRow = sequence * pieceRows * n + holder * pieceRows + (row % pieceRows);
         for (let j = 0; j < partCols; j++) {
-          if (direction === "toHeads") set(outs[part]!, wholeRow, j, flats[holder]![row * split.cols + part * partCols + j]!);
+          if (direction === "toHeads")
+            set(outs[part]!, wholeRow, j, flats[holder]![row * split.cols + part * partCols + j]!);
           else set(outs[holder]!, row, part * partCols + j, flats[part]![wholeRow * partCols + j]!);
         }
       }
@@ -166,7 +202,10 @@ export function runExchange(frame: Frame, op: ExchangeOp): void {
         unflatten(flats[from]!.slice(fromRow * width, (fromRow + rows) * width), rowsOf(outs[to]!, toRow, rows));
         atHolder += rows;
       }
-      assert(atHolder === routingAt(frame, group[holder]!, op.routing).copies.length, "every routed row has one destination");
+      assert(
+        atHolder === routingAt(frame, group[holder]!, op.routing).copies.length,
+        "every routed row has one destination",
+      );
     }
     for (const [n, rank] of group.entries()) {
       const bytes = flats[n]!.length * dtypeBytes(frame.place.block.buffers[op.x]!.dtype);

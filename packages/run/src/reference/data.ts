@@ -21,7 +21,11 @@ export function globalRows(layout: TokenLayout, mesh: Mesh, rank: number, microB
   const local = tokensOf(layout, mesh, rank);
   const first = (microBatch * mesh.dp + coordinateAlong(mesh, rank, "dp")) * layout.batch;
   const sequence = local.sequence.map((index) => first + index);
-  return { sequence, position: local.position, token: sequence.map((s, row) => s * layout.seqLen + local.position[row]!) };
+  return {
+    sequence,
+    position: local.position,
+    token: sequence.map((s, row) => s * layout.seqLen + local.position[row]!),
+  };
 }
 
 export function idsOf(rows: TokenRows, vocab: number, shift: number): Int32Array {

@@ -7,13 +7,25 @@
 // parameters updated, updated shards gathered.
 
 import {
-  actionOps, assert, axisSize, type Block, type BlockAction, type BlockLives, type BufferId, blockLives, coordinatesOf, decodeAction,
-  dtypeBytes, meshSize, type Op, type Program,
+  actionOps,
+  assert,
+  axisSize,
+  type Block,
+  type BlockAction,
+  type BlockLives,
+  type BufferId,
+  blockLives,
+  coordinatesOf,
+  decodeAction,
+  dtypeBytes,
+  meshSize,
+  type Op,
+  type Program,
 } from "@meshwright/core";
 import type { Frame, Run } from "./frame.ts";
 import { actionsUsingGathered, gatheredIds } from "./gathering.ts";
-import { flatten, type Mat, unflatten } from "./kernels/mat.ts";
 import { initialiseParameters } from "./initialise.ts";
+import { flatten, type Mat, unflatten } from "./kernels/mat.ts";
 import { collectGradients, collectParameters } from "./results.ts";
 import { type Frees, runOps, standaloneFrees } from "./runOps.ts";
 import { type Place, RankStore } from "./store.ts";
@@ -87,7 +99,12 @@ class Engine {
     this.chunks = schedule.stageOf.map((chunks) =>
       chunks.map((stage, chunk) => ({
         stage,
-        places: stages[stage]!.uses.map((use, i) => ({ block: blocks[use.block]!, label: use.label, key: `${chunk}.${i}`, microBatch: -1 })),
+        places: stages[stage]!.uses.map((use, i) => ({
+          block: blocks[use.block]!,
+          label: use.label,
+          key: `${chunk}.${i}`,
+          microBatch: -1,
+        })),
       })),
     );
     const reduceEach = program.reducePolicy === "everyMicroBatch";
@@ -103,13 +120,15 @@ class Engine {
     const startBytes = stores.map((store) => store.heldBytes.hbm);
     this.runActions();
     this.addReplicas();
-    if (this.program.reducePolicy === "lastMicroBatch") this.eachPlace((frame, block) => this.phase(frame, block.reduce));
+    if (this.program.reducePolicy === "lastMicroBatch")
+      this.eachPlace((frame, block) => this.phase(frame, block.reduce));
     this.syncEmbedding();
     const gradients = collectGradients(this.run_, this.holders());
     this.eachPlace((frame, block) => this.phase(frame, block.update));
     const gradNormSquared = this.tail();
     if (this.program.gatherPolicy === "afterUpdate") this.eachPlace((frame, block) => this.phase(frame, block.gather));
-    for (const store of stores) assert(store.leftovers().length === 0, `rank ${store.rank} frees everything: ${store.leftovers().join(", ")}`);
+    for (const store of stores)
+      assert(store.leftovers().length === 0, `rank ${store.rank} frees everything: ${store.leftovers().join(", ")}`);
     assert(this.mail.size === 0, `every tensor handed over is taken: ${[...this.mail.keys()].join(", ")}`);
     return {
       loss: this.run_.loss,
@@ -117,7 +136,11 @@ class Engine {
       updated: collectParameters(this.run_, this.holders()),
       gradNormSquared,
       traffic: this.run_.traffic,
-      memory: stores.map((store, rank) => ({ startBytes: startBytes[rank]!, peakBytes: store.peakBytes, endBytes: store.heldBytes.hbm })),
+      memory: stores.map((store, rank) => ({
+        startBytes: startBytes[rank]!,
+        peakBytes: store.peakBytes,
+        endBytes: store.heldBytes.hbm,
+      })),
       actions: this.records,
     };
   }
@@ -160,14 +183,18 @@ class Engine {
         }
       }
     }
-    for (const [p, at] of cursor.entries()) assert(at === schedule.actions[p]!.length, `pipeline rank ${p} finishes its actions`);
+    for (const [p, at] of cursor.entries())
+      assert(at === schedule.actions[p]!.length, `pipeline rank ${p} finishes its actions`);
   }
 
   private ready(p: number, action: ReturnType<typeof decodeAction>): boolean {
     const { stage, places } = this.chunks[p]![action.chunk]!;
     if (action.kind === "F") return stage === 0 || this.mail.has(mailKey("F", stage, 0, action.microBatch));
     if (action.kind === "W") return true;
-    return stage === this.program.stages.length - 1 || this.mail.has(mailKey("B", stage, places.length - 1, action.microBatch));
+    return (
+      stage === this.program.stages.length - 1 ||
+      this.mail.has(mailKey("B", stage, places.length - 1, action.microBatch))
+    );
   }
 
   private runAction(p: number, action: ReturnType<typeof decodeAction>): void {
@@ -192,7 +219,8 @@ class Engine {
     const plan = this.plans[blockIndex]!;
     const frame = this.frame(p, place);
     const before = this.microBytes(frame);
-    const [inputs, outputs] = kind === "F" ? [block.inputs, block.outputs] : kind === "B" ? [block.gradOutputs, block.gradInputs] : [[], []];
+    const [inputs, outputs] =
+      kind === "F" ? [block.inputs, block.outputs] : kind === "B" ? [block.gradOutputs, block.gradInputs] : [[], []];
     if (inputs.length > 0 && kind !== "W") this.take(frame, mailKey(kind, stage, use, place.microBatch), inputs);
     const first = plan.lives.bounds[kind === "F" ? 0 : kind === "B" ? 1 : 2];
     const last = plan.lives.bounds[kind === "F" ? 1 : kind === "B" ? 2 : 3] - 1;
@@ -201,12 +229,22 @@ class Engine {
       peak = Math.max(peak, this.microBytes(frame));
       if (position === last && outputs.length > 0 && kind !== "W") this.handOver(frame, p, stage, use, kind, outputs);
     });
-    this.records.push({ pipelineRank: p, block: blockIndex, action: kind, beforeBytes: before, peakBytes: peak, afterBytes: this.microBytes(frame) });
+    this.records.push({
+      pipelineRank: p,
+      block: blockIndex,
+      action: kind,
+      beforeBytes: before,
+      peakBytes: peak,
+      afterBytes: this.microBytes(frame),
+    });
   }
 
   private microBytes(frame: Frame): number {
     const bytes = frame.ranks.map((rank) => this.run_.stores[rank]!.microBytes(frame.place));
-    assert(bytes.every((value) => value === bytes[0]), `lanes hold equal bytes: ${bytes.join(", ")}`);
+    assert(
+      bytes.every((value) => value === bytes[0]),
+      `lanes hold equal bytes: ${bytes.join(", ")}`,
+    );
     return bytes[0]!;
   }
 
@@ -215,12 +253,22 @@ class Engine {
     assert(tensors !== undefined, `${key} has arrived`);
     this.mail.delete(key);
     for (const [lane, rank] of frame.ranks.entries()) {
-      assert(tensors[lane]!.length === ids.length, `${key} carries ${ids.length} tensors, not ${tensors[lane]!.length}`);
+      assert(
+        tensors[lane]!.length === ids.length,
+        `${key} carries ${ids.length} tensors, not ${tensors[lane]!.length}`,
+      );
       for (const [i, id] of ids.entries()) this.run_.stores[rank]!.put(frame.place, id, tensors[lane]![i]!);
     }
   }
 
-  private handOver(frame: Frame, p: number, stage: number, use: number, kind: "F" | "B", ids: readonly BufferId[]): void {
+  private handOver(
+    frame: Frame,
+    p: number,
+    stage: number,
+    use: number,
+    kind: "F" | "B",
+    ids: readonly BufferId[],
+  ): void {
     const uses = this.chunks[p]!.find((chunk) => chunk.stage === stage)!.places.length;
     const step = kind === "F" ? 1 : -1;
     const inside = use + step >= 0 && use + step < uses;
@@ -239,7 +287,8 @@ class Engine {
     if (inside || this.rankOfStage(toStage, microBatch) === p) return;
     for (const [lane, rank] of frame.ranks.entries()) {
       for (const [i, id] of ids.entries()) {
-        const bytes = tensors[lane]![i]!.rows * tensors[lane]![i]!.cols * dtypeBytes(frame.place.block.buffers[id]!.dtype);
+        const bytes =
+          tensors[lane]![i]!.rows * tensors[lane]![i]!.cols * dtypeBytes(frame.place.block.buffers[id]!.dtype);
         this.run_.traffic.add(rank, "stage", "sendRecv", 2, bytes);
       }
     }
@@ -249,7 +298,9 @@ class Engine {
   private rankOfStage(stage: number, microBatch: number): number {
     const { schedule } = this.program;
     const replica = schedule.microBatchesOf.findIndex((list) => list.includes(microBatch));
-    return schedule.stageOf.findIndex((stages, p) => stages.some((s, chunk) => s === stage && schedule.replicaOf[p]![chunk] === replica));
+    return schedule.stageOf.findIndex((stages, p) =>
+      stages.some((s, chunk) => s === stage && schedule.replicaOf[p]![chunk] === replica),
+    );
   }
 
   // Gathered parameters (ZeRO-3).
@@ -298,16 +349,28 @@ class Engine {
     const { schedule, stages } = this.program;
     if (schedule.replicas === 1) return;
     for (let stage = 0; stage < stages.length; stage++) {
-      const copies = this.chunks.flatMap((chunks, p) => chunks.filter((chunk) => chunk.stage === stage).map((chunk) => ({ p, chunk })));
+      const copies = this.chunks.flatMap((chunks, p) =>
+        chunks.filter((chunk) => chunk.stage === stage).map((chunk) => ({ p, chunk })),
+      );
       for (let use = 0; use < stages[stage]!.uses.length; use++) {
         const { block } = copies[0]!.chunk.places[use]!;
         for (const [id, decl] of block.buffers.entries()) {
-          if (decl.kind !== "gradient" || decl.scope !== "persistent" || decl.view !== undefined || decl.shared === true || decl.tier !== "hbm") continue;
+          if (
+            decl.kind !== "gradient" ||
+            decl.scope !== "persistent" ||
+            decl.view !== undefined ||
+            decl.shared === true ||
+            decl.tier !== "hbm"
+          )
+            continue;
           for (let lane = 0; lane < this.lanes[0]!.length; lane++) {
             const holders = copies.map(({ p, chunk }) => ({ rank: this.lanes[p]![lane]!, place: chunk.places[use]! }));
             const mats = holders.map(({ rank, place }) => this.run_.stores[rank]!.get(place, id));
             const sum = flatten(mats[0]!);
-            for (const m of mats.slice(1)) flatten(m).forEach((value, e) => { sum[e]! += value; });
+            for (const m of mats.slice(1))
+              flatten(m).forEach((value, e) => {
+                sum[e]! += value;
+              });
             for (const m of mats) unflatten(sum, m);
             const bytes = sum.length * dtypeBytes(decl.dtype);
             for (const { rank } of holders) this.run_.traffic.add(rank, "replica", "allReduce", holders.length, bytes);
@@ -323,7 +386,8 @@ class Engine {
     const place: Place = { block: embeddingSync, label: "embedding", key: "sync", microBatch: -1 };
     const ranks = [...this.lanes[0]!, ...this.lanes[mesh.pp - 1]!];
     for (const rank of ranks) {
-      for (const [id, decl] of embeddingSync.buffers.entries()) if (decl.shared === true) this.run_.stores[rank]!.addShared(place, id);
+      for (const [id, decl] of embeddingSync.buffers.entries())
+        if (decl.shared === true) this.run_.stores[rank]!.addShared(place, id);
     }
     const frame: Frame = { run: this.run_, ranks, place, lastRouting: null };
     this.phase(frame, embeddingSync.reduce);
@@ -347,7 +411,12 @@ class Engine {
     for (const [p, ranks] of this.lanes.entries()) {
       for (const rank of ranks) this.run_.stores[rank]!.addPersistent(place, 0).data[0] = partial(rank, p);
     }
-    const frame: Frame = { run: this.run_, ranks: Array.from({ length: meshSize(mesh) }, (_, rank) => rank), place, lastRouting: null };
+    const frame: Frame = {
+      run: this.run_,
+      ranks: Array.from({ length: meshSize(mesh) }, (_, rank) => rank),
+      place,
+      lastRouting: null,
+    };
     this.phase(frame, tail.update);
     return this.run_.stores[0]!.get(place, 0).data[0]!;
   }
@@ -364,7 +433,9 @@ function lanesOf(program: Program, p: number): number[] {
     const at = coordinatesOf(mesh, rank);
     return at.tp + mesh.tp * (at.cp + mesh.cp * at.dp);
   };
-  const ranks = Array.from({ length: meshSize(mesh) }, (_, rank) => rank).filter((rank) => coordinatesOf(mesh, rank).pp === p);
+  const ranks = Array.from({ length: meshSize(mesh) }, (_, rank) => rank).filter(
+    (rank) => coordinatesOf(mesh, rank).pp === p,
+  );
   assert(ranks.length === axisSize(mesh, "tp") * axisSize(mesh, "dpcp"), `pipeline rank ${p} has all lanes`);
   return ranks.sort((a, b) => lane(a) - lane(b));
 }

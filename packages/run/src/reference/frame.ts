@@ -1,7 +1,18 @@
 // What an op needs around it while it runs: the ranks in lock step, their stores, the block use and micro-batch, and answers to
 // "which tokens are these rows" and "which rows belong to which expert".
 
-import { type AttentionGeometry, assert, axisSize, type BufferId, coordinateAlong, groupOf, type Mesh, type MoeGeometry, type TokenLayout, tokensOf } from "@meshwright/core";
+import {
+  type AttentionGeometry,
+  assert,
+  axisSize,
+  type BufferId,
+  coordinateAlong,
+  groupOf,
+  type Mesh,
+  type MoeGeometry,
+  type TokenLayout,
+  tokensOf,
+} from "@meshwright/core";
 import { type GlobalRows, globalRows } from "./data.ts";
 import type { AttentionRows } from "./kernels/attention.ts";
 import type { Mat } from "./kernels/mat.ts";
@@ -46,7 +57,11 @@ export function attentionRowsAt(frame: Frame, rank: number, geometry: AttentionG
   const ring = groupOf(mesh, rank, "cpRing");
   const own = coordinateAlong(mesh, rank, "cpRing");
   const source = ring[(((own - geometry.step) % ring.length) + ring.length) % ring.length]!;
-  return { geometry, queries: tokensOf(geometry.layout, mesh, rank), keys: tokensOf(geometry.kvLayout ?? geometry.layout, mesh, source) };
+  return {
+    geometry,
+    queries: tokensOf(geometry.layout, mesh, rank),
+    keys: tokensOf(geometry.kvLayout ?? geometry.layout, mesh, source),
+  };
 }
 
 export function geometryOf(frame: Frame, rank: number, routing: BufferId): MoeGeometry {
@@ -64,7 +79,9 @@ export function dispatchedCounts(frame: Frame, rank: number, routing: BufferId):
   const { mesh } = frame.run;
   const { localExperts } = geometryOf(frame, rank, routing);
   const first = coordinateAlong(mesh, rank, "ep") * localExperts;
-  return groupOf(mesh, rank, "ep").map((source) => routingAt(frame, source, routing).counts.slice(first, first + localExperts));
+  return groupOf(mesh, rank, "ep").map((source) =>
+    routingAt(frame, source, routing).counts.slice(first, first + localExperts),
+  );
 }
 
 /**

@@ -1,9 +1,19 @@
 // Parameters that are gathered from shards for use (ZeRO-3): which buffers, and which actions need them.
 
-import { actionOps, type Block, type BlockAction, type BufferId, baseOf, bufferBytes, opAccess } from "@meshwright/core";
+import {
+  actionOps,
+  type Block,
+  type BlockAction,
+  type BufferId,
+  baseOf,
+  bufferBytes,
+  opAccess,
+} from "@meshwright/core";
 
 export function gatheredIds(block: Block): BufferId[] {
-  return [...block.buffers.keys()].filter((id) => block.buffers[id]!.scope === "gathered" && block.buffers[id]!.view === undefined);
+  return [...block.buffers.keys()].filter(
+    (id) => block.buffers[id]!.scope === "gathered" && block.buffers[id]!.view === undefined,
+  );
 }
 
 export function gatheredBytes(block: Block): number {
@@ -14,6 +24,7 @@ export function gatheredBytes(block: Block): number {
 export function actionsUsingGathered(block: Block, splitBackward: boolean): Record<BlockAction, boolean> {
   const gathered = new Set(gatheredIds(block));
   const ops = actionOps(block, splitBackward);
-  const uses = (kind: BlockAction) => ops[kind].some((op) => opAccess(op).reads.some((id) => gathered.has(baseOf(block, id))));
+  const uses = (kind: BlockAction) =>
+    ops[kind].some((op) => opAccess(op).reads.some((id) => gathered.has(baseOf(block, id))));
   return { F: uses("F"), B: uses("B"), W: uses("W") };
 }

@@ -17,7 +17,8 @@ export function initialiseParameters(store: RankStore, mesh: Mesh, rank: number,
       const indices = sliceIndices(decl.param, mesh, rank);
       const length = m.rows * m.cols;
       const from = shardOffset(decl.param, mesh, rank, length, indices.length);
-      for (let e = 0; e < length && from + e < indices.length; e++) m.data[e] = initialValue(name, indices[from + e]!, decl.param);
+      for (let e = 0; e < length && from + e < indices.length; e++)
+        m.data[e] = initialValue(name, indices[from + e]!, decl.param);
     }
   }
   for (const place of places) {

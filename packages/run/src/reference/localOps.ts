@@ -7,10 +7,27 @@ import { attention, attentionBackward } from "./kernels/attention.ts";
 import { batchMatmul, softmax, softmaxBackward } from "./kernels/batchAttention.ts";
 import { conv, convBackward } from "./kernels/conv.ts";
 import * as elementwise from "./kernels/elementwise.ts";
-import { embedding, embeddingBackward, logitsMax, logitsSum, lossBackward, lossSum, mergeStats } from "./kernels/embedding.ts";
+import {
+  embedding,
+  embeddingBackward,
+  logitsMax,
+  logitsSum,
+  lossBackward,
+  lossSum,
+  mergeStats,
+} from "./kernels/embedding.ts";
 import { biasGrad, groupedMatmul, matmul } from "./kernels/linear.ts";
 import { at, clear, copyInto, flatten, type Mat, set, unflatten } from "./kernels/mat.ts";
-import { combine, combineBackward, expertOrder, permute, permuteBackward, regroup, router, routerBackward } from "./kernels/moe.ts";
+import {
+  combine,
+  combineBackward,
+  expertOrder,
+  permute,
+  permuteBackward,
+  regroup,
+  router,
+  routerBackward,
+} from "./kernels/moe.ts";
 import { norm, normBackward } from "./kernels/norm.ts";
 import { optimizerStep } from "./kernels/optimizer.ts";
 import { scan, scanBackward } from "./kernels/scan.ts";
@@ -40,7 +57,15 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     case "normBackward": {
       const dbias = op.dbias === undefined ? undefined : m(op.dbias);
       fresh(op.accumulate, m(op.dweight), dbias);
-      return normBackward(op.norm, { x: m(op.x), weight: m(op.weight), dy: m(op.dy), dx: m(op.dx), dweight: m(op.dweight), dbias, width: op.width });
+      return normBackward(op.norm, {
+        x: m(op.x),
+        weight: m(op.weight),
+        dy: m(op.dy),
+        dx: m(op.dx),
+        dweight: m(op.dweight),
+        dbias,
+        width: op.width,
+      });
     }
     case "activation":
       return elementwise.activation(op.fn, op.gated, m(op.x), m(op.y));
@@ -65,11 +90,28 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     case "dropoutBackward":
       return elementwise.dropoutBackward(m(op.dy), m(op.mask), m(op.dx), op.p);
     case "attention":
-      return attention(attentionRowsAt(frame, rank, op.geometry), m(op.q), m(op.k), m(op.v), m(op.out), m(op.lse), op.merge);
+      return attention(
+        attentionRowsAt(frame, rank, op.geometry),
+        m(op.q),
+        m(op.k),
+        m(op.v),
+        m(op.out),
+        m(op.lse),
+        op.merge,
+      );
     case "attentionBackward":
       return attentionBackward(attentionRowsAt(frame, rank, op.geometry), {
-        q: m(op.q), k: m(op.k), v: m(op.v), out: m(op.out), lse: m(op.lse), dout: m(op.dout),
-        dq: m(op.dq), dk: m(op.dk), dv: m(op.dv), accumulateQ: op.accumulateQ, accumulateKv: op.accumulateKv,
+        q: m(op.q),
+        k: m(op.k),
+        v: m(op.v),
+        out: m(op.out),
+        lse: m(op.lse),
+        dout: m(op.dout),
+        dq: m(op.dq),
+        dk: m(op.dk),
+        dv: m(op.dv),
+        accumulateQ: op.accumulateQ,
+        accumulateKv: op.accumulateKv,
       });
     case "batchMatmul":
       return batchMatmul(op.which, attentionRowsAt(frame, rank, op.geometry), m(op.a), m(op.b), m(op.out));
@@ -80,7 +122,10 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     case "embedding": {
       const rows = rowsAt(frame, rank, op.layout);
       const table = m(op.table);
-      const positions = op.positions === undefined ? undefined : { table: m(op.positions), position: rows.position, scale: op.positionScale ?? 1 };
+      const positions =
+        op.positions === undefined
+          ? undefined
+          : { table: m(op.positions), position: rows.position, scale: op.positionScale ?? 1 };
       return embedding(table, m(op.out), idsOf(rows, vocab, op.shift), firstId(op.vocabAxis, table.rows), positions);
     }
     case "embeddingBackward": {
@@ -89,19 +134,34 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       const dpositions = op.dpositions === undefined ? undefined : m(op.dpositions);
       fresh(op.accumulate, dtable, dpositions);
       const positions = dpositions === undefined ? undefined : { dtable: dpositions, position: rows.position };
-      return embeddingBackward(m(op.dout), dtable, idsOf(rows, vocab, op.shift), firstId(op.vocabAxis, dtable.rows), positions);
+      return embeddingBackward(
+        m(op.dout),
+        dtable,
+        idsOf(rows, vocab, op.shift),
+        firstId(op.vocabAxis, dtable.rows),
+        positions,
+      );
     }
     case "logitsMax":
       return logitsMax(m(op.logits), m(op.rowMax));
     case "logitsSum": {
       const logits = m(op.logits);
-      return logitsSum(logits, m(op.rowMax), m(op.sums), idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift), firstId(op.vocabAxis, logits.cols));
+      return logitsSum(
+        logits,
+        m(op.rowMax),
+        m(op.sums),
+        idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift),
+        firstId(op.vocabAxis, logits.cols),
+      );
     }
     case "mergeStats": {
       const part = Math.floor(vocab / mesh.pp);
       const ids = idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift);
       const inB = Array.from(ids, (id) => Math.floor(id / part) === coordinateAlong(mesh, rank, "pp"));
-      const [a, b] = [{ max: m(op.maxA), sums: m(op.sumsA) }, { max: m(op.maxB), sums: m(op.sumsB) }];
+      const [a, b] = [
+        { max: m(op.maxA), sums: m(op.sumsA) },
+        { max: m(op.maxB), sums: m(op.sumsB) },
+      ];
       return mergeStats(a, b, { max: m(op.rowMax), sums: m(op.sums) }, inB);
     }
     case "loss": {
@@ -120,7 +180,14 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     case "router": {
       const routing = m(op.routing);
       frame.run.routings.set(routing.data, op.geometry);
-      return router(op.geometry, m(op.logits), m(op.probs), m(op.gates), routing, rowsAt(frame, rank, op.geometry.layout).token);
+      return router(
+        op.geometry,
+        m(op.logits),
+        m(op.probs),
+        m(op.gates),
+        routing,
+        rowsAt(frame, rank, op.geometry.layout).token,
+      );
     }
     case "routerBackward":
       return routerBackward(m(op.gates), m(op.routing), m(op.dgates), m(op.dlogits));
@@ -132,12 +199,20 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       return combine(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.gates), m(op.out));
     case "combineBackward":
       return combineBackward(routingAt(frame, rank, op.routing), op.geometry.topk, {
-        dout: m(op.dout), x: m(op.x), gates: m(op.gates), dx: m(op.dx), dgates: m(op.dgates),
+        dout: m(op.dout),
+        x: m(op.x),
+        gates: m(op.gates),
+        dx: m(op.dx),
+        dgates: m(op.dgates),
       });
     case "regroup":
       return regroup(expertOrder(expertCounts(frame, rank, op.routing)), op.direction, m(op.x), m(op.out));
     case "scan":
-      return scan({ ...op, batch: wholeSequences(op.layout) }, { x: m(op.x), perHead: m(op.perHead), decay: m(op.decay), skip: m(op.skip) }, m(op.y));
+      return scan(
+        { ...op, batch: wholeSequences(op.layout) },
+        { x: m(op.x), perHead: m(op.perHead), decay: m(op.decay), skip: m(op.skip) },
+        m(op.y),
+      );
     case "scanBackward": {
       const gradients = { dx: m(op.dx), dperHead: m(op.dperHead), ddecay: m(op.ddecay), dskip: m(op.dskip) };
       fresh(op.accumulate, gradients.ddecay, gradients.dskip);
@@ -163,7 +238,8 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     }
     case "gradNorm": {
       let sum = 0;
-      for (const [i, grad] of op.grads.entries()) for (const value of flatten(m(grad))) sum += op.weights[i]! * value * value;
+      for (const [i, grad] of op.grads.entries())
+        for (const value of flatten(m(grad))) sum += op.weights[i]! * value * value;
       return set(m(op.out), 0, 0, sum);
     }
     case "optimizer":
@@ -191,7 +267,12 @@ function wholeSequences(layout: Parameters<typeof rowsAt>[2]): number {
 }
 
 /** Rows are tokens and columns a split dim; or, for attention probabilities, rows are (sequence, head, query) and columns keys. */
-function dropoutMask(frame: Frame, rank: number, op: Extract<Op, { kind: "dropout" }>, cols: number): (row: number, col: number) => boolean {
+function dropoutMask(
+  frame: Frame,
+  rank: number,
+  op: Extract<Op, { kind: "dropout" }>,
+  cols: number,
+): (row: number, col: number) => boolean {
   const { mesh } = frame.run;
   const { geometry } = op;
   if (geometry === undefined) {
@@ -204,11 +285,17 @@ function dropoutMask(frame: Frame, rank: number, op: Extract<Op, { kind: "dropou
   const numQueries = position.length / geometry.layout.batch;
   const numKeys = keys.position.length / geometry.layout.batch;
   // Heads lie over tp, and within it over Ulysses ranks.
-  const firstHead = geometry.heads * (coordinateAlong(mesh, rank, "tp") * mesh.ulysses + coordinateAlong(mesh, rank, "cpUlysses"));
+  const firstHead =
+    geometry.heads * (coordinateAlong(mesh, rank, "tp") * mesh.ulysses + coordinateAlong(mesh, rank, "cpUlysses"));
   return (row, col) => {
     const sequence = Math.floor(row / (geometry.heads * numQueries));
     const head = firstHead + (Math.floor(row / numQueries) % geometry.heads);
     const query = token[sequence * numQueries + (row % numQueries)]!;
-    return elementwise.dropoutKeeps(query, head * geometry.layout.seqLen + keys.position[sequence * numKeys + col]!, op.site, op.p);
+    return elementwise.dropoutKeeps(
+      query,
+      head * geometry.layout.seqLen + keys.position[sequence * numKeys + col]!,
+      op.site,
+      op.p,
+    );
   };
 }

@@ -2,7 +2,16 @@
 // One walk over the schedule; the engine's counts must equal these.
 
 import {
-  actionMemory, type Block, type BlockAction, bufferBytes, decodeAction, dtypeBytes, groupOf, meshSize, type Op, type Program,
+  actionMemory,
+  type Block,
+  type BlockAction,
+  bufferBytes,
+  decodeAction,
+  dtypeBytes,
+  groupOf,
+  meshSize,
+  type Op,
+  type Program,
 } from "@meshwright/core";
 import { actionsUsingGathered, gatheredBytes } from "./gathering.ts";
 import { elementsOf, predictTraffic, TrafficBook } from "./traffic.ts";
@@ -17,7 +26,12 @@ function partsOf(kind: "F" | "B" | "W" | "BW", splitBackward: boolean): readonly
 function walk(
   program: Program,
   p: number,
-  visit: (step: { readonly block: Block; readonly part: BlockAction; readonly gathers: readonly Block[]; readonly gatheredBytes: number }) => void,
+  visit: (step: {
+    readonly block: Block;
+    readonly part: BlockAction;
+    readonly gathers: readonly Block[];
+    readonly gatheredBytes: number;
+  }) => void,
 ): void {
   const { schedule, stages, blocks, gatherPolicy, prefetchBlocks } = program;
   const transient = gatherPolicy === "perForward" || gatherPolicy === "perPhase";
@@ -44,7 +58,12 @@ function walk(
           }
           if (part === "F") holds.set(key, (holds.get(key) ?? 0) + 1);
         }
-        visit({ block: blocks[index]!, part, gathers, gatheredBytes: [...live.values()].reduce((sum, size) => sum + size, 0) });
+        visit({
+          block: blocks[index]!,
+          part,
+          gathers,
+          gatheredBytes: [...live.values()].reduce((sum, size) => sum + size, 0),
+        });
         const last = part === (schedule.splitBackward ? "W" : "B");
         if (last) holds.set(key, (holds.get(key) ?? 0) - 1);
         if (gatherPolicy === "perPhase" || (last && holds.get(key) === 0)) live.delete(key);
@@ -58,7 +77,8 @@ export function predictedTraffic(program: Program): TrafficBook {
   const { mesh, schedule, stages, blocks } = program;
   const book = new TrafficBook();
   const reduceEach = program.reducePolicy === "everyMicroBatch";
-  const ranksOf = (p: number) => Array.from({ length: meshSize(mesh) }, (_, rank) => rank).filter((rank) => groupOf(mesh, rank, "pp")[p] === rank);
+  const ranksOf = (p: number) =>
+    Array.from({ length: meshSize(mesh) }, (_, rank) => rank).filter((rank) => groupOf(mesh, rank, "pp")[p] === rank);
   const addOps = (ranks: readonly number[], block: Program["blocks"][number], ops: readonly Op[]) => {
     for (const op of ops) {
       if (op.kind !== "collective" && op.kind !== "ringShift" && op.kind !== "exchange") continue;
@@ -70,15 +90,25 @@ export function predictedTraffic(program: Program): TrafficBook {
     walk(program, p, ({ block, part, gathers }) => {
       for (const ahead of gathers) addOps(ranks, ahead, ahead.gather);
       if (part === "F") addOps(ranks, block, block.forward);
-      if (part === "B") addOps(ranks, block, [...block.recompute, ...block.backward.filter((op) => !(schedule.splitBackward && op.weightGrad === true))]);
-      if (part === "W") addOps(ranks, block, block.backward.filter((op) => op.weightGrad === true));
+      if (part === "B")
+        addOps(ranks, block, [
+          ...block.recompute,
+          ...block.backward.filter((op) => !(schedule.splitBackward && op.weightGrad === true)),
+        ]);
+      if (part === "W")
+        addOps(
+          ranks,
+          block,
+          block.backward.filter((op) => op.weightGrad === true),
+        );
       if (reduceEach && part === (schedule.splitBackward ? "W" : "B")) addOps(ranks, block, block.reduce);
     });
     for (const code of schedule.actions[p]!) {
       const { kind, chunk, microBatch } = decodeAction(code);
       const stage = schedule.stageOf[p]![chunk]!;
       const { uses } = stages[stage]!;
-      const [next, edge] = kind === "F" ? [stage + 1, blocks[uses.at(-1)!.block]!] : [stage - 1, blocks[uses[0]!.block]!];
+      const [next, edge] =
+        kind === "F" ? [stage + 1, blocks[uses.at(-1)!.block]!] : [stage - 1, blocks[uses[0]!.block]!];
       if (kind === "W" || next < 0 || next >= stages.length || holder(program, next, microBatch) === p) continue;
       for (const id of kind === "F" ? edge.outputs : edge.gradInputs) {
         const decl = edge.buffers[id]!;
@@ -95,12 +125,14 @@ export function predictedTraffic(program: Program): TrafficBook {
         for (const decl of block.buffers) {
           if (decl.kind !== "gradient" || decl.scope !== "persistent" || decl.tier !== "hbm") continue;
           const sizeBytes = bufferBytes(decl);
-          if (sizeBytes > 0) for (const rank of ranks) book.add(rank, "replica", "allReduce", schedule.replicas, sizeBytes);
+          if (sizeBytes > 0)
+            for (const rank of ranks) book.add(rank, "replica", "allReduce", schedule.replicas, sizeBytes);
         }
       }
     }
     if (program.tail !== null) addOps(ranks, program.tail, program.tail.update);
-    if (program.embeddingSync !== null && (p === 0 || p === mesh.pp - 1)) addOps(ranks, program.embeddingSync, program.embeddingSync.reduce);
+    if (program.embeddingSync !== null && (p === 0 || p === mesh.pp - 1))
+      addOps(ranks, program.embeddingSync, program.embeddingSync.reduce);
   }
   return book;
 }
@@ -108,14 +140,19 @@ export function predictedTraffic(program: Program): TrafficBook {
 function holder(program: Program, stage: number, microBatch: number): number {
   const { schedule } = program;
   const replica = schedule.microBatchesOf.findIndex((list) => list.includes(microBatch));
-  return schedule.stageOf.findIndex((stages, p) => stages.some((s, chunk) => s === stage && schedule.replicaOf[p]![chunk] === replica));
+  return schedule.stageOf.findIndex((stages, p) =>
+    stages.some((s, chunk) => s === stage && schedule.replicaOf[p]![chunk] === replica),
+  );
 }
 
 /** Peak bytes in HBM of each rank during the pipeline: static bytes, stashes, the running block use's own peak, gathered parameters. */
 export function predictedPeaks(program: Program, staticBytes: readonly number[]): number[] {
   const { mesh, schedule } = program;
   const memories = new Map(
-    program.blocks.map((block) => [block, actionMemory(onDevice(block), schedule.splitBackward, program.reducePolicy === "everyMicroBatch")]),
+    program.blocks.map((block) => [
+      block,
+      actionMemory(onDevice(block), schedule.splitBackward, program.reducePolicy === "everyMicroBatch"),
+    ]),
   );
   const peaks = schedule.actions.map((_, p) => {
     let held = 0;

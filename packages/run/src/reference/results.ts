@@ -15,7 +15,9 @@ export function collectGradients(run: Run, holders: readonly Holder[]): Map<stri
   return assemble(run, holders, ({ place }) => {
     const copiedFrom = new Map<BufferId, BufferId>();
     for (const op of place.block.update) if (op.kind === "copy") copiedFrom.set(op.out, op.x);
-    return place.block.update.flatMap((op) => (op.kind === "optimizer" ? op.grads.map((id) => copiedFrom.get(id) ?? id) : []));
+    return place.block.update.flatMap((op) =>
+      op.kind === "optimizer" ? op.grads.map((id) => copiedFrom.get(id) ?? id) : [],
+    );
   });
 }
 
@@ -29,7 +31,11 @@ export function collectParameters(run: Run, holders: readonly Holder[]): Map<str
   );
 }
 
-function assemble(run: Run, holders: readonly Holder[], buffersOf: (holder: Holder) => readonly BufferId[]): Map<string, Float64Array> {
+function assemble(
+  run: Run,
+  holders: readonly Holder[],
+  buffersOf: (holder: Holder) => readonly BufferId[],
+): Map<string, Float64Array> {
   const assemblies = new Map<string, Assembly>();
   for (const holder of holders) {
     const { rank, place } = holder;
@@ -43,7 +49,8 @@ function assemble(run: Run, holders: readonly Holder[], buffersOf: (holder: Hold
       const m = run.stores[rank]!.get(place, id);
       const length = m.rows * m.cols;
       const from = shardOffset(slice, run.mesh, rank, length, indices.length);
-      for (let e = 0; e < length && from + e < indices.length; e++) assembly.put(indices[from + e]!, m.data[m.offset + e]!, rank);
+      for (let e = 0; e < length && from + e < indices.length; e++)
+        assembly.put(indices[from + e]!, m.data[m.offset + e]!, rank);
     }
   }
   return new Map([...assemblies].map(([name, assembly]) => [name, assembly.finish()]));

@@ -9,12 +9,19 @@ import { runLocal } from "./localOps.ts";
 export type Frees = ReadonlyMap<number, readonly BufferId[]>;
 
 /** `afterOp` sees the state while op i holds all it needs, before anything is freed. */
-export function runOps(frame: Frame, ops: readonly Op[], frees: Frees, firstPosition: number, afterOp: (position: number) => void): void {
+export function runOps(
+  frame: Frame,
+  ops: readonly Op[],
+  frees: Frees,
+  firstPosition: number,
+  afterOp: (position: number) => void,
+): void {
   for (const [i, op] of ops.entries()) {
     runOp(frame, op);
     const position = firstPosition + i;
     afterOp(position);
-    for (const id of frees.get(position) ?? []) for (const rank of frame.ranks) frame.run.stores[rank]!.free(frame.place, id);
+    for (const id of frees.get(position) ?? [])
+      for (const rank of frame.ranks) frame.run.stores[rank]!.free(frame.place, id);
   }
 }
 
@@ -46,7 +53,8 @@ function runOp(frame: Frame, op: Op): void {
       const base = baseOf(block, id);
       if (seen.has(base) || block.buffers[base]!.scope === "persistent") continue;
       seen.add(base);
-      if (!frame.run.stores[rank]!.isLive(frame.place, base)) missing.push({ rank, id: base, rows: rowsOfOutput(frame, rank, op, base) });
+      if (!frame.run.stores[rank]!.isLive(frame.place, base))
+        missing.push({ rank, id: base, rows: rowsOfOutput(frame, rank, op, base) });
     }
   }
   for (const { rank, id, rows } of missing) {
@@ -73,7 +81,9 @@ function rowsOfOutput(frame: Frame, rank: number, op: Op, id: BufferId): number 
     case "combineBackward":
       return id === op.dx ? routingAt(frame, rank, op.routing).copies.length : undefined;
     case "exchange":
-      return op.phase === "dispatch" ? total(dispatchedCounts(frame, rank, op.routing)) : routingAt(frame, rank, op.routing).copies.length;
+      return op.phase === "dispatch"
+        ? total(dispatchedCounts(frame, rank, op.routing))
+        : routingAt(frame, rank, op.routing).copies.length;
     case "regroup":
       return matOf(frame, rank, op.x).rows;
     case "groupedMatmul":
@@ -85,7 +95,8 @@ function rowsOfOutput(frame: Frame, rank: number, op: Op, id: BufferId): number 
       const pair = op.outs.indexOf(id);
       if (op.dim !== "rows" || pair < 0) return undefined;
       const x = op.xs[pair]!;
-      if (op.op === "allGather") return groupOf(frame.run.mesh, rank, op.axis).reduce((sum, peer) => sum + matOf(frame, peer, x).rows, 0);
+      if (op.op === "allGather")
+        return groupOf(frame.run.mesh, rank, op.axis).reduce((sum, peer) => sum + matOf(frame, peer, x).rows, 0);
       if (op.op === "allReduce") return matOf(frame, rank, x).rows;
       // Routed rows go back to the etp neighbour that brought them.
       if (op.op === "reduceScatter" && op.axis === "etp") return ownRoutedRows(frame, rank);
@@ -115,5 +126,7 @@ function ownRoutedRows(frame: Frame, rank: number): number {
 /** Elementwise results have as many rows as what they are made of, when both are declared alike. */
 function sameRows(frame: Frame, rank: number, x: BufferId, out: BufferId): number | undefined {
   const { buffers } = frame.place.block;
-  return buffers[x]!.shape[0] === buffers[out]!.shape[0] && buffers[x]!.shape.length === 2 ? matOf(frame, rank, x).rows : undefined;
+  return buffers[x]!.shape[0] === buffers[out]!.shape[0] && buffers[x]!.shape.length === 2
+    ? matOf(frame, rank, x).rows
+    : undefined;
 }

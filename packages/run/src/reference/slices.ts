@@ -33,7 +33,10 @@ export function sliceIndices(slice: ParamSlice, mesh: Mesh, rank: number): Int32
     const split = slice.axis !== null && slice.dim === 0;
     const parts = split ? segment.parts : 1;
     const part = split ? Math.floor((coordinate * parts) / axisRanks) : 0;
-    assert(segment.rows % parts === 0 && axisRanks % parts === 0, `${slice.name}: ${segment.rows} rows in ${parts} parts over ${axisRanks} ranks`);
+    assert(
+      segment.rows % parts === 0 && axisRanks % parts === 0,
+      `${slice.name}: ${segment.rows} rows in ${parts} parts over ${axisRanks} ranks`,
+    );
     const length = segment.rows / parts;
     for (let i = 0; i < length; i++) rows.push(from + part * length + i);
     from += segment.rows;
@@ -58,7 +61,10 @@ export function sliceIndices(slice: ParamSlice, mesh: Mesh, rank: number): Int32
 export function shardOffset(slice: ParamSlice, mesh: Mesh, rank: number, length: number, sliceLength: number): number {
   if (length === sliceLength) return 0;
   const axis = slice.experts === null ? "shard" : "eshard";
-  assert(length === Math.ceil(sliceLength / axisSize(mesh, axis)), `${slice.name}: ${length} elements are the slice of ${sliceLength} or a shard of it`);
+  assert(
+    length === Math.ceil(sliceLength / axisSize(mesh, axis)),
+    `${slice.name}: ${length} elements are the slice of ${sliceLength} or a shard of it`,
+  );
   return coordinateAlong(mesh, rank, axis) * length;
 }
 

@@ -1,7 +1,18 @@
 // Where a rank's tensors live, and how many bytes it holds. A read of a buffer that was never written, or was freed, is an assertion;
 // fresh memory holds NaN, so even a window that nobody wrote shows up in the numbers.
 
-import { assert, axisSize, type Block, type BufferDecl, type BufferId, bufferBytes, coordinateAlong, type MemoryTier, type Mesh, paramName } from "@meshwright/core";
+import {
+  assert,
+  axisSize,
+  type Block,
+  type BufferDecl,
+  type BufferId,
+  bufferBytes,
+  coordinateAlong,
+  type MemoryTier,
+  type Mesh,
+  paramName,
+} from "@meshwright/core";
 import { columnsOf, type Mat, rowsOf } from "./kernels/mat.ts";
 
 /** Rows and columns of a buffer as a matrix. */
@@ -89,7 +100,10 @@ export class RankStore {
   put(place: Place, id: BufferId, m: Mat): void {
     const decl = place.block.buffers[id]!;
     assert(decl.scope !== "persistent" && decl.view === undefined, `${decl.name} is transient and whole`);
-    assert(!this.isLive(place, id), `${place.block.name}.${decl.name} of micro-batch ${place.microBatch} is not yet live`);
+    assert(
+      !this.isLive(place, id),
+      `${place.block.name}.${decl.name} of micro-batch ${place.microBatch} is not yet live`,
+    );
     const [maps, key] = decl.scope === "gathered" ? [this.gathered, place.key] : [this.micro, microKey(place)];
     const map = maps.get(key) ?? new Map<BufferId, Mat>();
     maps.set(key, map);
@@ -114,12 +128,15 @@ export class RankStore {
   /** Transient buffers still held anywhere, by block key: must be empty at the end of a step. */
   leftovers(): string[] {
     const names: string[] = [];
-    for (const [key, map] of [...this.micro, ...this.gathered]) for (const id of map.keys()) names.push(`${key} buffer ${id}`);
+    for (const [key, map] of [...this.micro, ...this.gathered])
+      for (const id of map.keys()) names.push(`${key} buffer ${id}`);
     return names;
   }
 
   private mapOf(place: Place, id: BufferId): Map<BufferId, Mat> | undefined {
-    return place.block.buffers[id]!.scope === "gathered" ? this.gathered.get(place.key) : this.micro.get(microKey(place));
+    return place.block.buffers[id]!.scope === "gathered"
+      ? this.gathered.get(place.key)
+      : this.micro.get(microKey(place));
   }
 
   /** The buffer as a matrix, views resolved. */
@@ -136,13 +153,25 @@ export class RankStore {
         case "shard": {
           const length = decl.shape.reduce((product, n) => product * n, 1);
           const size = axisSize(this.mesh, decl.view.axis);
-          assert(length === Math.ceil((base.rows * base.cols) / size), `${decl.name} is one of ${size} shards of ${base.rows * base.cols}`);
-          return { data: base.data, rows: 1, cols: length, stride: length, offset: base.offset + coordinateAlong(this.mesh, this.rank, decl.view.axis) * length };
+          assert(
+            length === Math.ceil((base.rows * base.cols) / size),
+            `${decl.name} is one of ${size} shards of ${base.rows * base.cols}`,
+          );
+          return {
+            data: base.data,
+            rows: 1,
+            cols: length,
+            stride: length,
+            offset: base.offset + coordinateAlong(this.mesh, this.rank, decl.view.axis) * length,
+          };
         }
       }
     }
     const m = decl.scope === "persistent" ? this.persistent.get(`${place.key} ${id}`) : this.mapOf(place, id)?.get(id);
-    assert(m !== undefined, `${place.block.name}.${decl.name} (${decl.scope}) of micro-batch ${place.microBatch} is live on rank ${this.rank} when used`);
+    assert(
+      m !== undefined,
+      `${place.block.name}.${decl.name} (${decl.scope}) of micro-batch ${place.microBatch} is live on rank ${this.rank} when used`,
+    );
     return m;
   }
 }
@@ -152,5 +181,7 @@ function microKey(place: Place): string {
 }
 
 function ownerKey(place: Place, decl: BufferDecl): string | null {
-  return decl.param === undefined ? null : `${paramName(decl.param.name, place.label)} ${decl.kind} ${paramName(decl.name, place.label)}`;
+  return decl.param === undefined
+    ? null
+    : `${paramName(decl.param.name, place.label)} ${decl.kind} ${paramName(decl.name, place.label)}`;
 }

@@ -5,7 +5,18 @@
 // sizeBytes; all-to-all everything but its own part; sendRecv all of it.
 // Predicted sizes follow from declared shapes; executed ones from the elements that moved.
 
-import { assert, type Axis, axisSize, type Block, type BufferDecl, type CollectiveOp, dtypeBytes, type ExchangeOp, type Mesh, type RingShiftOp } from "@meshwright/core";
+import {
+  type Axis,
+  assert,
+  axisSize,
+  type Block,
+  type BufferDecl,
+  type CollectiveOp,
+  dtypeBytes,
+  type ExchangeOp,
+  type Mesh,
+  type RingShiftOp,
+} from "@meshwright/core";
 
 export type TrafficKind = "allReduce" | "allGather" | "reduceScatter" | "broadcast" | "allToAll" | "sendRecv";
 
@@ -65,14 +76,25 @@ export function collectiveKind(op: CollectiveOp): TrafficKind {
 }
 
 /** Bytes of the query for pair i of a collective, from the numbers of elements before and after. */
-export function collectiveBytes(op: CollectiveOp, block: Block, i: number, elements: { readonly x: number; readonly out: number }): number {
+export function collectiveBytes(
+  op: CollectiveOp,
+  block: Block,
+  i: number,
+  elements: { readonly x: number; readonly out: number },
+): number {
   const decl = block.buffers[op.xs[i]!]!;
   const width = dtypeBytes(op.wire ?? decl.dtype);
   return (op.op === "allGather" ? elements.out : elements.x) * width;
 }
 
 /** What the ops of a list carry per rank by their declared shapes. */
-export function predictTraffic(book: TrafficBook, mesh: Mesh, block: Block, op: CollectiveOp | RingShiftOp | ExchangeOp, rank: number): void {
+export function predictTraffic(
+  book: TrafficBook,
+  mesh: Mesh,
+  block: Block,
+  op: CollectiveOp | RingShiftOp | ExchangeOp,
+  rank: number,
+): void {
   const ranks = axisSize(mesh, op.axis);
   if (ranks === 1) return;
   if (op.kind === "exchange") {
@@ -85,6 +107,13 @@ export function predictTraffic(book: TrafficBook, mesh: Mesh, block: Block, op: 
     const out = block.buffers[op.outs[i]!];
     assert(out !== undefined, `pair ${i} of a ${op.kind} has an output`);
     if (op.kind === "ringShift") book.add(rank, op.axis, "sendRecv", ranks, elementsOf(decl) * dtypeBytes(decl.dtype));
-    else book.add(rank, op.axis, collectiveKind(op), ranks, collectiveBytes(op, block, i, { x: elementsOf(decl), out: elementsOf(out) }));
+    else
+      book.add(
+        rank,
+        op.axis,
+        collectiveKind(op),
+        ranks,
+        collectiveBytes(op, block, i, { x: elementsOf(decl), out: elementsOf(out) }),
+      );
   }
 }

@@ -26,11 +26,20 @@ export interface Verification {
   readonly outcome: StepOutcome;
 }
 
-export function verifyProgram(program: Program, request: TruthRequest, truth: Truth = unsplitStep(request)): Verification {
+export function verifyProgram(
+  program: Program,
+  request: TruthRequest,
+  truth: Truth = unsplitStep(request),
+): Verification {
   const outcome = runStep(program, { vocab: request.model.vocab });
   const { worst: gradMaxRelErr, name: worstParameter } = compare(outcome.gradients, truth.gradients);
-  const elementwise = program.blocks.flatMap((block) => block.update).every((op) => op.kind !== "optimizer" || op.algorithm === "adamw" || op.algorithm === "sgd");
-  const norm = [...truth.gradients.values()].reduce((sum, gradient) => gradient.reduce((part, g) => part + g * g, sum), 0);
+  const elementwise = program.blocks
+    .flatMap((block) => block.update)
+    .every((op) => op.kind !== "optimizer" || op.algorithm === "adamw" || op.algorithm === "sgd");
+  const norm = [...truth.gradients.values()].reduce(
+    (sum, gradient) => gradient.reduce((part, g) => part + g * g, sum),
+    0,
+  );
   return {
     lossRelErr: Math.abs(outcome.loss - truth.loss) / Math.abs(truth.loss),
     gradMaxRelErr,
@@ -43,9 +52,15 @@ export function verifyProgram(program: Program, request: TruthRequest, truth: Tr
   };
 }
 
-function compare(ours: ReadonlyMap<string, Float64Array>, theirs: ReadonlyMap<string, Float64Array>): { worst: number; name: string } {
+function compare(
+  ours: ReadonlyMap<string, Float64Array>,
+  theirs: ReadonlyMap<string, Float64Array>,
+): { worst: number; name: string } {
   const [names, expected] = [[...ours.keys()].sort(), [...theirs.keys()].sort()];
-  assert(names.join() === expected.join(), `program and model have the same parameters: ${names.join()} against ${expected.join()}`);
+  assert(
+    names.join() === expected.join(),
+    `program and model have the same parameters: ${names.join()} against ${expected.join()}`,
+  );
   let worst = 0;
   let worstName = names[0] ?? "";
   for (const name of names) {
@@ -71,7 +86,10 @@ function updatedTruth(program: Program, truth: Truth): Map<string, Float64Array>
   for (const [name, value] of truth.parameters) {
     const row = (data: Float64Array) => ({ ...mat(1, value.length), data });
     const master = Float64Array.from(value);
-    optimizerStep(op.algorithm, row(truth.gradients.get(name)!), row(master), [mat(1, value.length), mat(1, value.length)]);
+    optimizerStep(op.algorithm, row(truth.gradients.get(name)!), row(master), [
+      mat(1, value.length),
+      mat(1, value.length),
+    ]);
     updated.set(name, master);
   }
   return updated;
@@ -83,8 +101,15 @@ function compareTraffic(program: Program, outcome: StepOutcome): Verification["b
   const keys = new Set([...predicted.byRank.keys(), ...outcome.traffic.byRank.keys()]);
   for (const key of keys) {
     const [a, b] = [predicted.byRank.get(key), outcome.traffic.byRank.get(key)];
-    if (a === undefined || b === undefined || Math.abs(a.sizeBytes - b.sizeBytes) > 1e-6 * a.sizeBytes || a.count !== b.count) {
-      mismatches.push(`${key}: predicted ${a?.sizeBytes ?? 0} bytes in ${a?.count ?? 0}, executed ${b?.sizeBytes ?? 0} in ${b?.count ?? 0}`);
+    if (
+      a === undefined ||
+      b === undefined ||
+      Math.abs(a.sizeBytes - b.sizeBytes) > 1e-6 * a.sizeBytes ||
+      a.count !== b.count
+    ) {
+      mismatches.push(
+        `${key}: predicted ${a?.sizeBytes ?? 0} bytes in ${a?.count ?? 0}, executed ${b?.sizeBytes ?? 0} in ${b?.count ?? 0}`,
+      );
     }
   }
   return { predicted: predicted.totalSentBytes(), executed: outcome.traffic.totalSentBytes(), mismatches };
@@ -101,17 +126,22 @@ function compareMemory(program: Program, outcome: StepOutcome): Verification["me
     const expected: ActionMemory = predictions[record.block]![record.action];
     for (const field of ["beforeBytes", "peakBytes", "afterBytes"] as const) {
       if (Math.abs(expected[field] - record[field]) > 1e-6) {
-        mismatches.add(`${blocks[record.block]!.name} ${record.action} ${field}: predicted ${expected[field]}, executed ${record[field]}`);
+        mismatches.add(
+          `${blocks[record.block]!.name} ${record.action} ${field}: predicted ${expected[field]}, executed ${record[field]}`,
+        );
       }
     }
   }
   for (const [rank, { startBytes, endBytes }] of outcome.memory.entries()) {
-    if (Math.abs(endBytes - startBytes) > 1e-6) mismatches.add(`rank ${rank} starts with ${startBytes} bytes and ends with ${endBytes}`);
+    if (Math.abs(endBytes - startBytes) > 1e-6)
+      mismatches.add(`rank ${rank} starts with ${startBytes} bytes and ends with ${endBytes}`);
   }
   return {
-    predictedPeakBytes: predictedPeaks(program, outcome.memory.map(({ startBytes }) => startBytes)),
+    predictedPeakBytes: predictedPeaks(
+      program,
+      outcome.memory.map(({ startBytes }) => startBytes),
+    ),
     executedPeakBytes: outcome.memory.map(({ peakBytes }) => peakBytes),
     mismatches: [...mismatches],
   };
 }
-

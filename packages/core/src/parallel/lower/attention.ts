@@ -272,6 +272,7 @@ function ulyssesAttention(builder: BlockBuilder, inputs: CoreInputs, ulysses: nu
     heads: geometry.heads / ulysses,
     kvHeads: geometry.kvHeads / ulysses,
     layout: { ...geometry.layout, ulyssesSplit: false },
+    ...(geometry.kvLayout === undefined ? {} : { kvLayout: { ...geometry.kvLayout, ulyssesSplit: false } }),
   };
   const q = exchange(inputs.q, `${name}.q.heads`, geometry.headDim, "toHeads");
   const k = exchange(inputs.k, `${name}.k.heads`, geometry.headDim, "toHeads");

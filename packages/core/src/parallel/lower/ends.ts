@@ -68,13 +68,15 @@ export function embed(
     }
     const accumulate = builder.accumulates(table);
     if (positions !== undefined) builder.accumulates(positions);
-    // Part of B even where backward is split: only multiplications are worth delaying (arXiv 2401.10241, section 2).
+    // Part of B even where backward is split: only multiplications are worth delaying (arXiv 2401.10241, section 2). But a gradient that the
+    // head's delayed multiplication writes first must wait for it.
     builder.emit({
       kind: "embeddingBackward",
       stream: "compute",
       dout,
       dtable: table.grad!,
       accumulate,
+      ...(accumulate && table.gradFresh ? { weightGrad: true } : {}),
       ...place,
       ...(positions === undefined ? {} : { dpositions: positions.grad! }),
     });

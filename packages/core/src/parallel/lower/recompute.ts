@@ -64,12 +64,19 @@ function keepAttentionOutput(block: Block, recompute: readonly Op[]): Block {
   return { ...block, buffers, recompute: again };
 }
 
-/** Of the forward ops marked, those whose results backward reads, directly or through other marked ops; in forward order. */
+/**
+ * Of the forward ops marked, those whose results backward reads, directly or through other marked ops; in forward order. What an unmarked op
+ * rewrites in place (a sum over tp of the product before it) is kept from forward: its first, unfinished value must not come back.
+ */
 function needed(block: Block, marked: readonly boolean[]): Op[] {
   const base = (id: BufferId): BufferId => {
     const view = block.buffers[id]!.view;
     return view === undefined ? id : view.of;
   };
+  const kept = new Set<BufferId>();
+  block.forward.forEach((op, i) => {
+    if (marked[i] !== true) for (const id of opAccess(op).writes) kept.add(base(id));
+  });
   const wanted = new Set<BufferId>();
   for (const op of block.backward) for (const id of opAccess(op).reads) wanted.add(base(id));
   const chosen: Op[] = [];
@@ -77,7 +84,7 @@ function needed(block: Block, marked: readonly boolean[]): Op[] {
     if (marked[i] !== true) continue;
     const op = block.forward[i]!;
     const { reads, writes } = opAccess(op);
-    if (!writes.some((id) => wanted.has(base(id)))) continue;
+    if (!writes.some((id) => wanted.has(base(id)) && !kept.has(base(id)))) continue;
     chosen.push(op);
     for (const id of reads) wanted.add(base(id));
   }

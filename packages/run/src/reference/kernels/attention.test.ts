@@ -1,20 +1,49 @@
+import {
+  type AttentionGeometry,
+  groupOf,
+  type Mesh,
+  type TokenLayout,
+  type TokenRows,
+  tokensOf,
+} from "@meshwright/core";
 import fc from "fast-check";
-import { type AttentionGeometry, groupOf, type Mesh, type TokenLayout, type TokenRows, tokensOf } from "@meshwright/core";
 import { describe, expect, it } from "vitest";
-import { attention, attentionBackward, type AttentionRows } from "./attention.ts";
+import { type AttentionRows, attention, attentionBackward } from "./attention.ts";
 import { batchMatmul, softmax, softmaxBackward } from "./batchAttention.ts";
 import { gradientError, maxDifference, randomMat } from "./finiteDifference.ts";
-import { type Mat, mat, matFrom, at } from "./mat.ts";
+import { at, type Mat, mat, matFrom } from "./mat.ts";
 
 const layout: TokenLayout = { batch: 2, seqLen: 6, cp: "none", ulyssesSplit: false, tpSplit: false };
-const base: AttentionGeometry = { heads: 4, kvHeads: 2, headDim: 3, vHeadDim: 2, causal: true, window: 0, layout, step: 0 };
-const meshOf = (cp: number): Mesh =>
-  ({ tp: 1, cp, ulysses: 1, dp: 1, pp: 1, ep: 1, etp: 1, shard: 1, order: ["tp", "cp", "dp", "pp"] });
+const base: AttentionGeometry = {
+  heads: 4,
+  kvHeads: 2,
+  headDim: 3,
+  vHeadDim: 2,
+  causal: true,
+  window: 0,
+  layout,
+  step: 0,
+};
+const meshOf = (cp: number): Mesh => ({
+  tp: 1,
+  cp,
+  ulysses: 1,
+  dp: 1,
+  pp: 1,
+  ep: 1,
+  etp: 1,
+  shard: 1,
+  order: ["tp", "cp", "dp", "pp"],
+});
 
 function rowsFor(geometry: AttentionGeometry, mesh = meshOf(1), rank = 0): AttentionRows {
   const ring = groupOf(mesh, rank, "cpRing");
   const source = ring[(ring.indexOf(rank) - geometry.step + ring.length) % ring.length]!;
-  return { geometry, queries: tokensOf(geometry.layout, mesh, rank), keys: tokensOf(geometry.kvLayout ?? geometry.layout, mesh, source) };
+  return {
+    geometry,
+    queries: tokensOf(geometry.layout, mesh, rank),
+    keys: tokensOf(geometry.kvLayout ?? geometry.layout, mesh, source),
+  };
 }
 
 function inputs(rows: AttentionRows): { q: Mat; k: Mat; v: Mat } {
@@ -70,7 +99,19 @@ describe("attention", () => {
 
     const dout = randomMat("dout", q.rows, 8);
     const fused = [mat(q.rows, q.cols), mat(k.rows, k.cols), mat(v.rows, v.cols)] as const;
-    attentionBackward(rows, { q, k, v, out, lse, dout, dq: fused[0], dk: fused[1], dv: fused[2], accumulateQ: false, accumulateKv: false });
+    attentionBackward(rows, {
+      q,
+      k,
+      v,
+      out,
+      lse,
+      dout,
+      dq: fused[0],
+      dk: fused[1],
+      dv: fused[2],
+      accumulateQ: false,
+      accumulateKv: false,
+    });
     const [dprobs, dscores] = [square(), square()];
     const unfused = [mat(q.rows, q.cols), mat(k.rows, k.cols), mat(v.rows, v.cols)] as const;
     batchMatmul("gradProbs", rows, dout, v, dprobs);
@@ -98,21 +139,46 @@ describe("attention", () => {
         const [out, lse] = [mat(q.rows, 8), mat(q.rows, 4)];
         attention(rows, q, k, v, out, lse, false);
         const grads = [mat(q.rows, q.cols), mat(k.rows, k.cols), mat(v.rows, v.cols)] as const;
-        attentionBackward(rows, { q, k, v, out, lse, dout, dq: grads[0], dk: grads[1], dv: grads[2], accumulateQ: false, accumulateKv: false });
+        attentionBackward(rows, {
+          q,
+          k,
+          v,
+          out,
+          lse,
+          dout,
+          dq: grads[0],
+          dk: grads[1],
+          dv: grads[2],
+          accumulateQ: false,
+          accumulateKv: false,
+        });
 
         const mesh = meshOf(ring);
         const ranks = Array.from({ length: ring }, (_, rank) => rank);
         const pick = (m: Mat, tokens: TokenRows) =>
           matFrom(tokens.position.length, m.cols, (i, j) => at(m, tokens.sequence[i]! * 12 + tokens.position[i]!, j));
         const local = ranks.map((rank) => tokensOf(split.layout, mesh, rank));
-        const [qs, ks, vs, douts] = [q, k, v, dout].map((m) => local.map((tokens) => pick(m, tokens))) as [Mat[], Mat[], Mat[], Mat[]];
+        const [qs, ks, vs, douts] = [q, k, v, dout].map((m) => local.map((tokens) => pick(m, tokens))) as [
+          Mat[],
+          Mat[],
+          Mat[],
+          Mat[],
+        ];
         const outs = ranks.map(() => mat(q.rows / ring, 8));
         const lses = ranks.map(() => mat(q.rows / ring, 4));
         const source = (rank: number, step: number) => (rank - step + ring) % ring;
         for (const rank of ranks) {
           for (let step = 0; step < ring; step++) {
             const from = source(rank, step);
-            attention(rowsFor({ ...split, step }, mesh, rank), qs[rank]!, ks[from]!, vs[from]!, outs[rank]!, lses[rank]!, step > 0);
+            attention(
+              rowsFor({ ...split, step }, mesh, rank),
+              qs[rank]!,
+              ks[from]!,
+              vs[from]!,
+              outs[rank]!,
+              lses[rank]!,
+              step > 0,
+            );
           }
           expect(maxDifference(outs[rank]!, pick(out, local[rank]!))).toBeLessThan(1e-12);
         }
@@ -123,14 +189,24 @@ describe("attention", () => {
           for (let step = 0; step < ring; step++) {
             const from = source(rank, step);
             attentionBackward(rowsFor({ ...split, step }, mesh, rank), {
-              q: qs[rank]!, k: ks[from]!, v: vs[from]!, out: outs[rank]!, lse: lses[rank]!, dout: douts[rank]!,
-              dq: dqs[rank]!, dk: dks[from]!, dv: dvs[from]!, accumulateQ: true, accumulateKv: true,
+              q: qs[rank]!,
+              k: ks[from]!,
+              v: vs[from]!,
+              out: outs[rank]!,
+              lse: lses[rank]!,
+              dout: douts[rank]!,
+              dq: dqs[rank]!,
+              dk: dks[from]!,
+              dv: dvs[from]!,
+              accumulateQ: true,
+              accumulateKv: true,
             });
           }
         }
         for (const rank of ranks) {
           const parts = [dqs[rank]!, dks[rank]!, dvs[rank]!];
-          for (const [i, part] of parts.entries()) expect(maxDifference(part, pick(grads[i]!, local[rank]!))).toBeLessThan(1e-12);
+          for (const [i, part] of parts.entries())
+            expect(maxDifference(part, pick(grads[i]!, local[rank]!))).toBeLessThan(1e-12);
         }
       }),
       { numRuns: 30 },

@@ -66,7 +66,9 @@ export function softmax(rows: AttentionRows, x: Mat, y: Mat): void {
   assert(x.rows === layout.batch * heads * numQueries && x.cols === numKeys, `softmax of ${x.rows} x ${x.cols}`);
   for (let row = 0; row < x.rows; row++) {
     const sequence = Math.floor(row / (heads * numQueries));
-    const visible = visibleKeys(rows, sequence * numQueries + (row % numQueries)).map((key) => key - sequence * numKeys);
+    const visible = visibleKeys(rows, sequence * numQueries + (row % numQueries)).map(
+      (key) => key - sequence * numKeys,
+    );
     let most = Number.NEGATIVE_INFINITY;
     for (const j of visible) most = Math.max(most, at(x, row, j));
     const weights = visible.map((j) => Math.exp(at(x, row, j) - most));

@@ -125,11 +125,15 @@ export interface RopeShape {
 /** Turns columns (i, i + ropeDim / 2) behind `from` of each head by position x theta^(-2 i / ropeDim); `inverse` turns back. */
 export function rope(x: Mat, out: Mat, position: Int32Array, shape: RopeShape): void {
   const { headDim, from, ropeDim, inverse } = shape;
-  assert(x.cols % headDim === 0 && position.length === x.rows, `rope of ${x.rows} x ${x.cols}, ${position.length} positions`);
+  assert(
+    x.cols % headDim === 0 && position.length === x.rows,
+    `rope of ${x.rows} x ${x.cols}, ${position.length} positions`,
+  );
   const half = ropeDim / 2;
   for (let row = 0; row < x.rows; row++) {
     for (let head = 0; head < x.cols; head += headDim) {
-      for (let i = 0; i < headDim; i++) if (i < from || i >= from + ropeDim) set(out, row, head + i, at(x, row, head + i));
+      for (let i = 0; i < headDim; i++)
+        if (i < from || i >= from + ropeDim) set(out, row, head + i, at(x, row, head + i));
       for (let i = 0; i < half; i++) {
         const angle = position[row]! * ropeTheta ** ((-2 * i) / ropeDim) * (inverse ? -1 : 1);
         const [c, s] = [Math.cos(angle), Math.sin(angle)];
@@ -189,5 +193,6 @@ export function dropout(x: Mat, mask: Mat, y: Mat, p: number, keeps: (row: numbe
 }
 
 export function dropoutBackward(dy: Mat, mask: Mat, dx: Mat, p: number): void {
-  for (let i = 0; i < dy.rows; i++) for (let j = 0; j < dy.cols; j++) set(dx, i, j, (at(dy, i, j) * at(mask, i, j)) / (1 - p));
+  for (let i = 0; i < dy.rows; i++)
+    for (let j = 0; j < dy.cols; j++) set(dx, i, j, (at(dy, i, j) * at(mask, i, j)) / (1 - p));
 }

@@ -14,7 +14,12 @@ export function embedding(
     const local = ids[row]! - firstId;
     for (let j = 0; j < out.cols; j++) {
       const token = local >= 0 && local < table.rows ? at(table, local, j) : 0;
-      set(out, row, j, token + (positions === undefined ? 0 : positions.scale * at(positions.table, positions.position[row]!, j)));
+      set(
+        out,
+        row,
+        j,
+        token + (positions === undefined ? 0 : positions.scale * at(positions.table, positions.position[row]!, j)),
+      );
     }
   }
 }
@@ -56,7 +61,12 @@ export function logitsSum(logits: Mat, rowMax: Mat, sums: Mat, targets: ArrayLik
 }
 
 /** Joins statistics of two vocabulary parts by online softmax; `inB[row]`: the target lies in part B. */
-export function mergeStats(a: { max: Mat; sums: Mat }, b: { max: Mat; sums: Mat }, out: { max: Mat; sums: Mat }, inB: readonly boolean[]): void {
+export function mergeStats(
+  a: { max: Mat; sums: Mat },
+  b: { max: Mat; sums: Mat },
+  out: { max: Mat; sums: Mat },
+  inB: readonly boolean[],
+): void {
   for (let row = 0; row < out.max.rows; row++) {
     const [maxA, maxB] = [at(a.max, row, 0), at(b.max, row, 0)];
     const most = Math.max(maxA, maxB);

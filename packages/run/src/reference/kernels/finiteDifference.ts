@@ -12,7 +12,11 @@ export function randomMat(name: string, rows: number, cols: number, scale = 1): 
  * Largest relative error of the gradients `backward` returns for `inputs`. `forward` must read `inputs` afresh on every call;
  * `backward` gets the output weights. Errors are relative to the largest gradient of the input.
  */
-export function gradientError(inputs: readonly Mat[], forward: () => Mat, backward: (dout: Mat) => readonly Mat[]): number {
+export function gradientError(
+  inputs: readonly Mat[],
+  forward: () => Mat,
+  backward: (dout: Mat) => readonly Mat[],
+): number {
   const shape = forward();
   const weights = randomMat("weights", shape.rows, shape.cols);
   const gradients = backward(weights);
@@ -50,6 +54,7 @@ export function gradientError(inputs: readonly Mat[], forward: () => Mat, backwa
 /** Largest absolute difference of two matrices of one shape. */
 export function maxDifference(a: Mat, b: Mat): number {
   let worst = a.rows === b.rows && a.cols === b.cols ? 0 : Number.POSITIVE_INFINITY;
-  for (let i = 0; i < a.rows; i++) for (let j = 0; j < a.cols; j++) worst = Math.max(worst, Math.abs(at(a, i, j) - at(b, i, j)));
+  for (let i = 0; i < a.rows; i++)
+    for (let j = 0; j < a.cols; j++) worst = Math.max(worst, Math.abs(at(a, i, j) - at(b, i, j)));
   return worst;
 }

@@ -1,14 +1,23 @@
 import { describe, expect, it } from "vitest";
-import { biasGrad, groupedMatmul, matmul } from "./linear.ts";
-import { gradientError, maxDifference, randomMat } from "./finiteDifference.ts";
-import { columnsOf, type Mat, mat, rowsOf } from "./mat.ts";
-import { norm, normBackward } from "./norm.ts";
+import { conv, convBackward } from "./conv.ts";
 import {
-  activation, activationBackward, dropout, dropoutBackward, dropoutKeeps, headConcat, headSplit, rope, sigmoidGate, sigmoidGateBackward,
+  activation,
+  activationBackward,
+  dropout,
+  dropoutBackward,
+  dropoutKeeps,
+  headConcat,
+  headSplit,
+  rope,
+  sigmoidGate,
+  sigmoidGateBackward,
 } from "./elementwise.ts";
 import { embedding, embeddingBackward, logitsMax, logitsSum, lossBackward, lossSum } from "./embedding.ts";
-import { scan, scanBackward, type ScanShape } from "./scan.ts";
-import { conv, convBackward } from "./conv.ts";
+import { gradientError, maxDifference, randomMat } from "./finiteDifference.ts";
+import { biasGrad, groupedMatmul, matmul } from "./linear.ts";
+import { columnsOf, type Mat, mat, rowsOf } from "./mat.ts";
+import { norm, normBackward } from "./norm.ts";
+import { type ScanShape, scan, scanBackward } from "./scan.ts";
 
 const tolerance = 1e-6;
 
@@ -19,7 +28,12 @@ function made(rows: number, cols: number, fill: (out: Mat) => void): Mat {
 }
 
 describe("backward kernels equal finite differences of their forward", () => {
-  it.each([[false, false], [true, false], [false, true], [true, true]])("matmul transA=%s transB=%s", (transA, transB) => {
+  it.each([
+    [false, false],
+    [true, false],
+    [false, true],
+    [true, true],
+  ])("matmul transA=%s transB=%s", (transA, transB) => {
     const a = transA ? randomMat("a", 4, 3) : randomMat("a", 3, 4);
     const b = transB ? randomMat("b", 5, 4) : randomMat("b", 4, 5);
     const bias = randomMat("bias", 1, 5);
@@ -29,11 +43,15 @@ describe("backward kernels equal finite differences of their forward", () => {
       () => made(3, 5, (out) => matmul(a, b, out, flags, bias)),
       (dout) => [
         made(a.rows, a.cols, (da) =>
-          transA ? matmul(b, dout, da, { transA: transB, transB: true, accumulate: false })
-            : matmul(dout, b, da, { transA: false, transB: !transB, accumulate: false })),
+          transA
+            ? matmul(b, dout, da, { transA: transB, transB: true, accumulate: false })
+            : matmul(dout, b, da, { transA: false, transB: !transB, accumulate: false }),
+        ),
         made(b.rows, b.cols, (db) =>
-          transB ? matmul(dout, a, db, { transA: true, transB: transA, accumulate: false })
-            : matmul(a, dout, db, { transA: !transA, transB: false, accumulate: false })),
+          transB
+            ? matmul(dout, a, db, { transA: true, transB: transA, accumulate: false })
+            : matmul(a, dout, db, { transA: !transA, transB: false, accumulate: false }),
+        ),
         made(1, 5, (out) => biasGrad(dout, out, false)),
       ],
     );
@@ -55,7 +73,12 @@ describe("backward kernels equal finite differences of their forward", () => {
     expect(error).toBeLessThan(tolerance);
   });
 
-  it.each([["rmsnorm", 0], ["layernorm", 0], ["rmsnorm", 3], ["layernorm", 3]] as const)("%s in groups of %i", (name, width) => {
+  it.each([
+    ["rmsnorm", 0],
+    ["layernorm", 0],
+    ["rmsnorm", 3],
+    ["layernorm", 3],
+  ] as const)("%s in groups of %i", (name, width) => {
     const x = randomMat("x", 3, 6);
     const weight = randomMat("w", 1, width === 0 ? 6 : 3);
     const bias = randomMat("b", 1, width === 0 ? 6 : 3);
@@ -166,7 +189,9 @@ describe("backward kernels equal finite differences of their forward", () => {
     };
     const error = gradientError([logits], run, (dloss) => {
       run();
-      return [made(3, 5, (dlogits) => lossBackward({ logits, rowMax, sums, dlogits }, targets, 0, 0.5 * dloss.data[0]!))];
+      return [
+        made(3, 5, (dlogits) => lossBackward({ logits, rowMax, sums, dlogits }, targets, 0, 0.5 * dloss.data[0]!)),
+      ];
     });
     expect(error).toBeLessThan(tolerance);
   });

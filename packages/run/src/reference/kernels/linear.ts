@@ -15,11 +15,15 @@ export interface MatmulFlags {
 export function matmul(a: Mat, b: Mat, out: Mat, flags: MatmulFlags, bias?: Mat): void {
   const [m, k] = flags.transA ? [a.cols, a.rows] : [a.rows, a.cols];
   const [kb, n] = flags.transB ? [b.cols, b.rows] : [b.rows, b.cols];
-  assert(k === kb && out.rows === m && out.cols === n, `matmul [${m},${k}] x [${kb},${n}] into [${out.rows},${out.cols}]`);
+  assert(
+    k === kb && out.rows === m && out.cols === n,
+    `matmul [${m},${k}] x [${kb},${n}] into [${out.rows},${out.cols}]`,
+  );
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < n; j++) {
       let sum = bias === undefined ? 0 : (flags.biasScale ?? 1) * at(bias, 0, j);
-      for (let l = 0; l < k; l++) sum += (flags.transA ? at(a, l, i) : at(a, i, l)) * (flags.transB ? at(b, j, l) : at(b, l, j));
+      for (let l = 0; l < k; l++)
+        sum += (flags.transA ? at(a, l, i) : at(a, i, l)) * (flags.transB ? at(b, j, l) : at(b, l, j));
       if (flags.accumulate) add(out, i, j, sum);
       else set(out, i, j, sum);
     }

@@ -2,12 +2,27 @@ import type { MoeGeometry, RoutingPolicy } from "@meshwright/core";
 import { describe, expect, it } from "vitest";
 import { gradientError, maxDifference, randomMat } from "./finiteDifference.ts";
 import { at, mat, set } from "./mat.ts";
-import { combine, combineBackward, expertOrder, permute, permuteBackward, regroup, router, routerBackward } from "./moe.ts";
+import {
+  combine,
+  combineBackward,
+  expertOrder,
+  permute,
+  permuteBackward,
+  regroup,
+  router,
+  routerBackward,
+} from "./moe.ts";
 import { chooseExperts, routingOrder } from "./routing.ts";
 
 const layout = { batch: 1, seqLen: 6, cp: "none", ulyssesSplit: false, tpSplit: false } as const;
-const geometryOf = (policy: RoutingPolicy, capacityFactor: number | null = null): MoeGeometry =>
-  ({ experts: 4, topk: 2, localExperts: 4, policy, capacityFactor, layout });
+const geometryOf = (policy: RoutingPolicy, capacityFactor: number | null = null): MoeGeometry => ({
+  experts: 4,
+  topk: 2,
+  localExperts: 4,
+  policy,
+  capacityFactor,
+  layout,
+});
 const tokens = [0, 1, 2, 3, 4, 5];
 
 describe("router", () => {
@@ -90,7 +105,10 @@ describe("permute and combine", () => {
 
   it("regroup sorts rows by expert, and back", () => {
     // Row value = 10 source + expert, by source.
-    const counts = [[2, 1], [0, 3]];
+    const counts = [
+      [2, 1],
+      [0, 3],
+    ];
     const x = mat(6, 1);
     for (const [i, value] of [0, 0, 1, 11, 11, 11].entries()) set(x, i, 0, value);
     const order = expertOrder(counts);

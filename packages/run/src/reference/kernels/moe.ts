@@ -5,7 +5,14 @@ import { add, at, clear, type Mat, set } from "./mat.ts";
 import { chooseExperts, type Routing } from "./routing.ts";
 
 /** probs = softmax(logits); routing = chosen experts; gates = their probs, renormalised to sum 1. `tokens`: global token of each row. */
-export function router(geometry: MoeGeometry, logits: Mat, probs: Mat, gates: Mat, routing: Mat, tokens: ArrayLike<number>): void {
+export function router(
+  geometry: MoeGeometry,
+  logits: Mat,
+  probs: Mat,
+  gates: Mat,
+  routing: Mat,
+  tokens: ArrayLike<number>,
+): void {
   for (let row = 0; row < logits.rows; row++) {
     let most = Number.NEGATIVE_INFINITY;
     for (let e = 0; e < logits.cols; e++) most = Math.max(most, at(logits, row, e));
@@ -84,10 +91,12 @@ export function expertOrder(counts: readonly (readonly number[])[]): Int32Array 
   const starts: number[][] = [];
   let next = 0;
   for (const ofSource of counts) {
-    starts.push(ofSource.map((count) => {
-      next += count;
-      return next - count;
-    }));
+    starts.push(
+      ofSource.map((count) => {
+        next += count;
+        return next - count;
+      }),
+    );
   }
   const order = new Int32Array(next);
   let row = 0;

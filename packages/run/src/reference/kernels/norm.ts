@@ -13,7 +13,12 @@ export function norm(name: NormName, x: Mat, weight: Mat, bias: Mat | undefined,
     const { mean, inverse } = statistics(name, x, row, from, n);
     for (let j = 0; j < n; j++) {
       const w = (from + j) % weight.cols;
-      set(y, row, from + j, (at(x, row, from + j) - mean) * inverse * at(weight, 0, w) + (bias === undefined ? 0 : at(bias, 0, w)));
+      set(
+        y,
+        row,
+        from + j,
+        (at(x, row, from + j) - mean) * inverse * at(weight, 0, w) + (bias === undefined ? 0 : at(bias, 0, w)),
+      );
     }
   });
 }
@@ -66,7 +71,9 @@ function statistics(name: NormName, x: Mat, row: number, from: number, n: number
 
 function forGroups(x: Mat, weight: Mat, width: number, visit: (row: number, from: number, n: number) => void): void {
   const n = width === 0 ? x.cols : width;
-  assert(x.cols % n === 0 && (weight.cols === n || weight.cols === x.cols), `norm groups of ${n} in ${x.cols} columns, ${weight.cols} weights`);
+  assert(
+    x.cols % n === 0 && (weight.cols === n || weight.cols === x.cols),
+    `norm groups of ${n} in ${x.cols} columns, ${weight.cols} weights`,
+  );
   for (let row = 0; row < x.rows; row++) for (let from = 0; from < x.cols; from += n) visit(row, from, n);
 }
-

@@ -14,7 +14,10 @@ const epsilon = 1e-8;
 
 /** Updates `master` in place from `grad`; `states` as the algorithm needs them (adamw: m, v; sgd: momentum; muon: momentum). */
 export function optimizerStep(algorithm: OptimizerName, grad: Mat, master: Mat, states: readonly Mat[]): void {
-  assert(grad.rows * grad.cols === master.rows * master.cols, `gradient ${grad.rows} x ${grad.cols} of master ${master.rows} x ${master.cols}`);
+  assert(
+    grad.rows * grad.cols === master.rows * master.cols,
+    `gradient ${grad.rows} x ${grad.cols} of master ${master.rows} x ${master.cols}`,
+  );
   switch (algorithm) {
     case "adamw":
       return adamw(grad, master, states);
@@ -71,7 +74,8 @@ function adafactor(grad: Mat, master: Mat, states: readonly Mat[]): void {
   for (const state of states) {
     const length = state.rows * state.cols;
     const source = length === grad.rows ? rowMean : length === grad.cols ? colMean : undefined;
-    if (source !== undefined) for (let i = 0; i < length; i++) set(state, Math.floor(i / state.cols), i % state.cols, source[i]!);
+    if (source !== undefined)
+      for (let i = 0; i < length; i++) set(state, Math.floor(i / state.cols), i % state.cols, source[i]!);
   }
   for (let i = 0; i < grad.rows; i++) {
     for (let j = 0; j < grad.cols; j++) {

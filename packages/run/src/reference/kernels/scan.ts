@@ -59,14 +59,20 @@ function runHead(shape: ScanShape, inputs: ScanInputs, head: number, first: numb
       if (shape.variant === "gatedDelta") {
         for (let i = 0; i < n; i++) inserted -= keep * at(before, p, i) * at(x, row, columns.write + i);
       }
-      for (let i = 0; i < n; i++) set(after, p, i, keep * at(before, p, i) + gain * inserted * at(x, row, columns.write + i));
+      for (let i = 0; i < n; i++)
+        set(after, p, i, keep * at(before, p, i) + gain * inserted * at(x, row, columns.write + i));
     }
     states.push(after);
   }
   return { states, columns, width };
 }
 
-function coefficients(shape: ScanShape, inputs: ScanInputs, head: number, row: number): { keep: number; gain: number; step: number } {
+function coefficients(
+  shape: ScanShape,
+  inputs: ScanInputs,
+  head: number,
+  row: number,
+): { keep: number; gain: number; step: number } {
   const step = softplus(at(inputs.perHead, row, columnsFor(shape, head).step));
   const keep = Math.exp(-step * Math.exp(at(inputs.decay, 0, head)));
   return { keep, step, gain: shape.variant === "gatedDelta" ? sigmoid(at(inputs.perHead, row, head)) : step };

@@ -1,13 +1,26 @@
 // The unsplit model, straight from its ModelSpec: one sequence at a time, plain attention, every expert a loop. Only the names and
 // layouts of the parameters, the data and the routing choice are shared with the program.
 
-import { type ActivationKind, type AttentionSpec, assert, type FfnSpec, type LayerSpec, type MixerSpec, type MlaSpec, type ModelSpec, type MoeFfnSpec, type NormKind, type RoutingPolicy, type SsmSpec } from "@meshwright/core";
+import {
+  type ActivationKind,
+  type AttentionSpec,
+  assert,
+  type FfnSpec,
+  type LayerSpec,
+  type MixerSpec,
+  type MlaSpec,
+  type ModelSpec,
+  type MoeFfnSpec,
+  type NormKind,
+  type RoutingPolicy,
+  type SsmSpec,
+} from "@meshwright/core";
 import { tokenId } from "../data.ts";
-import { chooseExperts } from "../kernels/routing.ts";
 import { mat } from "../kernels/mat.ts";
+import { chooseExperts } from "../kernels/routing.ts";
 import { initialValue } from "../slices.ts";
+import { convTruth, scanTruth } from "./scan.ts";
 import { range, Tape, type Var } from "./tape.ts";
-import { scanTruth, convTruth } from "./scan.ts";
 
 export interface TruthRequest {
   readonly model: ModelSpec;
@@ -82,7 +95,11 @@ class Network {
     const { tape } = this;
     const centred = kind === "layernorm" ? tape.add(x, tape.scale(tape.rowMean(x), -1)) : x;
     const variance = tape.rowMean(tape.mul(centred, centred));
-    const inverse = tape.map(variance, (v) => (v + 1e-5) ** -0.5, (v) => -0.5 * (v + 1e-5) ** -1.5);
+    const inverse = tape.map(
+      variance,
+      (v) => (v + 1e-5) ** -0.5,
+      (v) => -0.5 * (v + 1e-5) ** -1.5,
+    );
     const scaled = tape.mul(tape.mul(centred, inverse), this.vector(`${name}.weight`, x.cols, "ones"));
     return bias ? tape.add(scaled, this.vector(`${name}.bias`, x.cols, "zeros")) : scaled;
   }
@@ -96,15 +113,21 @@ class Network {
     const ids = (shift: number) => range(seqLen).map((t) => tokenId(model.vocab, sequence, t + shift));
     const table = this.matrix("embedding.table", model.vocab, model.hidden);
     let h = tape.rows(table, ids(0));
-    if (model.learnedPositions > 0) h = tape.add(h, tape.rows(this.matrix("embedding.positions", model.learnedPositions, model.hidden), range(seqLen)));
+    if (model.learnedPositions > 0)
+      h = tape.add(
+        h,
+        tape.rows(this.matrix("embedding.positions", model.learnedPositions, model.hidden), range(seqLen)),
+      );
     if (model.embeddingNorm) h = this.norm(h, "layernorm", "embedding.norm", true);
     let encoded: Var | null = null;
     if (model.encoder !== undefined) {
-      for (const [i, kind] of model.encoder.layers.entries()) h = this.layer(h, model.encoder.layerKinds[kind]!, `encoder.layers.${i}`, sequence, null);
+      for (const [i, kind] of model.encoder.layers.entries())
+        h = this.layer(h, model.encoder.layerKinds[kind]!, `encoder.layers.${i}`, sequence, null);
       encoded = this.norm(h, model.encoder.finalNorm, "encoder.norm", model.encoder.finalNormBias);
       h = tape.rows(table, ids(0));
     }
-    for (const [i, kind] of model.layers.entries()) h = this.layer(h, model.layerKinds[kind]!, `layers.${i}`, sequence, encoded);
+    for (const [i, kind] of model.layers.entries())
+      h = this.layer(h, model.layerKinds[kind]!, `layers.${i}`, sequence, encoded);
     const head = model.tiedEmbeddings ? table : this.matrix("head.table", model.vocab, model.hidden);
     let logits = tape.matmulT(this.norm(h, model.finalNorm, "head.norm", model.finalNormBias), head);
     if (model.lmHeadBias) logits = tape.add(logits, this.vector("head.bias", model.vocab, "zeros"));
@@ -113,7 +136,10 @@ class Network {
       const name = `mtp.${j}`;
       const left = this.norm(h, model.finalNorm, `${name}.hiddenNorm`, model.finalNormBias);
       const right = this.norm(tape.rows(table, ids(j)), model.finalNorm, `${name}.embeddingNorm`, model.finalNormBias);
-      const joined = tape.add(this.linear(left, `${name}.joinHidden`, model.hidden), this.linear(right, `${name}.joinEmbedding`, model.hidden));
+      const joined = tape.add(
+        this.linear(left, `${name}.joinHidden`, model.hidden),
+        this.linear(right, `${name}.joinEmbedding`, model.hidden),
+      );
       h = this.layer(joined, model.layerKinds[model.layers.at(-1)!]!, `${name}.layer`, sequence, null);
       const ahead = tape.matmulT(this.norm(h, model.finalNorm, `${name}.finalNorm`, model.finalNormBias), head);
       loss = tape.add(loss, tape.crossEntropy(ahead, ids(1 + j), (factor * mtpWeight) / model.mtpLayers));
@@ -135,7 +161,8 @@ class Network {
     if (encoded !== null && spec.mixer.kind === "attention" && spec.mixer.crossAttention) {
       h = tape.add(h, this.attention(norm(h, "normCross"), spec.mixer, `${name}.cross.attention`, encoded));
     }
-    if (spec.ffn.kind !== "none") h = tape.add(h, post(this.feedForward(norm(h, "norm2"), spec.ffn, name, sequence), "postNorm2"));
+    if (spec.ffn.kind !== "none")
+      h = tape.add(h, post(this.feedForward(norm(h, "norm2"), spec.ffn, name, sequence), "postNorm2"));
     return h;
   }
 
@@ -155,7 +182,12 @@ class Network {
   private attention(x: Var, spec: AttentionSpec, name: string, encoded: Var | null): Var {
     const { tape } = this;
     const { heads, kvHeads, headDim: d, vHeadDim: dv } = spec;
-    const widths = [heads * d, spec.outputGate === true && encoded === null ? heads * d : 0, kvHeads * d, kvHeads * dv] as const;
+    const widths = [
+      heads * d,
+      spec.outputGate === true && encoded === null ? heads * d : 0,
+      kvHeads * d,
+      kvHeads * dv,
+    ] as const;
     let q: Var;
     let k: Var;
     let v: Var;
@@ -184,7 +216,13 @@ class Network {
     const outs = range(heads).map((head) => {
       const kv = Math.floor((head * kvHeads) / heads);
       const causal = spec.causal && encoded === null;
-      return this.softmaxAttention(perHead(q, head, "q"), perHead(k, kv, "k"), tape.columns(v, kv * dv, dv), causal, spec.window);
+      return this.softmaxAttention(
+        perHead(q, head, "q"),
+        perHead(k, kv, "k"),
+        tape.columns(v, kv * dv, dv),
+        causal,
+        spec.window,
+      );
     });
     let out = tape.concat(outs);
     if (gate !== null) out = tape.mul(out, tape.sigmoid(gate));
@@ -209,10 +247,18 @@ class Network {
     const q =
       qLoraRank === null
         ? this.linear(x, `${name}.q`, heads * d)
-        : this.linear(this.norm(this.linear(x, `${name}.qDown`, qLoraRank), "rmsnorm", `${name}.qDownNorm`, false), `${name}.qUp`, heads * d);
+        : this.linear(
+            this.norm(this.linear(x, `${name}.qDown`, qLoraRank), "rmsnorm", `${name}.qDownNorm`, false),
+            `${name}.qUp`,
+            heads * d,
+          );
     const latents = this.linear(x, `${name}.kvDown`, kvLoraRank + turned);
     const shared = this.rope(tape.columns(latents, kvLoraRank, turned), 0, turned);
-    const up = this.linear(this.norm(tape.columns(latents, 0, kvLoraRank), "rmsnorm", `${name}.kvDownNorm`, false), `${name}.kvUp`, heads * (nope + dv));
+    const up = this.linear(
+      this.norm(tape.columns(latents, 0, kvLoraRank), "rmsnorm", `${name}.kvDownNorm`, false),
+      `${name}.kvUp`,
+      heads * (nope + dv),
+    );
     const outs = range(heads).map((head) =>
       this.softmaxAttention(
         this.rope(tape.columns(q, head * d, d), nope, turned),
@@ -235,8 +281,19 @@ class Network {
     const convolved = convTruth(tape, tape.columns(projected, spec.innerDim, convWidth), kernel);
     const decay = this.vector(`${name}.decay`, spec.heads, "ones");
     const skip = this.vector(`${name}.skip`, spec.heads, "ones");
-    const y = scanTruth(tape, spec, convolved, tape.columns(projected, spec.innerDim + convWidth, perHeadWidth), decay, skip);
-    return this.linear(tape.mul(y, tape.sigmoid(tape.columns(projected, 0, spec.innerDim))), `${name}.out`, this.request.model.hidden);
+    const y = scanTruth(
+      tape,
+      spec,
+      convolved,
+      tape.columns(projected, spec.innerDim + convWidth, perHeadWidth),
+      decay,
+      skip,
+    );
+    return this.linear(
+      tape.mul(y, tape.sigmoid(tape.columns(projected, 0, spec.innerDim))),
+      `${name}.out`,
+      this.request.model.hidden,
+    );
   }
 
   // Feed-forward.
@@ -252,14 +309,28 @@ class Network {
     }
   }
 
-  private mlp(x: Var, spec: { readonly gated: boolean; readonly bias: boolean; readonly activation: ActivationKind }, inner: number, name: string): Var {
+  private mlp(
+    x: Var,
+    spec: { readonly gated: boolean; readonly bias: boolean; readonly activation: ActivationKind },
+    inner: number,
+    name: string,
+  ): Var {
     const up = this.linear(x, `${name}.up`, inner * (spec.gated ? 2 : 1), spec.bias);
-    return this.linear(this.activate(up, spec.activation, spec.gated), `${name}.down`, this.request.model.hidden, spec.bias);
+    return this.linear(
+      this.activate(up, spec.activation, spec.gated),
+      `${name}.down`,
+      this.request.model.hidden,
+      spec.bias,
+    );
   }
 
   private activate(up: Var, kind: ActivationKind, gated: boolean): Var {
     const { tape } = this;
-    if (gated) return tape.mul(this.activate(tape.columns(up, 0, up.cols / 2), kind, false), tape.columns(up, up.cols / 2, up.cols / 2));
+    if (gated)
+      return tape.mul(
+        this.activate(tape.columns(up, 0, up.cols / 2), kind, false),
+        tape.columns(up, up.cols / 2, up.cols / 2),
+      );
     switch (kind) {
       case "silu":
         return tape.mul(up, tape.sigmoid(up));
@@ -268,7 +339,11 @@ class Network {
       case "tanh":
         return this.tanh(up);
       case "relu":
-        return tape.map(up, (v) => Math.max(v, 0), (v) => (v > 0 ? 1 : 0));
+        return tape.map(
+          up,
+          (v) => Math.max(v, 0),
+          (v) => (v > 0 ? 1 : 0),
+        );
       case "relu2": {
         const positive = this.activate(up, "relu", false);
         return tape.mul(positive, positive);
@@ -295,7 +370,14 @@ class Network {
     const width = tokens.cols;
     const up = this.matrix(`${name}.experts.up`, spec.experts * spec.inner * (spec.gated ? 2 : 1), width);
     const down = this.matrix(`${name}.experts.down`, spec.experts * width, spec.inner);
-    const geometry = { experts: spec.experts, topk: spec.topk, localExperts: spec.experts, policy: routing, capacityFactor: null, layout: { batch: 1, seqLen, cp: "none", ulyssesSplit: false, tpSplit: false } } as const;
+    const geometry = {
+      experts: spec.experts,
+      topk: spec.topk,
+      localExperts: spec.experts,
+      policy: routing,
+      capacityFactor: null,
+      layout: { batch: 1, seqLen, cp: "none", ulyssesSplit: false, tpSplit: false },
+    } as const;
     const outs = range(x.rows).map((row) => {
       const probs = mat(1, spec.experts);
       probs.data.set(logits.value.subarray(row * spec.experts, (row + 1) * spec.experts));
@@ -305,8 +387,20 @@ class Network {
       let sum: Var | null = null;
       for (const [j, expert] of chosen.entries()) {
         const rowsUp = spec.inner * (spec.gated ? 2 : 1);
-        const inner = tape.matmulT(token, tape.rows(up, range(rowsUp).map((i) => expert * rowsUp + i)));
-        const out = tape.matmulT(this.activate(inner, spec.activation, spec.gated), tape.rows(down, range(width).map((i) => expert * width + i)));
+        const inner = tape.matmulT(
+          token,
+          tape.rows(
+            up,
+            range(rowsUp).map((i) => expert * rowsUp + i),
+          ),
+        );
+        const out = tape.matmulT(
+          this.activate(inner, spec.activation, spec.gated),
+          tape.rows(
+            down,
+            range(width).map((i) => expert * width + i),
+          ),
+        );
         const weighted = tape.mul(out, tape.columns(gates, j, 1));
         sum = sum === null ? weighted : tape.add(sum, weighted);
       }

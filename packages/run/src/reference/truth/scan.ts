@@ -10,7 +10,10 @@ export function convTruth(tape: Tape, x: Var, kernel: Var): Var {
   const zero = tape.leaf(1, x.cols, () => 0);
   for (let j = 0; j < kernel.cols; j++) {
     const back = kernel.cols - 1 - j;
-    const shifted = tape.rows(tape.stack([zero, x]), range(x.rows).map((t) => (t < back ? 0 : t - back + 1)));
+    const shifted = tape.rows(
+      tape.stack([zero, x]),
+      range(x.rows).map((t) => (t < back ? 0 : t - back + 1)),
+    );
     const term = tape.mul(shifted, tape.rows(taps, [j]));
     sum = sum === null ? term : tape.add(sum, term);
   }
@@ -21,7 +24,12 @@ export function scanTruth(tape: Tape, spec: SsmSpec, x: Var, perHead: Var, decay
   const { innerDim, stateDim, heads, groups } = spec;
   const width = innerDim / heads;
   const delta = spec.variant === "gatedDelta";
-  const softplus = (v: Var) => tape.map(v, (a) => Math.log1p(Math.exp(a)), (a) => 1 / (1 + Math.exp(-a)));
+  const softplus = (v: Var) =>
+    tape.map(
+      v,
+      (a) => Math.log1p(Math.exp(a)),
+      (a) => 1 / (1 + Math.exp(-a)),
+    );
   const exp = (v: Var) => tape.map(v, Math.exp, (_, y) => y);
   const outs = range(heads).map((head) => {
     const group = innerDim + Math.floor((head * groups) / heads) * stateDim;
