@@ -118,7 +118,10 @@ export function slowestRank(result: StepResult): RankClass {
 
 function waterfall(result: StepResult, { paint, width }: ReportStyle): readonly string[] {
   const rank = slowestRank(result);
-  const parts = timeParts.map((part) => ({ part, seconds: part.seconds(rank) })).filter(({ seconds }) => seconds > 0);
+  // What is left of a sum of floats is no part of the step.
+  const parts = timeParts
+    .map((part) => ({ part, seconds: part.seconds(rank) }))
+    .filter(({ seconds }) => seconds > 1e-6 * result.stepSec);
   const total = parts.reduce((sum, { seconds }) => sum + seconds, 0);
   const barWidth = Math.max(10, Math.min(60, width - 48));
   let at = 0;
