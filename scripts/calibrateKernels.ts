@@ -4,7 +4,7 @@
 //
 // Every family is drafted (physics fitted, residuals at nodes), filled in two passes and packed. With --holdout, a random share of the rows
 // is kept from everything and predicted afterwards, and nothing is written but the error per table: those errors become the `relStd` of a
-// later full run (scripts/calibrate/heldOut.json). With --leave-out each table is predicted from all others.
+// later full run (scripts/calibrate/accuracy.json, docs/cost-kernels.md). With --leave-out each table is predicted from all others.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -12,14 +12,20 @@ import { fileURLToPath } from "node:url";
 import { devices } from "../packages/core/src/cluster/index.ts";
 import { encodeBase64, type PackedFamily } from "../packages/core/src/cost/kernels/gridTable.ts";
 import { createKernelModel, type KernelTables } from "../packages/core/src/cost/kernels/kernelModel.ts";
-import { predictKernelRow, type RowPricer } from "../packages/core/src/validate/kernelRows.ts";
+import type { RowPricer } from "../packages/core/src/validate/kernelRows.ts";
 import { draftGrid, fillPass, type GridDraft, packGrid, siblingsOf } from "./calibrate/complete.ts";
 import { FAMILIES, type FamilySpec, loadFamily, type Sample } from "./calibrate/families.ts";
 import { hashText, seededRandom } from "./calibrate/random.ts";
+import { type Accuracy, errorsOf, readAccuracy, report, writeAccuracy } from "./calibrate/accuracy.ts";
+import { readCsv } from "./calibrate/csv.ts";
+import { buildTrainTables, TRAIN_GEMM_FILES } from "./calibrate/trainTables.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dataFolder = join(here, "../packages/core/src/cost/kernels/data");
-const heldOutPath = join(here, "calibrate/heldOut.json");
+const accuracyPath = join(here, "calibrate/accuracy.json");
+const documentPath = join(here, "../docs/cost-kernels.md");
+/** Until a hold-out run has measured a table. */
+const DEFAULT_STD = 0.1;
 const byId = new Map(devices.map((device) => [device.id, device]));
 
 interface Options {
@@ -37,34 +43,6 @@ function readOptions(args: readonly string[]): Options {
     family: value("--family"),
     holdoutFrac: Number(value("--holdout") ?? 0),
     leaveOut: args.includes("--leave-out"),
-  };
-}
-
-interface Errors {
-  readonly rows: number;
-  readonly mape: number;
-  readonly median: number;
-  readonly bias: number;
-  readonly std: number;
-}
-
-function errorsOf(file: string, samples: readonly Sample[], pricer: RowPricer): Errors {
-  const logs: number[] = [];
-  for (const { row } of samples) {
-    const result = predictKernelRow(file, row, pricer);
-    if ("unsupported" in result) throw new Error(`${file}: ${result.unsupported}`);
-    logs.push(Math.log(result.predictedUs / result.measuredUs));
-  }
-  const relative = logs.map((log) => Math.abs(Math.expm1(log))).sort((a, b) => a - b);
-  const mean = (values: readonly number[]): number =>
-    values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
-  const bias = mean(logs);
-  return {
-    rows: logs.length,
-    mape: mean(relative),
-    median: relative[relative.length >> 1] ?? 0,
-    bias,
-    std: Math.sqrt(mean(logs.map((log) => (log - bias) ** 2))),
   };
 }
 
@@ -101,7 +79,7 @@ function buildFamily(spec: FamilySpec, drafts: readonly GridDraft[], relStdOf: (
 }
 
 function main(options: Options): void {
-  const heldOut: Record<string, number> = readHeldOut();
+  const accuracy = readAccuracy(accuracyPath);
   for (const spec of FAMILIES) {
     if (options.family !== undefined && options.family !== spec.name) continue;
     const started = performance.now();
@@ -114,14 +92,14 @@ function main(options: Options): void {
       kept.push({ file: raw.file, dtype: raw.dtype, samples: held });
       return draftGrid(spec, raw, training);
     });
-    const family = buildFamily(spec, drafts, (key) => heldOut[key] ?? 0.1);
+    const family = buildFamily(spec, drafts, (key) => accuracy.heldOut[key]?.std ?? DEFAULT_STD);
     console.log(`${spec.name}: ${drafts.length} tables, ${((performance.now() - started) / 1000).toFixed(0)} s`);
     if (options.holdoutFrac > 0) {
       const pricer = pricerOf(spec, family);
       for (const { file, dtype, samples } of kept) {
         if (samples.length === 0) continue;
         const errors = errorsOf(file, samples, pricer);
-        heldOut[`${file}/${dtype}`] = Number(errors.std.toFixed(4));
+        accuracy.heldOut[`${file}/${dtype}`] = errors;
         report(`held out ${file}/${dtype}`, errors);
       }
     } else {
@@ -132,25 +110,39 @@ function main(options: Options): void {
     if (options.leaveOut) {
       drafts.forEach((draft, index) => {
         const pricer = pricerOf(spec, { ...family, tables: family.tables.filter((_, other) => other !== index) });
-        report(`left out ${draft.raw.file}/${draft.raw.dtype}`, errorsOf(draft.raw.file, draft.samples, pricer));
+        const errors = errorsOf(draft.raw.file, draft.samples, pricer);
+        accuracy.leftOut[`${draft.raw.file}/${draft.raw.dtype}`] = errors;
+        report(`left out ${draft.raw.file}/${draft.raw.dtype}`, errors);
       });
     }
   }
-  if (options.holdoutFrac > 0) writeFileSync(heldOutPath, `${JSON.stringify(heldOut, null, 1)}\n`);
+  if (options.family === undefined || options.family === "gemmTrain") calibrateTraining(options, accuracy);
+  if (options.holdoutFrac > 0 || options.leaveOut) writeAccuracy(accuracyPath, documentPath, accuracy);
 }
 
-function readHeldOut(): Record<string, number> {
-  try {
-    return JSON.parse(readFileSync(heldOutPath, "utf8")) as Record<string, number>;
-  } catch {
-    return {};
+/** Training products stand on the forward tables of the last full run. */
+function calibrateTraining(options: Options, accuracy: Accuracy): void {
+  const gemm = JSON.parse(readFileSync(join(dataFolder, "gemm.json"), "utf8")) as PackedFamily;
+  const model = (gemmTrain: PackedFamily): RowPricer =>
+    createKernelModel({ gemm, gemmTrain, attention: empty, decode: empty, mlaPrefill: empty, mlaDecode: empty, moe: empty, elementwise: empty }, byId);
+  const random = seededRandom(hashText("holdout gemm_train"));
+  const kept = new Map(TRAIN_GEMM_FILES.map((file) => [file, readCsv(join(options.shared, "data", file)).map(() => random() >= options.holdoutFrac)]));
+  const forward = model(empty);
+  const family = buildTrainTables(options.shared, forward, (file, index) => kept.get(file)?.[index] ?? true, accuracy.heldOut[TRAIN_GEMM_FILES[0] as string]?.std ?? DEFAULT_STD);
+  if (options.holdoutFrac === 0) {
+    writeFileSync(join(dataFolder, "gemmTrain.json"), `${JSON.stringify(family)}\n`);
+    return;
   }
-}
-
-function report(what: string, { rows, mape, median, bias, std }: Errors): void {
-  console.log(
-    `${what.padEnd(64)} ${String(rows).padStart(6)} rows  MAPE ${(100 * mape).toFixed(1).padStart(5)} %  median ${(100 * median).toFixed(1).padStart(5)} %  bias ${(100 * bias).toFixed(1).padStart(6)} %  std ${(100 * std).toFixed(1).padStart(5)} %`,
-  );
+  for (const file of TRAIN_GEMM_FILES) {
+    const held = readCsv(join(options.shared, "data", file)).filter((_, index) => kept.get(file)?.[index] === false);
+    const samples = held.map((row) => ({ slice: [], inner: [], seconds: 0, row }));
+    const alone = errorsOf(file, samples, forward);
+    accuracy.leftOut[file] = alone;
+    report(`left out ${file}`, alone);
+    const errors = errorsOf(file, samples, model(family));
+    report(`held out ${file}`, errors);
+    accuracy.heldOut[file] = errors;
+  }
 }
 
 main(readOptions(process.argv.slice(2)));

@@ -60,11 +60,14 @@ const num = (row: CsvRow, column: string): number => Number(row[column]);
 const starts = (params: readonly { readonly start: number }[]): readonly number[] => params.map(({ start }) => start);
 const at = (values: readonly number[], index: number): number => values[index] as number;
 
+/** Layout coordinate of the tables that time each transposition on its own. */
+const TRANSPOSITIONS: readonly string[] = ["TN", "NN", "NT"];
+
 const gemm: FamilySpec = {
   name: "gemm",
   folder: "gemm",
   start: starts(GEMM_PARAMS),
-  coordinates: (row) => ({ slice: [num(row, "n"), num(row, "k")], inner: [num(row, "m")] }),
+  coordinates: (row) => ({ slice: row["trans"] === undefined ? [num(row, "n"), num(row, "k")] : [num(row, "n"), num(row, "k"), TRANSPOSITIONS.indexOf(row["trans"])], inner: [num(row, "m")] }),
   physics(device, dtype, [n, k], [m], params) {
     const query = {
       kind: "gemm",
@@ -339,7 +342,8 @@ export function loadFamily(spec: FamilySpec, shared: string): RawTable[] {
       byDtype.set(dtype, list);
     }
     const engine = `${entry.engine ?? ""} ${entry.version ?? ""}`.trim();
-    const constant = spec.name === "gemm" && (entry.engine ?? "").startsWith("vllm");
+    // Engine sweeps of vLLM leave bf16 weights uninitialised or constant (data README, point 2); layers of real models do not.
+    const constant = spec.name === "gemm" && !name.realOperands && (entry.engine ?? "").startsWith("vllm");
     for (const [dtype, samples] of byDtype)
       tables.push({
         file: entry.file,

@@ -17,19 +17,41 @@ export interface TableName {
   readonly family: KernelFamily;
   readonly device: DeviceSpec;
   readonly dtype: string;
+  /** A named source times the layers of real models; tables without one are engine sweeps, whose bf16 weights may be constant. */
+  readonly realOperands: boolean;
 }
 
-/** Reads a table's path; the folder must be one of the families, the file must start with a device of the catalogue. */
-export function parseTableName(fileName: string): TableName | { readonly unsupported: string } {
+/** Columns that a family has and no family before it in this list; the order matters. */
+const TELLING_COLUMNS: readonly (readonly [KernelFamily, readonly string[]])[] = [
+  ["gemm_train", ["m", "n", "k", "layout"]],
+  ["grouped_gemm_train", ["groups", "m_per_group"]],
+  ["attention_train", ["phase", "qk_head_dim"]],
+  ["attention_mixed", ["prefill_chunk"]],
+  ["attention_decode", ["kv_len", "kv_heads"]],
+  ["attention_mla_decode", ["kv_len", "heads"]],
+  ["attention_prefill", ["seq", "kv_heads"]],
+  ["attention_mla_prefill", ["seq", "heads"]],
+  ["moe", ["topk", "hidden"]],
+  ["elementwise", ["op", "width"]],
+  ["gemm", ["m", "n", "k"]],
+];
+
+/**
+ * Reads a table's path: the folder is the family, the file name starts with a device of the catalogue.
+ *
+ * @param columns of the table; they tell the family where the folder does not.
+ */
+export function parseTableName(fileName: string, columns: readonly string[] = []): TableName | { readonly unsupported: string } {
   const parts = fileName.split(/[\\/]/);
   const base = (parts.at(-1) ?? "").replace(/\.csv$/, "");
-  const family = FAMILIES.find((name) => name === parts.at(-2));
-  if (family === undefined) return { unsupported: `No kernel family in path "${fileName}": the folder must be one of ${FAMILIES.join(", ")}` };
+  const family = FAMILIES.find((name) => name === parts.at(-2)) ?? TELLING_COLUMNS.find(([, telling]) => telling.every((column) => columns.includes(column)))?.[0];
+  if (family === undefined) return { unsupported: `No kernel family in path "${fileName}" or its columns: the folder must be one of ${FAMILIES.join(", ")}` };
   let device: DeviceSpec | undefined;
   for (const candidate of devices) if (base.startsWith(`${candidate.id}_`) && candidate.id.length > (device?.id.length ?? 0)) device = candidate;
   if (device === undefined) return { unsupported: `No device of the catalogue starts the name "${base}"` };
   const rest = base.slice(device.id.length + 1);
-  return { family, device, dtype: dtypeOf(rest) };
+  const dtype = dtypeOf(rest);
+  return { family, device, dtype, realOperands: rest !== dtype };
 }
 
 /** The longest known format that starts `rest`; the remainder names the source or a fixed geometry. */

@@ -28,7 +28,7 @@ const GEMM_DTYPES: ReadonlySet<string> = new Set<GemmDType>(["bf16", "fp16", "tf
  * @param row cells by column name.
  */
 export function predictKernelRow(fileName: string, row: KernelRow, pricer: RowPricer = shipped): KernelRowPrediction {
-  const name = parseTableName(fileName);
+  const name = parseTableName(fileName, Object.keys(row));
   if ("unsupported" in name) return name;
   const measuredUs = Number(row["latency_us"]);
   if (!Number.isFinite(measuredUs)) return { unsupported: `No "latency_us" in the row of "${fileName}"` };
@@ -53,7 +53,11 @@ function rowSeconds(name: TableName, row: KernelRow, pricer: RowPricer): number 
     case "gemm": {
       const format = gemmDType();
       if (format === undefined) return { unsupported: `No GEMM in format "${dtype}"` };
-      return priced({ kind: "gemm", m: get("m"), n: get("n"), k: get("k"), batch: 1, dtype: format, layout: "TN", accumulate: false, outDtype: "bf16", includesQuantisation: true, warmCache: true });
+      const layout = row["trans"] === "NN" || row["trans"] === "NT" ? row["trans"] : "TN";
+      return priced(
+        { kind: "gemm", m: get("m"), n: get("n"), k: get("k"), batch: 1, dtype: format, layout, accumulate: false, outDtype: "bf16", includesQuantisation: true, warmCache: true },
+        { realOperands: name.realOperands },
+      );
     }
     case "gemm_train": {
       const format = gemmDType();

@@ -95,6 +95,8 @@ export class GridTable {
   readonly #bytes: Uint8Array;
   readonly #bySlice: ReadonlyMap<string, number>;
   readonly #sliceLength: number;
+  /** Mean over all nodes. */
+  readonly mean: number;
 
   constructor(packed: PackedTable, familySlices: readonly (readonly number[])[]) {
     this.packed = packed;
@@ -102,6 +104,9 @@ export class GridTable {
     this.#bytes = decodeBase64(packed.values);
     this.#bySlice = new Map(this.slices.map((slice, index) => [slice.join(), index]));
     this.#sliceLength = packed.axes.reduce((length, axis) => length * axis.length, 1);
+    let sum = 0;
+    for (const byte of this.#bytes) sum += byte;
+    this.mean = packed.offset + (packed.scale * sum) / Math.max(1, this.#bytes.length);
   }
 
   /** Storage index of the slice with exactly these coordinates, or -1. */

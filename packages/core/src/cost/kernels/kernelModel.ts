@@ -15,7 +15,7 @@ import { defaultMemoryParams, memorySeconds, scanSeconds, streamSeconds } from "
 import { fusedMoeSeconds, MOE_PARAMS } from "./moeModel.ts";
 import { type PowerConditions, sustainedClockFrac } from "./power.ts";
 import { TableFamily } from "./registry.ts";
-import { archFamily, kernelFloorSec, peakFlopsPerSec } from "./roofline.ts";
+import { archFamily, kernelFloorSec, operandBytes, peakFlopsPerSec } from "./roofline.ts";
 import { attentionShape, decodeShape, gemmShape, mlaDecodeShape, mlaPrefillShape, quantisesActivation } from "./shapes.ts";
 
 /** Families of tables, as data files hold them. */
@@ -34,6 +34,8 @@ export interface KernelTables {
 export interface KernelConditions extends PowerConditions {
   /** Buffers of attention and MoE kernels may stay in L2 between calls, as in replayed benchmarks. A GEMM query says so itself. Default false. */
   readonly warm?: boolean;
+  /** Operands are real numbers, not constants, although the cache is warm: the power limit applies (power.ts). Cold prices always assume so. */
+  readonly realOperands?: boolean;
 }
 
 export interface KernelModel {
@@ -65,6 +67,12 @@ const MOE_START = starts(MOE_PARAMS);
 
 /** Leading dimensions that are not multiples of 16 bytes keep tensor cores waiting (NVIDIA, Matrix Multiplication Background, section 4.1). */
 const UNALIGNED_SLOWDOWN = 1.8;
+
+/** Power norm between loads and math of grouped forward and data-gradient products (grouped_gemm_train on A100 PCIe and B200); a single product fits near 3. */
+const GROUPED_OVERLAP = 1.35;
+
+/** Epilogue of C += A B into fp32 beyond its traffic: 4 % on A100 PCIe, 5 % on B200 (gemm_train, NT against TN). */
+const WEIGHT_GRADIENT_SLOWDOWN = 1.04;
 
 export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<string, DeviceSpec>): KernelModel {
   const family = (packed: PackedFamily): TableFamily => new TableFamily(packed, devices);
@@ -101,30 +109,34 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     return { durationSec, source: "sibling", relStd: Math.hypot(relStd, SIBLING_STD * Math.min(2, choice.distance)) };
   }
 
-  function gemmCost(device: DeviceSpec, query: GemmQuery, conditions: KernelConditions): Cost {
+  function gemmCost(device: DeviceSpec, query: GemmQuery, conditions: KernelConditions, overlap?: number): Cost {
     const { m, n, k, batch, dtype } = query;
     const shape = gemmShape(device, query);
     // The launch of the quantisation kernel is part of the fitted floor of these tables.
     const launchUs = !query.includesQuantisation && quantisesActivation(device, dtype) ? kernelFloorSec(device) * 1e6 : 0;
     const rows = Math.min(m * batch, 32768);
+    const layoutIndex = LAYOUT_INDEX[query.layout];
+    const benchmark = query.warmCache && !conditions.realOperands;
     const cost = price(
       gemm,
       device,
       dtype,
       GEMM_START,
       (params, table) => {
-        const fitted = launchUs === 0 ? params : withoutLaunch(params, launchUs);
-        const residual = table === undefined ? 1 : Math.exp(gemmResidual(table, rows, n, k));
+        const product = launchUs === 0 ? params : withoutLaunch(params, launchUs);
+        const fitted = overlap === undefined ? product : product.map((value, index) => (index === OVERLAP_INDEX ? Math.min(value, overlap) : value));
+        const residual = table === undefined ? 1 : Math.exp(gemmResidual(table, rows, n, k, layoutIndex));
         const atBoost = gemmSeconds(device, shape, fitted) * residual;
-        if (query.warmCache) return atBoost;
+        if (benchmark) return atBoost;
         const clock = relativeClock(device, table, dtype, (2 * m * n * k * batch) / atBoost / peakFlopsPerSec(device, dtype), conditions);
         return clock === 1 ? atBoost : gemmSeconds(device, shape, fitted, clock) * residual;
       },
-      (table) => coversGemm(table, n, k),
+      (table) => coversGemm(table, n, k, layoutIndex),
     );
-    const slowdown = alignmentSlowdown(query);
-    const durationSec = query.warmCache ? cost.durationSec * slowdown : cost.durationSec * slowdown * trainingResidual(device, query);
-    return durationSec === cost.durationSec ? cost : { ...cost, durationSec };
+    const slowdown = alignmentSlowdown(query) * (query.layout === "NT" && query.accumulate ? WEIGHT_GRADIENT_SLOWDOWN : 1);
+    if (query.warmCache) return slowdown === 1 ? cost : { ...cost, durationSec: cost.durationSec * slowdown };
+    const durationSec = Math.max(coldFloorSec(device, query), cost.durationSec * slowdown * trainingResidual(device, query));
+    return { ...cost, durationSec };
   }
 
   /** Clock on real data over the clock the table was measured at. */
@@ -139,31 +151,18 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     const choice = gemmTrain.choices(device, query.dtype)[0];
     const table = choice?.own ? choice.tables[0] : undefined;
     if (table === undefined || query.batch !== 1) return 1;
-    const layout = query.layout === "TN" ? 0 : query.layout === "NN" ? 1 : 2;
-    return Math.exp(trainGemmResidual(table, [query.m, query.n, query.k, layout, query.accumulate ? 1 : 0, query.outDtype === "fp32" ? 1 : 0]));
+    return Math.exp(trainGemmResidual(table, [query.m, query.n, query.k, LAYOUT_INDEX[query.layout], query.accumulate ? 1 : 0, query.outDtype === "fp32" ? 1 : 0]));
   }
 
+  /** Grouped products are one batched product whose operand loads overlap little with the math of the group before. */
   function groupedCost(device: DeviceSpec, query: GroupedGemmQuery, conditions: KernelConditions): Cost {
     const meanRows = Math.max(1, query.totalRows / query.groups);
-    const { n, k } = query;
-    const [rows, columns, depth] = query.layout === "NT" ? [n, k, meanRows] : query.layout === "NN" ? [meanRows, k, n] : [meanRows, n, k];
-    return gemmCost(
-      device,
-      {
-        kind: "gemm",
-        m: rows,
-        n: columns,
-        k: depth,
-        batch: query.groups,
-        dtype: query.dtype,
-        layout: query.layout,
-        accumulate: query.accumulate,
-        outDtype: query.accumulate ? "fp32" : "bf16",
-        includesQuantisation: false,
-        warmCache: false,
-      },
-      conditions,
-    );
+    const { n, k, dtype, layout, accumulate } = query;
+    const [rows, columns, depth] = layout === "NT" ? [n, k, meanRows] : layout === "NN" ? [meanRows, k, n] : [meanRows, n, k];
+    const product = { kind: "gemm", m: rows, n: columns, k: depth, batch: query.groups, dtype, layout, accumulate } as const;
+    const outDtype = accumulate ? "fp32" : "bf16";
+    const overlap = layout === "NT" ? undefined : GROUPED_OVERLAP;
+    return gemmCost(device, { ...product, outDtype, includesQuantisation: false, warmCache: false }, conditions, overlap);
   }
 
   function attentionCost(device: DeviceSpec, query: AttentionQuery, warm: boolean): Cost {
@@ -208,7 +207,7 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
   }
 
   function memoryParams(device: DeviceSpec): { readonly params: readonly number[]; readonly own: boolean } {
-    const choice = elementwise.choices(device, "bf16").find(({ own }) => own);
+    const choice = [...elementwise.choices(device, "bf16"), ...elementwise.choices(device, "fp8_quant")].find(({ own }) => own);
     return choice?.tables[0] === undefined ? { params: defaultMemoryParams(device), own: false } : { params: choice.tables[0].packed.params, own: true };
   }
 
@@ -247,12 +246,23 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
   };
 }
 
+/** Order of the layout coordinate in tables that have one. */
+const LAYOUT_INDEX: Readonly<Record<GemmQuery["layout"], number>> = { TN: 0, NN: 1, NT: 2 };
+
+/** No product beats the time to read its operands from HBM, less what L2 can hold. Warm residuals could otherwise promise that. */
+function coldFloorSec(device: DeviceSpec, query: GemmQuery): number {
+  const bytes = operandBytes(query.dtype);
+  const read = query.batch * query.k * (query.m * bytes.activation + query.n * bytes.weight);
+  return Math.max(0, read - device.l2Bytes) / device.memoryBytesPerSec;
+}
+
 /** Parameters of the product alone, where the table's floor holds one launch more. */
 function withoutLaunch(params: readonly number[], launchUs: number): readonly number[] {
   const copy = [...params];
   copy[FLOOR_INDEX] = Math.max(launchUs, (params[FLOOR_INDEX] as number) - launchUs);
   return copy;
 }
+const OVERLAP_INDEX = GEMM_PARAMS.findIndex(({ name }) => name === "overlap");
 const FLOOR_INDEX = GEMM_PARAMS.findIndex(({ name }) => name === "floorUs");
 
 /** 1, or the slow path when a leading dimension of the layout is no multiple of 8 elements. */

@@ -38,7 +38,7 @@ function outerGrid(table: GridTable): OuterGrid | null {
   if (grid === undefined) {
     const ns = [...new Set(table.slices.map((slice) => slice[0] as number))].sort((a, b) => a - b);
     const ks = [...new Set(table.slices.map((slice) => slice[1] as number))].sort((a, b) => a - b);
-    grid = table.slices.length > 0.8 * ns.length * ks.length && ns.length > 8 ? { ns, ks } : null;
+    grid = table.slices[0]?.length === 2 && table.slices.length > 0.8 * ns.length * ks.length && ns.length > 8 ? { ns, ks } : null;
     outerGrids.set(table, grid);
   }
   return grid;
@@ -49,18 +49,31 @@ function alignedNode(node: number): boolean {
   return node % 8 === 0 || node < 8;
 }
 
-/** Whether the table measured this (n, k), or a full grid around it. */
-export function coversGemm(table: GridTable, n: number, k: number): boolean {
-  return outerGrid(table) !== null || table.findSlice([n, k]) >= 0;
+/** Slice coordinates of a product: old benchmarks timed each operand layout on its own. */
+function gemmSlice(table: GridTable, n: number, k: number, layoutIndex: number): readonly number[] {
+  return table.slices[0]?.length === 3 ? [n, k, layoutIndex] : [n, k];
 }
 
-export function gemmResidual(table: GridTable, m: number, n: number, k: number): number {
+/** Whether the table measured this (n, k), or a full grid around it. */
+export function coversGemm(table: GridTable, n: number, k: number, layoutIndex: number): boolean {
+  return outerGrid(table) !== null || table.findSlice(gemmSlice(table, n, k, layoutIndex)) >= 0;
+}
+
+/** log2 distance over which a sparse table's knowledge of a slice fades to its mean. */
+const FADE = 3;
+
+export function gemmResidual(table: GridTable, m: number, n: number, k: number, layoutIndex: number): number {
   const nodes = table.packed.axes[0] as readonly number[];
   const position = [locate(nodes, m, m % 8 === 0 ? alignedNode : undefined)];
-  const exact = table.findSlice([n, k]);
+  const slice = gemmSlice(table, n, k, layoutIndex);
+  const exact = table.findSlice(slice);
   if (exact >= 0) return table.at(exact, position);
   const grid = outerGrid(table);
-  if (grid === null) return table.blend(sliceDistances(table, [n, k], [1, 1]), position);
+  if (grid === null) {
+    const distances = sliceDistances(table, slice, [1, 1, 1]);
+    const known = Math.exp(-distances.reduce((least, distance) => Math.min(least, distance), Number.POSITIVE_INFINITY) / FADE);
+    return known * table.blend(distances, position) + (1 - known) * table.mean;
+  }
   const alongN = locate(grid.ns, n);
   const alongK = locate(grid.ks, k);
   let sum = 0;
@@ -69,13 +82,13 @@ export function gemmResidual(table: GridTable, m: number, n: number, k: number):
     for (const [kIndex, kWeight] of [[alongK.low, 1 - alongK.frac], [alongK.high, alongK.frac]] as const) {
       const weight = nWeight * kWeight;
       if (weight === 0) continue;
-      const slice = table.findSlice([grid.ns[nIndex] as number, grid.ks[kIndex] as number]);
-      if (slice < 0) continue;
-      sum += weight * table.at(slice, position);
+      const corner = table.findSlice([grid.ns[nIndex] as number, grid.ks[kIndex] as number]);
+      if (corner < 0) continue;
+      sum += weight * table.at(corner, position);
       weights += weight;
     }
   }
-  return weights > 0 ? sum / weights : table.blend(sliceDistances(table, [n, k], [1, 1]), position);
+  return weights > 0 ? sum / weights : table.blend(sliceDistances(table, slice, [1, 1]), position);
 }
 
 /** Residual of a table with slices [m, n, k, layout, accumulate, fp32 output], each one measurement. */

@@ -78,3 +78,18 @@ export function sustainedClockFrac(device: DeviceSpec, dtype: GemmDType, utilisa
   const boostWatts = joules * energyRatio(dtype) * peakFlopsPerSec(device, dtype) * Math.max(0.01, utilisationFrac);
   return Math.min(1, ((capWatts - device.idleWatts) / boostWatts) ** (1 / POWER_EXPONENT));
 }
+
+/**
+ * Joules per byte moved through HBM, device side (interface and array; 4-7 pJ per bit for HBM2e to HBM3e, GDDR near 8: O'Connor et al., MICRO 2017, and
+ * vendors' later statements).
+ */
+function joulesPerByte(device: DeviceSpec): number {
+  const family = archFamily(device);
+  if (family === "ampere_gddr" || family === "ada" || family === "blackwell_gddr") return 64e-12;
+  return family === "volta" || family === "ampere" ? 56e-12 : 40e-12;
+}
+
+/** Dynamic energy of work at boost clock with real operands, joules: its FLOPs in `dtype` and its bytes through HBM. */
+export function dynamicJoules(device: DeviceSpec, work: { readonly dtype: GemmDType; readonly workFlops: number; readonly sizeBytes: number }): number {
+  return JOULES_PER_FLOP[archFamily(device)] * energyRatio(work.dtype) * work.workFlops + joulesPerByte(device) * work.sizeBytes;
+}
