@@ -83,6 +83,7 @@ export function stepPicture(spec: ResolvedSpec, result: StepResult): string {
   const height = y + 20;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="12" fill="#223">`,
+    `<title>${escaped(spec.name)}: predicted step</title>`,
     `<rect width="${width}" height="${height}" rx="8" fill="#fbfbf8"/>`,
     ...parts,
     "</svg>",

@@ -1,23 +1,23 @@
 // The library in one import. Each room can also be imported alone (`@meshwright/core/model`), which loads less.
 
 export * from "./cluster/index.ts";
-export * from "./cost/index.ts";
+// Of the cost room, what answers single questions; the pricing of programs is for simulate/ (and `@meshwright/core/cost`).
+export { collectiveCost, hostCopyCost, kernelCost, moeExchangeCost } from "./cost/index.ts";
+export type { CollectiveQuery, Cost, CostSource, KernelQuery, MoeExchangeQuery } from "./cost/types.ts";
 export * from "./interop/index.ts";
 export * from "./model/index.ts";
 export * from "./parallel/access.ts";
 export * from "./parallel/liveness.ts";
 export * from "./parallel/lower/index.ts";
 export * from "./parallel/mesh.ts";
-// Words that two rooms use: here stands the one people mean at this door, the other comes with its room.
-export type { CollectiveOp } from "./parallel/program.ts";
 export * from "./parallel/program.ts";
 export * from "./parallel/schedules/index.ts";
 export * from "./parallel/software/index.ts";
 export * from "./parallel/strategy.ts";
 export * from "./parallel/tokens.ts";
 export * from "./report/index.ts";
-export * from "./simulate/index.ts";
 export type { StepSpec } from "./simulate/index.ts";
+export * from "./simulate/index.ts";
 export * from "./spec/index.ts";
 export * from "./units/index.ts";
 export * from "./validate/index.ts";
