@@ -6,12 +6,12 @@
 import type { ClusterSpec } from "../cluster/types.ts";
 import type { Block, Op } from "../parallel/program.ts";
 import { assert } from "../units/errors.ts";
-import { kernelCost } from "./kernels/index.ts";
+import { dynamicJoules, kernelCost } from "./kernels/index.ts";
 import { collectiveCost, hostCopyCost, moeExchangeCost } from "./network/index.ts";
 import type { OpContext, OpQuery, OpWork } from "./opContext.ts";
 import { phaseWork } from "./opKernels.ts";
 import { type OpTimeKind, opName, opTimeKind } from "./opNames.ts";
-import type { Cost, CostSource } from "./types.ts";
+import type { Cost, CostSource, GemmDType } from "./types.ts";
 
 export interface PricedOp {
   readonly op: Op;
@@ -25,6 +25,8 @@ export interface PricedOp {
   readonly numLaunches: number;
   readonly workFlops: number;
   readonly sizeBytes: number;
+  /** Dynamic energy at boost clock. */
+  readonly joules: number;
   /** Bound by matrix units (GEMM, attention, scans) rather than memory. */
   readonly matrix: boolean;
   /** Outermost network level that a collective crosses; -1 for anything else. */
@@ -64,6 +66,8 @@ function queryKey(query: OpQuery): string {
   return key;
 }
 
+const boostClock = { clockFrac: 1 } as const;
+
 /** Share of peak host-memory bandwidth that a vectorised optimizer loop on all cores sustains (STREAM on two-socket hosts: 0.75-0.85). */
 const HOST_STREAM_EFFICIENCY = 0.75;
 
@@ -80,7 +84,8 @@ function computeCost(cluster: ClusterSpec, query: OpQuery): Cost {
       return { durationSec: query.sizeBytes / share, source: "analytic", relStd: 0.3 };
     }
     default:
-      return kernelCost(cluster.device, query);
+      // At boost clock: the clock that the whole step's power allows is the simulation's business (simulate/power.ts).
+      return kernelCost(cluster.device, query, boostClock);
   }
 }
 
@@ -98,6 +103,7 @@ function priceWork(op: Op, block: Block, work: OpWork, context: OpContext): Pric
   let matrix = false;
   let level = -1;
   let unitFree = false;
+  let dtype: GemmDType = "bf16";
   for (const { query, times } of work.queries) {
     if (query.kind === "memory" && query.sizeBytes === 0 && query.numKernels === 0) continue;
     const cost = queryCost(context.cluster, query);
@@ -109,6 +115,7 @@ function priceWork(op: Op, block: Block, work: OpWork, context: OpContext): Pric
       longest = sec;
       source = cost.source;
     }
+    if (query.kind === "gemm" || query.kind === "groupedGemm") dtype = query.dtype;
     if (query.kind === "gemm" || query.kind === "groupedGemm" || query.kind === "attention" || query.kind === "scan")
       matrix = true;
     if (query.kind === "collective" || query.kind === "moeExchange") level = outermostLevel(query.spans);
@@ -130,6 +137,7 @@ function priceWork(op: Op, block: Block, work: OpWork, context: OpContext): Pric
     numLaunches: fusedAway ? 0 : work.numLaunches,
     workFlops: work.workFlops,
     sizeBytes: work.sizeBytes,
+    joules: dynamicJoules(context.cluster.device, { dtype, workFlops: work.workFlops, sizeBytes: work.sizeBytes }),
     matrix,
     level,
     unitFree,

@@ -10,6 +10,8 @@ export const KIND_NAMES: readonly ActionOps[] = ["F", "B", "W", "BW"];
 export interface ActionVariants {
   /** Per action, rank after rank. */
   readonly perActionSec: Float64Array;
+  /** Index of each chunk's first forward action per rank ([rank * numChunks + chunk]), -1 for none. */
+  readonly firstForward: Int32Array;
   /** Index of each chunk's last gradient action per rank ([rank * numChunks + chunk]), -1 for none. */
   readonly lastGradient: Int32Array;
   /** Runs of each (rank, chunk, kind): [(rank * numChunks + chunk) * 4 + kind] plain, and of the `once` variants. */
@@ -20,7 +22,6 @@ export interface ActionVariants {
 export function actionVariants(
   schedule: Schedule,
   at: {
-    readonly firstDiffers: boolean;
     readonly lastDiffers: boolean;
     readonly secondsOf: (stage: number, kind: ActionOps, variant: Variant) => number;
   },
@@ -29,6 +30,7 @@ export function actionVariants(
   let total = 0;
   for (const list of actions) total += list.length;
   const perActionSec = new Float64Array(total);
+  const firstForward = new Int32Array(numRanks * numChunks).fill(-1);
   const lastGradient = new Int32Array(numRanks * numChunks).fill(-1);
   const numPlain = new Int32Array(numRanks * numChunks * 4);
   const numOnce = new Int32Array(numRanks * numChunks * 4);
@@ -37,7 +39,7 @@ export function actionVariants(
   let base = 0;
   for (let rank = 0; rank < numRanks; rank++) {
     const list = actions[rank]!;
-    const firstForward = new Int32Array(numChunks).fill(-1);
+    const first = firstForward.subarray(rank * numChunks, (rank + 1) * numChunks);
     const last = lastGradient.subarray(rank * numChunks, (rank + 1) * numChunks);
     const counts = numPlain.subarray(rank * numChunks * 4, (rank + 1) * numChunks * 4);
     for (let i = 0; i < list.length; i++) {
@@ -45,7 +47,7 @@ export function actionVariants(
       counts[slot]!++;
       const kind = slot & 3;
       const chunk = slot >> 2;
-      if (kind === 0 && firstForward[chunk] === -1) firstForward[chunk] = base + i;
+      if (kind === 0 && first[chunk] === -1) first[chunk] = base + i;
       else if (kind === gradientKind) last[chunk] = base + i;
     }
     for (let slot = 0; slot < numChunks * 4; slot++) {
@@ -53,18 +55,15 @@ export function actionVariants(
         counts[slot] === 0 ? 0 : at.secondsOf(stageOf[rank]![slot >> 2]!, KIND_NAMES[slot & 3]!, "plain");
     }
     for (let i = 0; i < list.length; i++) perActionSec[base + i] = plainSec[list[i]! & 1023]!;
-    const once = (action: number, chunk: number, kind: number) => {
-      if (action < 0) return;
-      perActionSec[action] = at.secondsOf(stageOf[rank]![chunk]!, KIND_NAMES[kind]!, "once");
-      const slot = (rank * numChunks + chunk) * 4 + kind;
+    for (let chunk = 0; at.lastDiffers && chunk < numChunks; chunk++) {
+      const action = last[chunk]!;
+      if (action < 0) continue;
+      perActionSec[action] = at.secondsOf(stageOf[rank]![chunk]!, KIND_NAMES[gradientKind]!, "once");
+      const slot = (rank * numChunks + chunk) * 4 + gradientKind;
       numPlain[slot]!--;
       numOnce[slot]!++;
-    };
-    for (let chunk = 0; chunk < numChunks; chunk++) {
-      if (at.firstDiffers) once(firstForward[chunk]!, chunk, 0);
-      if (at.lastDiffers) once(last[chunk]!, chunk, gradientKind);
     }
     base += list.length;
   }
-  return { perActionSec, lastGradient, numPlain, numOnce };
+  return { perActionSec, firstForward, lastGradient, numPlain, numOnce };
 }

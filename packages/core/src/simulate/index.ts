@@ -5,7 +5,7 @@ export { type AllocatorParameters, defaultAllocator } from "./memory/allocator.t
 export { defaultNoise, expectedMaximum, type NoiseParameters, noNoise, stragglerFrac } from "./noise.ts";
 export type { SimulateOptions, TimelineOptions } from "./options.ts";
 export * from "./pipeline/index.ts";
-export { defaultPower, type PowerParameters, type StepLoad, stepEnergyJoules, sustainedClockFrac } from "./power.ts";
+export { defaultPower, type PowerParameters, type StepLoad, stepEnergyJoules, sustainedClock } from "./power.ts";
 export { predictStep, type StepSpec } from "./predictStep.ts";
 export { type StepSite, simulateProgram } from "./simulateProgram.ts";
 export type * from "./spans.ts";

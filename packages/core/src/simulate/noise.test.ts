@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import { defaultNoise, expectedMaximum, noNoise, normalQuantile, stragglerFrac } from "./noise.ts";
-import { defaultPower, meanLoad, sustainedClockFrac } from "./power.ts";
 
 test("normalQuantile() inverts the normal distribution at tabulated points", () => {
   for (const [p, z] of [
@@ -34,13 +33,4 @@ test("stragglerFrac() is about 0.4 % on one node and about 3 % on 4,096 devices"
   expect(at(4096)).toBeGreaterThan(0.02);
   expect(at(4096)).toBeLessThan(0.035);
   expect(stragglerFrac({ numDevices: 4096, devicesPerNode: 8 }, noNoise)).toBe(0);
-});
-
-test("sustainedClockFrac() lowers the clock until the mean load fits", () => {
-  const load = { matrixFrac: 0.8, memoryFrac: 0.1, communicationFrac: 0.1 };
-  expect(sustainedClockFrac(load, defaultPower)).toBe(1);
-  const hot = { ...defaultPower, matrixLoad: 1.4 };
-  const clock = sustainedClockFrac(load, hot);
-  expect(clock).toBeLessThan(1);
-  expect(meanLoad(load, { ...hot, matrixLoad: 1.4 * clock ** 3 })).toBeCloseTo(1, 12);
 });

@@ -1,62 +1,61 @@
 // Power: the clock a device sustains under the load of a step, and the energy of the step.
 //
-// Draw is idle power plus a dynamic part that depends on what runs. Loads are shares of (TDP - idle). When the mean load over the step exceeds 1 the
-// device lowers its clock until it fits; dynamic power goes with f V^2 and voltage near linearly with frequency in the upper range, so load ~ f^3
-// while matrix time ~ 1 / f. Left out: thermal limits, per-device variation (noise.ts), power smoothing over seconds.
+// A device draws its idle power, the power of clocked but waiting units while anything runs, and the dynamic energy of the ops (flops and HBM
+// bytes, cost/kernels/power.ts). Its controller averages over tens of milliseconds, which is a step or a good part of one; so the mean over the
+// step must fit the TDP. When it does not, the clock falls: dynamic energy of matrix work goes with V^2, hence with clock^(gamma - 1), and matrix
+// time with 1 / clock. Memory-bound work and communication keep their own clocks. Left out: thermal limits, per-device variation (noise.ts).
 
 import type { ClusterSpec, DeviceSpec } from "../cluster/types.ts";
+import { POWER_EXPONENT } from "../cost/index.ts";
 
 export interface PowerParameters {
-  /** Load of matrix work (GEMM, attention) at boost clock. */
-  readonly matrixLoad: number;
-  /** Load of memory-bound work. */
-  readonly memoryLoad: number;
-  /** Load while only communication runs. */
-  readonly communicationLoad: number;
-  /** Load while waiting (spinning on a flag, clocks up). */
-  readonly waitLoad: number;
+  /** Share of TDP drawn by clocked units that wait or do bookkeeping while the device is busy. */
+  readonly activeFrac: number;
+  /** The clock never falls below this share of boost (base clocks of the parts are 0.4-0.6 of boost). */
+  readonly minClockFrac: number;
 }
 
-export const defaultPower: PowerParameters = { matrixLoad: 1, memoryLoad: 0.7, communicationLoad: 0.4, waitLoad: 0.15 };
+export const defaultPower: PowerParameters = { activeFrac: 0.1, minClockFrac: 0.45 };
 
-/** Shares of a step; the rest is waiting. */
+/** What one device does in a step, at boost clock. */
 export interface StepLoad {
-  readonly matrixFrac: number;
-  readonly memoryFrac: number;
-  readonly communicationFrac: number;
+  readonly stepSec: number;
+  /** Matrix work (GEMM, attention, scans), which slows down with the clock. */
+  readonly matrixSec: number;
+  /** Dynamic energy of matrix ops and of everything else. */
+  readonly joules: number;
 }
 
-export function meanLoad(load: StepLoad, power: PowerParameters): number {
-  const { matrixFrac, memoryFrac, communicationFrac } = load;
-  const waitFrac = Math.max(0, 1 - matrixFrac - memoryFrac - communicationFrac);
+/** Watts averaged over the step at a clock. */
+function meanWatts(device: DeviceSpec, load: StepLoad, power: PowerParameters, clockFrac: number): number {
+  const stepSec = load.stepSec + load.matrixSec * (1 / clockFrac - 1);
   return (
-    matrixFrac * power.matrixLoad +
-    memoryFrac * power.memoryLoad +
-    communicationFrac * power.communicationLoad +
-    waitFrac * power.waitLoad
+    device.idleWatts + power.activeFrac * device.tdpWatts + (load.joules * clockFrac ** (POWER_EXPONENT - 1)) / stepSec
   );
 }
 
-/** Clock, as a share of boost, at which the step's mean load fits the device's TDP. */
-export function sustainedClockFrac(load: StepLoad, power: PowerParameters): number {
-  const excess = meanLoad(load, power);
-  if (excess <= 1) return 1;
-  const other = excess - load.matrixFrac * power.matrixLoad;
-  if (load.matrixFrac <= 0 || other >= 1) return 1;
-  return Math.cbrt((1 - other) / (load.matrixFrac * power.matrixLoad));
+/** Clock, as a share of boost, at which the step's mean draw fits the device's TDP. */
+export function sustainedClock(device: DeviceSpec, load: StepLoad, power: PowerParameters): number {
+  if (load.stepSec <= 0 || meanWatts(device, load, power, 1) <= device.tdpWatts) return 1;
+  let low = power.minClockFrac;
+  let high = 1;
+  // 30 halvings: far below any effect; the draw rises with the clock.
+  for (let i = 0; i < 30; i++) {
+    const middle = (low + high) / 2;
+    if (meanWatts(device, load, power, middle) > device.tdpWatts) high = middle;
+    else low = middle;
+  }
+  return low;
 }
 
-/** Watts of one device averaged over the step. */
-export function devicePowerWatts(device: DeviceSpec, load: StepLoad, power: PowerParameters): number {
-  return device.idleWatts + (device.tdpWatts - device.idleWatts) * Math.min(1, meanLoad(load, power));
-}
-
-/** Joules of a step over all devices and their share of the hosts. */
+/** Joules of a step over all devices and their share of the hosts. @param at.load of the step as it runs, its energy at clock `clockFrac`. */
 export function stepEnergyJoules(
   cluster: ClusterSpec,
-  at: { readonly stepSec: number; readonly numDevices: number; readonly load: StepLoad },
+  at: { readonly stepSec: number; readonly numDevices: number; readonly joules: number; readonly clockFrac: number },
   power: PowerParameters,
 ): number {
-  const host = cluster.node.hostWatts / cluster.node.numDevices;
-  return at.stepSec * at.numDevices * (devicePowerWatts(cluster.device, at.load, power) + host);
+  const { device, node } = cluster;
+  const dynamicWatts = (at.joules * at.clockFrac ** (POWER_EXPONENT - 1)) / at.stepSec;
+  const watts = Math.min(device.tdpWatts, device.idleWatts + power.activeFrac * device.tdpWatts + dynamicWatts);
+  return at.stepSec * at.numDevices * (watts + node.hostWatts / node.numDevices);
 }

@@ -15,6 +15,8 @@ export interface RankTotals {
   readonly workFlops: number;
   /** Matrix work on the compute stream, for power. */
   readonly matrixSec: number;
+  /** Dynamic energy at boost clock. */
+  readonly joules: number;
 }
 
 /** Calls `visit` for every distinct action of a rank with the number of its runs. */
@@ -47,15 +49,17 @@ export function rankTotals(at: Parameters<typeof forEachAction>[0]): RankTotals 
   let actionSec = 0;
   let workFlops = 0;
   let matrixSec = 0;
+  let joules = 0;
   forEachAction(at, (cost, times) => {
     actionSec += cost.durationSec * times;
     workFlops += cost.workFlops * times;
     matrixSec += cost.matrixSec * times;
+    joules += cost.joules * times;
     for (let k = 0; k < NUM_SHARES; k++) {
       shares[k]! += cost.shares[k]! * times;
       busy[k]! += cost.busy[k]! * times;
     }
   });
   assert(actionSec < Number.POSITIVE_INFINITY, `rank ${at.rank} works a finite time`);
-  return { actionSec, shares, busy, workFlops, matrixSec };
+  return { actionSec, shares, busy, workFlops, matrixSec, joules };
 }

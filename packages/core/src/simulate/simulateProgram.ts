@@ -14,16 +14,17 @@ import { meshSize, rankOf } from "../parallel/mesh.ts";
 import type { Program } from "../parallel/program.ts";
 import type { Software, Workload } from "../parallel/strategy.ts";
 import { assert } from "../units/errors.ts";
-import { actionVariants } from "./actionDurations.ts";
+import { type ActionVariants, actionVariants } from "./actionDurations.ts";
+import { gatherCost, gatherStream } from "./gatherStream.ts";
 import { largestBuffers } from "./memory/largestBuffers.ts";
 import { programMemory } from "./memory/rankMemory.ts";
 import { stragglerFrac } from "./noise.ts";
 import { type ResolvedOptions, resolveOptions, type SimulateOptions } from "./options.ts";
 import { hiddenExchange } from "./overlapExchange.ts";
 import { type OverlappedPair, type PipelineTimeline, simulatePipeline } from "./pipeline/index.ts";
-import { type StepLoad, stepEnergyJoules, sustainedClockFrac } from "./power.ts";
+import { type StepLoad, stepEnergyJoules, sustainedClock } from "./power.ts";
 import { forEachAction, type RankTotals, rankTotals } from "./rankTotals.ts";
-import { stageActions } from "./stageActions.ts";
+import { type StageActions, stageActions } from "./stageActions.ts";
 import { type RankTail, stepTails } from "./stepTail.ts";
 import { opTotals, sourceShares, stepRelStd } from "./stepTotals.ts";
 import { blockPrices } from "./streams/blockPrices.ts";
@@ -53,7 +54,7 @@ export function simulateProgram(
   const first = runStep(program, site, resolved, 1);
   if (first.kind === "infeasible") return first;
   // Under a load above its TDP the device lowers its clock; the loads of the slower step are then the right ones, so one correction is enough.
-  const clock = sustainedClockFrac(first.load, resolved.power);
+  const clock = sustainedClock(site.cluster.device, first.load, resolved.power);
   const run = clock < 1 ? runStep(program, site, resolved, clock) : first;
   if (run.kind === "infeasible") return run;
   return run.step();
@@ -73,16 +74,17 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
   const actionOptions = { computeFloor: options.contention.computeFloor, full: options.full };
   const actions = hiddenExchange(stageActions(prices, actionOptions), program, software, options.contention);
   const variants = actionVariants(schedule, {
-    firstDiffers: actions.firstDiffers,
     lastDiffers: actions.lastDiffers,
     secondsOf: (stage, kind, variant) => actions.cost(stage, kind, variant).durationSec,
   });
   const transferSec = transferSeconds(program, cluster);
+  const gathers = gatherStream(prices, schedule, variants);
   const timeline = simulatePipeline({
     schedule,
     durations: { perActionSec: variants.perActionSec },
     ...(schedule.numRanks === 1 ? {} : { transferSec }),
     overlapP2p: software.overlapP2p,
+    ...(gathers === null ? {} : { earliestEndSec: gathers.earliestEndSec }),
     pairSec: (pair) => pairSeconds(pair, schedule.stageOf[pair.rank]!, actions.cost),
   });
 
@@ -118,7 +120,7 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
     replicaSyncSeconds(program, cluster, rank, memory.gradientBytesOf),
   );
   const flushes = Array.from({ length: numRanks }, (_, rank) =>
-    flushOf(timeline, variants.lastGradient, rank, program, actions.cost, actions.lastDiffers),
+    flushOf(timeline, variants.lastGradient, rank, actions.cost, actions.lastDiffers),
   );
   // All ranks meet in the gradient norm; then each updates its own parameters.
   let meetSec = 0;
@@ -149,6 +151,8 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
           tail: rankTails[rank]!,
           timeline,
           spillSec: flushes[rank]!.spillSec,
+          heldSec: heldSeconds(timeline, variants, rank),
+          gatherSec: gathers?.busySec[rank] ?? 0,
           replicaSec: replicaSec[rank]!,
           stepSec,
           stragglerSec: stepSec - synchronousSec,
@@ -159,6 +163,13 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
     const costs: { cost: ActionCost; times: number }[] = [];
     forEachAction({ schedule, variants, actions, rank: pace }, (cost, times) => costs.push({ cost, times }));
     for (const cost of Object.values(rankTails[pace]!) as ActionCost[]) costs.push({ cost, times: 1 });
+    if (gathers !== null) {
+      const heldSec = heldSeconds(timeline, variants, pace);
+      costs.push({
+        cost: gatherCost(prices, schedule, { rank: pace, heldSec, computeFloor: options.contention.computeFloor }),
+        times: 1,
+      });
+    }
     const tokens = program.globalTokens;
     const causalFlops = tokens * flopsPerToken(model, { seqLen: workload.seqLen, convention: "causal" });
     const noncausalFlops = tokens * flopsPerToken(model, { seqLen: workload.seqLen, convention: "noncausal" });
@@ -183,7 +194,11 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
       mfuCausal: share(causalFlops),
       mfuNoncausal: share(noncausalFlops),
       hfu: share(hardwareFlops),
-      energyJoules: stepEnergyJoules(cluster, { stepSec, numDevices, load }, options.power),
+      energyJoules: stepEnergyJoules(
+        cluster,
+        { stepSec, numDevices, joules: meanJoules(totals, rankTails), clockFrac },
+        options.power,
+      ),
       usdPerBillionTokens:
         usdPerHour === undefined ? null : ((usdPerHour * numDevices * stepSec) / 3600 / tokens) * 1e9,
       ranks,
@@ -215,11 +230,7 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
 }
 
 /** F and B of different micro-batches together (DualPipe): compute of both in turn, communication of one behind compute of the other. */
-function pairSeconds(
-  pair: OverlappedPair,
-  stages: readonly number[],
-  cost: ReturnType<typeof stageActions>["cost"],
-): number {
+function pairSeconds(pair: OverlappedPair, stages: readonly number[], cost: StageActions["cost"]): number {
   const forward = cost(stages[pair.forwardChunk]!, "F", "plain");
   const backward = cost(stages[pair.backwardChunk]!, "BW", "plain");
   const sumSec = pair.forwardSec + pair.backwardSec;
@@ -236,21 +247,38 @@ function flushOf(
   timeline: PipelineTimeline,
   lastGradient: Int32Array,
   rank: number,
-  program: Program,
-  cost: ReturnType<typeof stageActions>["cost"],
+  cost: StageActions["cost"],
   lastDiffers: boolean,
 ): { readonly readySec: number; readonly spillSec: number } {
   const { schedule, endSec, graph } = timeline;
   const kind = schedule.splitBackward ? "W" : "BW";
   const end = endSec[graph.offsets[rank + 1]! - 1]!;
-  let readySec = end;
-  for (let chunk = 0; chunk < schedule.numChunks; chunk++) {
-    const action = lastGradient[rank * schedule.numChunks + chunk]!;
-    if (action < 0) continue;
-    const stage = program.schedule.stageOf[rank]![chunk]!;
-    readySec = Math.max(readySec, endSec[action]! + cost(stage, kind, lastDiffers ? "once" : "plain").spillSec);
+  const chunks = Array.from({ length: schedule.numChunks }, (_, chunk) => ({
+    stage: schedule.stageOf[rank]![chunk]!,
+    action: lastGradient[rank * schedule.numChunks + chunk]!,
+  })).filter(({ action }) => action >= 0);
+  chunks.sort((a, b) => a.action - b.action);
+  // Reductions of the chunks follow each other on one stream: a chunk's begin when its gradients are there and the stream is free.
+  let freeSec = 0;
+  for (const { stage, action } of chunks) {
+    const { spillSec, busy } = cost(stage, kind, lastDiffers ? "once" : "plain");
+    const ownSec = lastDiffers ? busy[SHARES.indexOf("dp")]! : 0;
+    freeSec = Math.max(endSec[action]! + spillSec, freeSec + ownSec);
   }
+  const readySec = Math.max(end, freeSec);
   return { readySec, spillSec: readySec - end };
+}
+
+/** Seconds that first forwards waited for their parameters. */
+function heldSeconds(timeline: PipelineTimeline, variants: ActionVariants, rank: number): number {
+  const { numChunks, overlapped } = timeline.schedule;
+  let sec = 0;
+  for (let chunk = 0; chunk < numChunks; chunk++) {
+    const action = variants.firstForward[rank * numChunks + chunk]!;
+    if (action < 0 || overlapped !== undefined) continue;
+    sec += Math.max(0, timeline.endSec[action]! - timeline.startSec[action]! - variants.perActionSec[action]!);
+  }
+  return sec;
 }
 
 /** Two holders of the same stages (bidirectional schedules) sum their gradients. */
@@ -315,6 +343,8 @@ function rankClass(at: {
   readonly tail: RankTail;
   readonly timeline: PipelineTimeline;
   readonly spillSec: number;
+  readonly heldSec: number;
+  readonly gatherSec: number;
   readonly replicaSec: number;
   readonly stepSec: number;
   readonly stragglerSec: number;
@@ -334,9 +364,9 @@ function rankClass(at: {
     busy[kind] = total.busy[k]! + tail.reduce.busy[k]! + tail.gather.busy[k]!;
   }
   exposed.pp! += timeline.transferWaitSec[rank]!;
-  exposed.dp! += at.spillSec + at.replicaSec;
+  exposed.dp! += at.spillSec + at.heldSec + at.replicaSec;
   busy.pp! += at.messageSec;
-  busy.dp! += at.replicaSec;
+  busy.dp! += at.gatherSec + at.replicaSec;
   const computeSec = seconds("compute") + tail.reduce.shares[0]! + tail.gather.shares[0]!;
   const hostSec = seconds("host") + tail.reduce.shares[HOST_SHARE]! + tail.gather.shares[HOST_SHARE]!;
   const optimizerSec = tail.update.durationSec;
@@ -358,19 +388,18 @@ function rankClass(at: {
   };
 }
 
+/** The rank that works most decides the pace, and its clock with it. */
 function loadOf(total: RankTotals, tail: RankTail, stepSec: number): StepLoad {
-  const matrixFrac = Math.min(1, (total.matrixSec + tail.update.matrixSec) / stepSec);
-  const memoryFrac = Math.min(
-    1 - matrixFrac,
-    Math.max(0, total.shares[0]! - total.matrixSec + tail.update.shares[0]!) / stepSec,
-  );
-  let communicationSec = 0;
-  for (let k = 1; k < SHARES.length; k++) if (k !== HOST_SHARE) communicationSec += total.shares[k]!;
-  return {
-    matrixFrac,
-    memoryFrac,
-    communicationFrac: Math.min(1 - matrixFrac - memoryFrac, communicationSec / stepSec),
-  };
+  return { stepSec, matrixSec: total.matrixSec + tail.update.matrixSec, joules: total.joules + tailJoules(tail) };
+}
+
+function tailJoules(tail: RankTail): number {
+  return tail.reduce.joules + tail.update.joules + tail.gather.joules;
+}
+
+/** Dynamic energy of one device at boost clock, averaged over pipeline ranks. */
+function meanJoules(totals: readonly RankTotals[], tails: readonly RankTail[]): number {
+  return totals.reduce((sum, total, rank) => sum + total.joules + tailJoules(tails[rank]!), 0) / totals.length;
 }
 
 function notesOf(

@@ -1,21 +1,20 @@
 // Level-1 costs of every (stage, action, variant) of a program, each worked out once.
 //
-// A stage runs the same action hundreds of times; only the first forward of a step (parameters still arriving from the update) and the last backward
-// (gradients leaving) differ. Stages with equal block lists share their costs.
+// A stage runs the same action hundreds of times; only the last backward of a step (gradients leaving) differs. Stages with equal block
+// lists share their costs.
 
 import type { Program } from "../parallel/program.ts";
 import type { BlockPrices } from "./streams/blockPrices.ts";
 import type { ActionOps, ActionRequest } from "./streams/buildAction.ts";
 import { type ActionCost, type ActionOptions, simulateAction } from "./streams/simulateAction.ts";
 
-/** once: the first forward or the last backward of a chunk in a step. */
+/** once: the last backward of a chunk in a step. */
 export type Variant = "plain" | "once";
 
 export interface StageActions {
   readonly cost: (stage: number, kind: ActionOps, variant: Variant) => ActionCost;
   readonly request: (stage: number, kind: ActionOps, variant: Variant) => ActionRequest;
-  /** Whether first forwards / last backwards differ from the others at all. */
-  readonly firstDiffers: boolean;
+  /** Whether last backwards differ from the others at all. */
   readonly lastDiffers: boolean;
 }
 
@@ -28,7 +27,7 @@ export function stageActions(prices: BlockPrices, options: ActionOptions): Stage
     return {
       kind,
       blocks: kind === "F" ? blocks : blocks.reverse(),
-      gather: gathers(program, kind, variant),
+      gather: gathers(program, kind),
       reduce: reduces(program, kind, variant),
     };
   };
@@ -44,9 +43,6 @@ export function stageActions(prices: BlockPrices, options: ActionOptions): Stage
       }
       return cost;
     },
-    firstDiffers:
-      gathers(program, "F", "once") !== gathers(program, "F", "plain") &&
-      program.blocks.some((block) => block.gather.length > 0),
     lastDiffers:
       program.reducePolicy === "lastMicroBatch" &&
       program.overlapReduce &&
@@ -54,12 +50,13 @@ export function stageActions(prices: BlockPrices, options: ActionOptions): Stage
   };
 }
 
-function gathers(program: Program, kind: ActionOps, variant: Variant): boolean {
+function gathers(program: Program, kind: ActionOps): boolean {
   switch (program.gatherPolicy) {
     case "never":
       return false;
     case "afterUpdate":
-      return kind === "F" && variant === "once" && program.overlapGather;
+      // Once a step, over all chunks of a rank: gatherStream.ts.
+      return false;
     case "perForward":
       return kind === "F";
     case "perPhase":

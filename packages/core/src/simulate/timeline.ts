@@ -101,18 +101,11 @@ function chosenRanks(numRanks: number, most: number): number[] {
   return Array.from({ length: Math.max(1, most) }, (_, i) => Math.round(i * step));
 }
 
-/** First forwards and last gradients run with their own variant. */
+/** Last gradients run with their own variant. */
 function isOnce(input: TimelineInput, rank: number, action: number): boolean {
   const { variants, actions, timeline } = input;
-  const { kind, chunk } = decodeAction(timeline.graph.codes[action]!);
-  if (kind !== "F")
-    return actions.lastDiffers && variants.lastGradient[rank * timeline.schedule.numChunks + chunk] === action;
-  if (!actions.firstDiffers) return false;
-  for (let a = timeline.graph.offsets[rank]!; a < action; a++) {
-    const earlier = timeline.graph.codes[a]!;
-    if ((earlier & 1023) === (timeline.graph.codes[action]! & 1023)) return false;
-  }
-  return true;
+  const { chunk } = decodeAction(timeline.graph.codes[action]!);
+  return actions.lastDiffers && variants.lastGradient[rank * timeline.schedule.numChunks + chunk] === action;
 }
 
 function opSpanTable(

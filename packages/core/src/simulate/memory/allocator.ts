@@ -22,7 +22,6 @@ export function fragmentationBytes(
   at: { readonly dynamicBytes: number; readonly persistentBytes: number; readonly roomBytes: number },
   parameters: AllocatorParameters,
 ): number {
-  const slack =
-    at.dynamicBytes * parameters.dynamicSlackFrac + at.persistentBytes * parameters.persistentSlackFrac;
+  const slack = at.dynamicBytes * parameters.dynamicSlackFrac + at.persistentBytes * parameters.persistentSlackFrac;
   return Math.max(0, Math.min(slack, at.roomBytes));
 }

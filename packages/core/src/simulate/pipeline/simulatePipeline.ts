@@ -25,7 +25,7 @@ export function simulatePipeline(input: PipelineInput): PipelineTimeline {
     busySec: new Float64Array(schedule.numRanks),
     transferWaitSec: new Float64Array(schedule.numRanks),
   };
-  const numRun = run(schedule, graph, durationSec, pairEndSec, links, overlapP2p, input.rankReadySec, state);
+  const numRun = run(schedule, graph, durationSec, pairEndSec, links, overlapP2p, input, state);
   assert(numRun === total, `schedule "${schedule.name}" runs ${numRun} of ${total} actions: it deadlocks`);
   return summarise(schedule, graph, overlapP2p, state);
 }
@@ -172,9 +172,10 @@ function run(
   pairEndSec: Float64Array | null,
   links: Links | null,
   overlapP2p: boolean,
-  rankReadySec: Float64Array | undefined,
+  waits: Pick<PipelineInput, "rankReadySec" | "earliestEndSec">,
   state: RunState,
 ): number {
+  const { rankReadySec, earliestEndSec } = waits;
   const { numRanks, numChunks } = schedule;
   const { offsets, needs, codes } = graph;
   const { startSec, endSec, busySec, transferWaitSec } = state;
@@ -225,7 +226,8 @@ function run(
         sending = 0;
       }
       const duration = isPair ? pairEndSec[a]! : durationSec[a]!;
-      const end = start + duration;
+      let end = start + duration;
+      if (earliestEndSec !== undefined && !isPair && earliestEndSec[a]! > end) end = earliestEndSec[a]!;
       busy += duration;
       free = end;
       for (const next = a + width; a < next; a++) {

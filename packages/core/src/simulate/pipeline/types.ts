@@ -33,6 +33,11 @@ export interface PipelineInput {
   readonly pairSec?: (pair: OverlappedPair) => number;
   /** When each rank may start its first action; 0 when absent. */
   readonly rankReadySec?: Float64Array;
+  /**
+   * Per action: it ends no sooner than this, because its last part waits for something outside the schedule (parameters still being gathered). The
+   * waiting counts as idle, not as busy. Overlapped pairs do not look at it.
+   */
+  readonly earliestEndSec?: Float64Array;
 }
 
 export interface OverlappedPair {

@@ -39,6 +39,8 @@ export interface ActionCost {
   readonly workFlops: number;
   /** Matrix work among the busy compute seconds. */
   readonly matrixSec: number;
+  /** Dynamic energy of its ops at boost clock. */
+  readonly joules: number;
 }
 
 export const emptyAction: ActionCost = {
@@ -50,6 +52,7 @@ export const emptyAction: ActionCost = {
   sources: new Map(),
   workFlops: 0,
   matrixSec: 0,
+  joules: 0,
 };
 
 export interface ActionOptions {
@@ -120,6 +123,7 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
   const sources = new Map<string, SourceShare>();
   let workFlops = 0;
   let matrixSec = 0;
+  let joules = 0;
   for (let i = 0; i < priced.length; i++) {
     const each = priced[i]!;
     const weight = weights[ops.position[i]!]!;
@@ -149,6 +153,7 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
       total.workFlops += each.workFlops * weight;
       total.sizeBytes += each.sizeBytes * weight;
       workFlops += each.workFlops * weight;
+      joules += each.joules * weight;
     }
     let source = sources.get(each.source);
     if (source === undefined) {
@@ -163,7 +168,7 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
     Math.abs(sum - durationSec) <= 1e-9 + 1e-6 * durationSec,
     `shares of an action add up: ${sum} of ${durationSec}`,
   );
-  return { durationSec, shares, busy, spillSec: run.spillSec, ops: totals, sources, workFlops, matrixSec };
+  return { durationSec, shares, busy, spillSec: run.spillSec, ops: totals, sources, workFlops, matrixSec, joules };
 }
 
 /** How much further the reductions fall behind the compute in one steady period. */
