@@ -83,7 +83,10 @@ export interface Software {
   readonly fusedRope: boolean;
   /** scale + mask + softmax in one kernel, for unfused attention. */
   readonly fusedSoftmax: boolean;
-  /** Logits in fp32 kept beside bf16 ones: bytes per logit that cross-entropy touches. "fused": never whole (Liger, cut cross-entropy). */
+  /**
+   * What cross-entropy works on. fp32Copy: an fp32 copy of the logits (Megatron's default). vocabParallel: the logits themselves, in 16 bits and in place
+   * (fused losses). fused: logits never exist whole (Liger, cut cross-entropy).
+   */
   readonly crossEntropy: "fused" | "vocabParallel" | "fp32Copy";
   /** Weight gradient GEMM accumulates straight into the fp32 main gradient. */
   readonly fusedGradAccumulation: boolean;

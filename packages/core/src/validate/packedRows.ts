@@ -11,10 +11,15 @@ export interface PackedRows {
 }
 
 export function packRows(rows: readonly Row[], provenance: string): PackedRows {
-  const fields: Record<string, { values: unknown[]; at: number[]; seen: Map<string, number> }> = {};
+  interface Column {
+    readonly values: unknown[];
+    readonly at: number[];
+    readonly seen: Map<string, number>;
+  }
+  const fields: Record<string, Column> = {};
   for (const [index, row] of rows.entries()) {
     for (const [path, value] of leaves(row, "")) {
-      const field = fields[path] ?? { values: [], at: [], seen: new Map() };
+      const field: Column = fields[path] ?? { values: [], at: [], seen: new Map() };
       fields[path] = field;
       const key = JSON.stringify(value);
       let position = field.seen.get(key);

@@ -122,7 +122,7 @@ function wholeLogits(builder: BlockBuilder, x: Value, options: HeadOptions): voi
   });
   const statDtype: DType = "fp32";
   let scored = logits;
-  if (software.crossEntropy !== "fused") {
+  if (software.crossEntropy === "fp32Copy") {
     scored = builder.value(`${name}.logits32`, logits.rows, vocab, statDtype);
     builder.emit({ kind: "cast", stream: "compute", x: logits.id, out: scored.id });
   }
@@ -163,26 +163,26 @@ function wholeLogits(builder: BlockBuilder, x: Value, options: HeadOptions): voi
       stream: "compute",
     });
   builder.emit({ kind: "loss", stream: "compute", sums: sums.id, loss, layout, scale });
+  // The gradient takes the place of what it is made from, as in Megatron's and the fused losses.
   builder.onBackward(() => {
-    const dscored = builder.value(`d.${name}.scored`, logits.rows, vocab, builder.buffers[scored.id]!.dtype);
     builder.emit({
       kind: "lossBackward",
       stream: "compute",
       logits: scored.id,
       rowMax: rowMax.id,
       sums: sums.id,
-      dlogits: dscored.id,
+      dlogits: scored.id,
       layout,
       vocabAxis,
       shift,
       scale,
     });
     if (scored === logits) {
-      builder.setGrad(logits, dscored.id);
+      builder.setGrad(logits, logits.id);
       return;
     }
     const dlogits = builder.value(`d.${name}.logits`, logits.rows, vocab);
-    builder.emit({ kind: "cast", stream: "compute", x: dscored.id, out: dlogits.id });
+    builder.emit({ kind: "cast", stream: "compute", x: scored.id, out: dlogits.id });
     builder.setGrad(logits, dlogits.id);
   });
 }

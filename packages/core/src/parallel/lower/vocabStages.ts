@@ -38,7 +38,7 @@ export function vocabStageBlock(context: Context, place: { readonly first: boole
     compute: context.actDtype,
   });
   const scored =
-    context.software.crossEntropy === "fused" ? logits : builder.value("logits32", logits.rows, width, "fp32");
+    context.software.crossEntropy !== "fp32Copy" ? logits : builder.value("logits32", logits.rows, width, "fp32");
   if (scored !== logits) builder.emit({ kind: "cast", stream: "compute", x: logits.id, out: scored.id });
 
   const own = { rowMax: stat("rowMax", 1), sums: stat("sums", 2) };
@@ -100,23 +100,22 @@ export function vocabStageBlock(context: Context, place: { readonly first: boole
   const dnormed = place.last ? null : builder.value("d.out.x", context.rows, model.hidden);
   builder.onBackward(() => {
     if (dnormed !== null) builder.setGrad(normed, dnormed.id);
-    const dscored = builder.value("d.scored", logits.rows, width, builder.buffers[scored.id]!.dtype);
     builder.emit({
       kind: "lossBackward",
       stream: "compute",
       logits: scored.id,
       rowMax: final.rowMax.id,
       sums: final.sums.id,
-      dlogits: dscored.id,
+      dlogits: scored.id,
       layout,
       vocabAxis: "vocab",
       shift: 1,
       scale: 1,
     });
-    if (scored === logits) builder.setGrad(logits, dscored.id);
+    if (scored === logits) builder.setGrad(logits, logits.id);
     else {
       const dlogits = builder.value("d.logits", logits.rows, width);
-      builder.emit({ kind: "cast", stream: "compute", x: dscored.id, out: dlogits.id });
+      builder.emit({ kind: "cast", stream: "compute", x: scored.id, out: dlogits.id });
       builder.setGrad(logits, dlogits.id);
     }
   });
