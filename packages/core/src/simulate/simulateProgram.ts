@@ -17,7 +17,7 @@ import { assert } from "../units/errors.ts";
 import { type ActionVariants, actionVariants } from "./actionDurations.ts";
 import { gatherCost, gatherStream } from "./gatherStream.ts";
 import { largestBuffers } from "./memory/largestBuffers.ts";
-import { programMemory } from "./memory/rankMemory.ts";
+import { type ProgramMemory, programMemory } from "./memory/rankMemory.ts";
 import { stragglerFrac } from "./noise.ts";
 import { type ResolvedOptions, resolveOptions, type SimulateOptions } from "./options.ts";
 import { hiddenExchange } from "./overlapExchange.ts";
@@ -55,7 +55,7 @@ export function simulateProgram(
   if (first.kind === "infeasible") return first;
   // Under a load above its TDP the device lowers its clock; the loads of the slower step are then the right ones, so one correction is enough.
   const clock = sustainedClock(site.cluster.device, first.load, resolved.power);
-  const run = clock < 1 ? runStep(program, site, resolved, clock) : first;
+  const run = clock < 1 ? runStep(program, site, resolved, clock, first.memory) : first;
   if (run.kind === "infeasible") return run;
   return run.step();
 }
@@ -63,10 +63,18 @@ export function simulateProgram(
 interface RunStep {
   readonly kind: "run";
   readonly load: StepLoad;
+  readonly memory: ProgramMemory;
   readonly step: () => StepResult;
 }
 
-function runStep(program: Program, site: StepSite, options: ResolvedOptions, clockFrac: number): RunStep | Infeasible {
+/** @param known memory of the same program: it follows the order of actions, not their durations. */
+function runStep(
+  program: Program,
+  site: StepSite,
+  options: ResolvedOptions,
+  clockFrac: number,
+  known?: ProgramMemory,
+): RunStep | Infeasible {
   const { cluster, software, model, workload } = site;
   const { schedule, mesh } = program;
   const context = opContext({ cluster, mesh, software });
@@ -88,13 +96,15 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
     pairSec: (pair) => pairSeconds(pair, schedule.stageOf[pair.rank]!, actions.cost),
   });
 
-  const memory = programMemory({
-    program,
-    software,
-    timeline,
-    capacityBytes: cluster.device.memoryBytes,
-    allocator: options.allocator,
-  });
+  const memory =
+    known ??
+    programMemory({
+      program,
+      software,
+      timeline,
+      capacityBytes: cluster.device.memoryBytes,
+      allocator: options.allocator,
+    });
   let peakRank = 0;
   memory.ranks.forEach((rank, i) => {
     if (rank.peakBytes > memory.ranks[peakRank]!.peakBytes) peakRank = i;
@@ -226,7 +236,7 @@ function runStep(program: Program, site: StepSite, options: ResolvedOptions, clo
           }),
     };
   };
-  return { kind: "run", load, step };
+  return { kind: "run", load, memory, step };
 }
 
 /** F and B of different micro-batches together (DualPipe): compute of both in turn, communication of one behind compute of the other. */
