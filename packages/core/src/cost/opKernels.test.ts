@@ -4,6 +4,7 @@ import type { Block, Op, Program } from "../parallel/program.ts";
 import { resolveSpec } from "../spec/index.ts";
 import { opContext } from "./opContext.ts";
 import { opKernels, phaseWork } from "./opKernels.ts";
+import { opName } from "./opNames.ts";
 import { outermostLevel, priceOps } from "./priceOps.ts";
 import { routingLoad } from "./routingLoad.ts";
 import type { GemmQuery } from "./types.ts";
@@ -115,6 +116,22 @@ function block_name(op: Extract<Op, { kind: "matmul" }>, program: Program): stri
   }
   return "";
 }
+
+test("opName() names a weight alike in every layer, phase and sharding", () => {
+  const names = (strategy: Record<string, unknown>, software: string) => {
+    const { program } = lowered("llama-3.1-8b", strategy, software);
+    const found = new Set<string>();
+    for (const block of program.blocks)
+      for (const op of allOps(block)) if (op.kind === "matmul") found.add(opName(op, block));
+    return [...found].sort();
+  };
+  const expected = ["attention.out", "attention.qkv", "ffn.down", "ffn.up", "head.table"].flatMap((name) =>
+    ["", " (input grad)", " (weight grad)"].map((role) => `matmul ${name}${role}`),
+  );
+  expect(names({ tp: 2, sharding: "zero1" }, "megatron-core-2025")).toEqual(expected.sort());
+  expect(names({ sharding: "zero3", recompute: "full" }, "torchtitan-2025")).toEqual(expected);
+  expect(names({ sharding: "none" }, "generic")).toEqual(expected);
+});
 
 test("a fused op moves only what its kernel has not touched yet", () => {
   const { program, context } = lowered("llama-3.2-1b", { tp: 2 });

@@ -80,10 +80,15 @@ function roleSuffix(role: "forward" | "inputGrad" | "weightGrad"): string {
   return role === "forward" ? "" : role === "inputGrad" ? " (input grad)" : " (weight grad)";
 }
 
-/** Name of a weight without the layer it is in: a block shared by many layers calls it `layers.*.ffn.up`. */
+/**
+ * Name of a weight without the layer it is in (a block shared by many layers calls it `layers.*.ffn.up`), and without what the buffer is to it: its
+ * gathered form (`.full`), its gradients (`.grad`, `.wgrad`), a window of its rows (`[3584]`).
+ */
 function weightName(block: Block, id: BufferId): string {
   const buffer = block.buffers[id]!;
-  return (buffer.param?.name ?? buffer.name).replace(/^.*\*\./, "");
+  return (buffer.param?.name ?? buffer.name)
+    .replace(/^.*\*(?:\+\d+)?\./, "")
+    .replace(/(?:\.full|\.grad|\.wgrad|\[\d+\])+$/, "");
 }
 
 /** `headsAllToAll` -> `heads all-to-all`; the field's words for collectives, spaces elsewhere. */
