@@ -2,7 +2,8 @@
 
 import { resolve } from "node:path";
 import { validationText } from "@meshwright/core/report";
-import { type ValidationReport, type ValidationRow, validateText } from "@meshwright/core/validate";
+import { predictStep } from "@meshwright/core/simulate";
+import { type Predictor, type ValidationReport, type ValidationRow, validateText } from "@meshwright/core/validate";
 import { readText } from "../files.ts";
 import type { DefineCommand } from "../main.ts";
 
@@ -23,9 +24,17 @@ export const define: DefineCommand = (command, io, exit) => {
   command.action((files: readonly string[], options: { readonly json?: boolean; readonly verbose?: boolean }) => {
     const style = { paint: io.paint, width: io.width, verbose: options.verbose === true };
     const reports: ValidationReport[] = [];
-    for (const [index, name] of files.entries()) {
-      io.progress(`validating ${name} (${index + 1} of ${files.length})`);
-      reports.push(validateText({ name, text: readText(resolve(io.cwd, name)) }));
+    for (const name of files) {
+      const text = readText(resolve(io.cwd, name));
+      const numLines = text.trimEnd().split("\n").length;
+      let numPredicted = 0;
+      // The library's own predictor, counted: a file of hundreds of jobs takes seconds.
+      const predict: Predictor = (spec, asked) => {
+        numPredicted += 1;
+        io.progress(`validating ${name}: ${numPredicted} of ${numLines} rows`);
+        return predictStep(spec, { ...asked, suggest: false });
+      };
+      reports.push(validateText({ name, text }, { predict }));
     }
     io.progressDone();
     const rows: ValidationRow[] = reports.flatMap((report) => report.rows);
