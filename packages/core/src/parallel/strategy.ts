@@ -80,6 +80,8 @@ export interface Software {
   readonly fusedActivation: boolean;
   /** residual add and norm in one kernel (TE LayerNormLinear counts: norm output not stored twice). */
   readonly fusedNorm: boolean;
+  /** q, k, v (and gate, up) are one multiplication; false: one each (Hugging Face, torchtitan). True when absent. */
+  readonly fusedProjections?: boolean;
   readonly fusedRope: boolean;
   /** scale + mask + softmax in one kernel, for unfused attention. */
   readonly fusedSoftmax: boolean;

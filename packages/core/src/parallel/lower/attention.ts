@@ -9,7 +9,7 @@ import { assert } from "../../units/errors.ts";
 import { axisSize } from "../mesh.ts";
 import type { AttentionGeometry, TokenLayout } from "../program.ts";
 import type { BlockBuilder, Value } from "./builder.ts";
-import { linear } from "./linear.ts";
+import { linear, projections } from "./linear.ts";
 import { declareParam } from "./parameters.ts";
 import { norm } from "./pointwise.ts";
 
@@ -54,18 +54,28 @@ export function attentionMixer(
     const bias = spec.qkvBias
       ? declareParam(builder, { name: `${name}.qkv.bias`, segments, columns: 1, ...inner, init: "zeros" })
       : undefined;
-    const qkv = linear(builder, x, {
-      name: `${name}.qkv.out`,
-      weight,
-      width: qWidth + gateWidth + kWidth + vWidth,
-      parallel: "column",
-      compute: context.computeDtype,
-      ...(bias === undefined ? {} : { bias }),
-    });
-    q = builder.columns(qkv, `${name}.q`, 0, qWidth);
-    if (gateWidth > 0) gate = builder.columns(qkv, `${name}.gate`, qWidth, gateWidth);
-    k = builder.columns(qkv, `${name}.k`, qWidth + gateWidth, kWidth);
-    v = builder.columns(qkv, `${name}.v`, qWidth + gateWidth + kWidth, vWidth);
+    const parts = [
+      { name: `${name}.q`, width: qWidth },
+      ...(gateWidth > 0 ? [{ name: `${name}.gate`, width: gateWidth }] : []),
+      { name: `${name}.k`, width: kWidth },
+      { name: `${name}.v`, width: vWidth },
+    ];
+    const qkv = projections(
+      builder,
+      x,
+      {
+        name: `${name}.qkv.out`,
+        weight,
+        parallel: "column",
+        compute: context.computeDtype,
+        ...(bias === undefined ? {} : { bias }),
+      },
+      parts,
+    );
+    q = qkv[0]!; // parts: q, (gate), k, v
+    if (gateWidth > 0) gate = qkv[1]!;
+    k = qkv.at(-2)!;
+    v = qkv.at(-1)!;
   } else {
     const qSegments = [column(spec.heads * spec.headDim)];
     const kvSegments = [column(spec.kvHeads * spec.headDim), column(spec.kvHeads * spec.vHeadDim)];
@@ -91,16 +101,23 @@ export function attentionMixer(
       compute: context.computeDtype,
       ...biasOf("q", qSegments),
     });
-    const kv = linear(builder, cross.value, {
-      name: `${name}.kv.out`,
-      weight: wkv,
-      width: kWidth + vWidth,
-      parallel: "column",
-      compute: context.computeDtype,
-      ...biasOf("kv", kvSegments),
-    });
-    k = builder.columns(kv, `${name}.k`, 0, kWidth);
-    v = builder.columns(kv, `${name}.v`, kWidth, vWidth);
+    const kv = projections(
+      builder,
+      cross.value,
+      {
+        name: `${name}.kv.out`,
+        weight: wkv,
+        parallel: "column",
+        compute: context.computeDtype,
+        ...biasOf("kv", kvSegments),
+      },
+      [
+        { name: `${name}.k`, width: kWidth },
+        { name: `${name}.v`, width: vWidth },
+      ],
+    );
+    k = kv[0]!; // parts: k, v
+    v = kv[1]!;
   }
   if (spec.qkNorm !== "none") {
     const width = spec.qkNorm === "perHead" ? spec.headDim : 0;

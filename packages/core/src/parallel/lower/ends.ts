@@ -193,7 +193,7 @@ function wholeLogits(builder: BlockBuilder, x: Value, options: HeadOptions): voi
  */
 function fusedHead(builder: BlockBuilder, x: Value, options: HeadOptions): void {
   const { context } = builder;
-  const { name, shift, scale, table } = options;
+  const { name, shift, scale, table, bias } = options;
   const vocab = context.paddedVocab;
   const chunks = logitChunks(x.rows, vocab, x.width);
   const rows = x.rows / chunks;
@@ -234,6 +234,7 @@ function fusedHead(builder: BlockBuilder, x: Value, options: HeadOptions): void 
       transB: true,
       accumulate: false,
       compute,
+      ...(bias === undefined ? {} : { bias: bias.id }),
     });
     builder.emit({ kind: "logitsMax", stream: "compute", logits: logits.id, rowMax: rowMax.id });
     builder.emit({
@@ -273,7 +274,17 @@ function fusedHead(builder: BlockBuilder, x: Value, options: HeadOptions): void 
       accumulate: false,
       compute,
     });
-    weightGrad(builder, table, logits, part, compute);
+    weightGrad(builder, table, logits, part, { compute, accumulate: builder.accumulates(table) });
+    if (bias !== undefined && bias.grad !== null) {
+      builder.emit({
+        kind: "biasGrad",
+        stream: "compute",
+        weightGrad: true,
+        x: logits.id,
+        out: bias.grad,
+        accumulate: builder.accumulates(bias),
+      });
+    }
   }
   builder.onBackward(() => {
     builder.contribute(x, (dx) => builder.emit({ kind: "copy", stream: "compute", x: dinput.id, out: dx }));

@@ -2,9 +2,9 @@
 
 import type { DenseFfnSpec } from "../../model/types.ts";
 import type { BlockBuilder, Value } from "./builder.ts";
-import { linear } from "./linear.ts";
+import { linear, projections } from "./linear.ts";
 import { declareParam } from "./parameters.ts";
-import { activation } from "./pointwise.ts";
+import { activation, gatedParts } from "./pointwise.ts";
 
 export function denseFfn(builder: BlockBuilder, x: Value, spec: DenseFfnSpec, name: string): Value {
   const { context } = builder;
@@ -35,15 +35,31 @@ export function denseFfn(builder: BlockBuilder, x: Value, spec: DenseFfnSpec, na
       })
     : undefined;
   return builder.within("ffn", () => {
-    const projected = linear(builder, x, {
+    const options = {
       name: `${name}.up.out`,
       weight: up,
-      width: inner * segments.length,
       parallel: "column",
       compute,
       ...(upBias === undefined ? {} : { bias: upBias }),
-    });
-    const curved = activation(builder, projected, spec.activation, spec.gated, `${name}.act`);
+    } as const;
+    const curved =
+      spec.gated && context.software.fusedProjections === false
+        ? gatedParts(
+            builder,
+            projections(builder, x, options, [
+              { name: `${name}.gate.out`, width: inner },
+              { name: `${name}.up.out`, width: inner },
+            ]),
+            spec.activation,
+            `${name}.act`,
+          )
+        : activation(
+            builder,
+            linear(builder, x, { ...options, width: inner * segments.length }),
+            spec.activation,
+            spec.gated,
+            `${name}.act`,
+          );
     return linear(builder, curved, {
       name: `${name}.down.out`,
       weight: down,

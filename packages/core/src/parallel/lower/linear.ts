@@ -64,12 +64,76 @@ export function quantise(builder: BlockBuilder, x: Value, compute: DType, fused:
 }
 
 export function linear(builder: BlockBuilder, x: Value, options: LinearOptions): Value {
+  return projections(builder, x, options, [{ name: options.name, width: options.width }])[0]!; // one part in, one out
+}
+
+/** One output of a projection whose weight rows are stored together. */
+export interface ProjectionPart {
+  readonly name: string;
+  /** Columns on this rank. */
+  readonly width: number;
+}
+
+/**
+ * A linear map whose output has several parts (q, k, v; gate, up). Frameworks that fuse projections multiply once and use windows of the result; the
+ * others multiply part by part, with windows of the weight, and each part is a buffer of its own.
+ */
+export function projections(
+  builder: BlockBuilder,
+  x: Value,
+  options: Omit<LinearOptions, "width">,
+  parts: readonly ProjectionPart[],
+): Value[] {
+  if (parts.length === 1) return multiply(builder, x, { ...options, width: parts[0]!.width }, [null], parts);
+  if (builder.context.software.fusedProjections === false) {
+    let from = 0;
+    const windows = parts.map((part) => {
+      const window = { from, width: part.width };
+      from += part.width;
+      return window;
+    });
+    return multiply(builder, x, { ...options, width: from }, windows, parts);
+  }
+  const width = parts.reduce((sum, part) => sum + part.width, 0);
+  const [product] = multiply(builder, x, { ...options, width }, [null], [{ name: options.name, width }]);
+  let from = 0;
+  return parts.map((part) => {
+    const window = builder.columns(product!, part.name, from, part.width);
+    from += part.width;
+    return window;
+  });
+}
+
+/** Rows of the weight that one multiplication uses; null for all. */
+type WeightWindow = { readonly from: number; readonly width: number } | null;
+
+function rowsOf(builder: BlockBuilder, id: BufferId, window: WeightWindow): BufferId {
+  if (window === null) return id;
+  const base = builder.buffers[id]!;
+  const of = base.view === undefined ? id : base.view.of;
+  return builder.buffer({
+    name: `${base.name}[${window.from}]`,
+    shape: [window.width, ...base.shape.slice(1)],
+    dtype: base.dtype,
+    kind: base.kind,
+    scope: base.scope,
+    tier: base.tier,
+    view: { kind: "rows", of, from: window.from },
+  });
+}
+
+function multiply(
+  builder: BlockBuilder,
+  x: Value,
+  options: LinearOptions,
+  windows: readonly WeightWindow[],
+  parts: readonly ProjectionPart[],
+): Value[] {
   const { context } = builder;
-  const { name, weight, bias, width, parallel, compute } = options;
+  const { name, weight, bias, parallel, compute } = options;
   const split = context.mesh.tp > 1 && parallel !== "none";
   const sp = split && context.sequenceParallel;
-  const fusedCast = context.software.fusedNorm;
-  const xq = quantise(builder, x, compute, fusedCast);
+  const xq = quantise(builder, x, compute, context.software.fusedNorm);
 
   // Forward.
   let input = xq;
@@ -78,34 +142,38 @@ export function linear(builder: BlockBuilder, x: Value, options: LinearOptions):
     tpCollective(builder, "allGather", xq.id, input.id, false, "next");
   }
   const partial = split && parallel === "row";
-  const product = builder.value(partial ? `${name}.partial` : name, input.rows, width);
-  builder.emit({
-    kind: "matmul",
-    role: "forward",
-    a: input.id,
-    b: weight.id,
-    out: product.id,
-    transA: false,
-    transB: true,
-    accumulate: false,
-    compute,
-    stream: "compute",
-    ...(bias === undefined ? {} : { bias: bias.id, ...(partial ? { biasScale: 1 / context.mesh.tp } : {}) }),
-  });
-  let out = product;
-  if (partial) {
-    out = sp ? builder.value(name, context.rows, width) : product;
+  const weights = windows.map((window) => rowsOf(builder, weight.id, window));
+  const outs = parts.map((part, i) => {
+    const product = builder.value(partial ? `${part.name}.partial` : part.name, input.rows, part.width);
+    builder.emit({
+      kind: "matmul",
+      role: "forward",
+      a: input.id,
+      b: weights[i]!,
+      out: product.id,
+      transA: false,
+      transB: true,
+      accumulate: false,
+      compute,
+      stream: "compute",
+      ...(bias === undefined
+        ? {}
+        : { bias: rowsOf(builder, bias.id, windows[i]!), ...(partial ? { biasScale: 1 / context.mesh.tp } : {}) }),
+    });
+    if (!partial) return product;
+    const out = sp ? builder.value(part.name, context.rows, part.width) : product;
     tpCollective(builder, sp ? "reduceScatter" : "allReduce", product.id, out.id, false, "previous");
-  }
+    return out;
+  });
 
   builder.onBackward(() => {
-    let dy: Value = { id: builder.gradOf(out), rows: out.rows, width: out.width };
-    dy = quantise(builder, dy, compute, false);
-    if (sp && parallel === "row") {
-      const whole = builder.value(`d.${name}.in`, context.fullRows, width, builder.buffers[dy.id]!.dtype);
+    const grads = outs.map((out) => {
+      const dy = quantise(builder, { id: builder.gradOf(out), rows: out.rows, width: out.width }, compute, false);
+      if (!sp || parallel !== "row") return dy;
+      const whole = builder.value(`d.${name}.in`, context.fullRows, out.width, builder.buffers[dy.id]!.dtype);
       tpCollective(builder, "allGather", dy.id, whole.id, true, "next");
-      dy = whole;
-    }
+      return whole;
+    });
     let saved = input;
     if (sp && parallel === "column") {
       // The gathered input is not kept; it is gathered again beside the input-gradient multiplication (arXiv 2205.05198, section 4.2.2).
@@ -113,18 +181,20 @@ export function linear(builder: BlockBuilder, x: Value, options: LinearOptions):
       tpCollective(builder, "allGather", xq.id, saved.id, true, null);
     }
     const inputGrad = (out: BufferId): void =>
-      builder.emit({
-        kind: "matmul",
-        role: "inputGrad",
-        a: dy.id,
-        b: weight.id,
-        out,
-        transA: false,
-        transB: false,
-        accumulate: false,
-        compute,
-        stream: "compute",
-      });
+      grads.forEach((dy, i) =>
+        builder.emit({
+          kind: "matmul",
+          role: "inputGrad",
+          a: dy.id,
+          b: weights[i]!,
+          out,
+          transA: false,
+          transB: false,
+          accumulate: i > 0,
+          compute,
+          stream: "compute",
+        }),
+      );
     if (split && parallel === "column") {
       if (sp) {
         const whole = builder.value(`d.${name}.input`, context.fullRows, x.width);
@@ -139,25 +209,37 @@ export function linear(builder: BlockBuilder, x: Value, options: LinearOptions):
         });
       }
     } else builder.contribute(x, inputGrad);
-    weightGrad(builder, weight, dy, saved, compute);
-    if (bias !== undefined && bias.grad !== null) {
+    const accumulate = weight.grad !== null && builder.accumulates(weight);
+    grads.forEach((dy, i) => weightGrad(builder, weight, dy, saved, { compute, accumulate, window: windows[i]! }));
+    const biasGrad = bias?.grad;
+    if (bias === undefined || biasGrad == null) return;
+    const accumulateBias = builder.accumulates(bias);
+    grads.forEach((dy, i) =>
       builder.emit({
         kind: "biasGrad",
         stream: "compute",
         weightGrad: true,
         x: dy.id,
-        out: bias.grad,
-        accumulate: builder.accumulates(bias),
-      });
-    }
+        out: rowsOf(builder, biasGrad, windows[i]!),
+        accumulate: accumulateBias,
+      }),
+    );
   });
-  return out;
+  return outs;
 }
 
 /** grad += dy^T x, straight into the main gradient or through a low-precision product that is added. */
-export function weightGrad(builder: BlockBuilder, weight: Param, dy: Value, x: Value, compute: DType): void {
+export function weightGrad(
+  builder: BlockBuilder,
+  weight: Param,
+  dy: Value,
+  x: Value,
+  how: { readonly compute: DType; readonly accumulate: boolean; readonly window?: WeightWindow },
+): void {
   if (weight.grad === null) return;
-  const accumulate = builder.accumulates(weight);
+  const { compute, accumulate } = how;
+  const window = how.window ?? null;
+  const grad = rowsOf(builder, weight.grad, window);
   const base = {
     kind: "matmul",
     role: "weightGrad",
@@ -170,16 +252,16 @@ export function weightGrad(builder: BlockBuilder, weight: Param, dy: Value, x: V
     weightGrad: true,
   } as const;
   if (builder.context.software.fusedGradAccumulation || weight.gradFresh) {
-    builder.emit({ ...base, out: weight.grad, accumulate });
+    builder.emit({ ...base, out: grad, accumulate });
     return;
   }
   const product = builder.buffer({
     name: `${weight.slice.name}.wgrad`,
-    shape: builder.buffers[weight.id]!.shape,
+    shape: builder.buffers[grad]!.shape,
     dtype: builder.context.actDtype,
     kind: "gradient",
     scope: "micro",
   });
   builder.emit({ ...base, out: product, accumulate: false });
-  builder.emit({ kind: "add", stream: "compute", weightGrad: true, a: weight.grad, b: product, out: weight.grad });
+  builder.emit({ kind: "add", stream: "compute", weightGrad: true, a: grad, b: product, out: grad });
 }

@@ -79,44 +79,61 @@ export function norm(
 }
 
 /** Activation of a (gated) projection: x holds [gate, up] side by side when gated. */
-export function activation(builder: BlockBuilder, x: Value, fn: ActivationKind, gated: boolean, name: string): Value {
+export function activation(
+  builder: BlockBuilder,
+  x: Value,
+  fn: ActivationKind,
+  gated: boolean,
+  name: string,
+): Value {
   const { software } = builder.context;
   const width = gated ? x.width / 2 : x.width;
+  if (gated && !software.fusedActivation) {
+    const gate = builder.columns(x, `${name}.gate`, 0, width);
+    const up = builder.columns(x, `${name}.up`, width, width);
+    return gatedParts(builder, [gate, up], fn, name);
+  }
   return builder.within("activation", () => {
-    if (gated && !software.fusedActivation) {
-      const gate = builder.columns(x, `${name}.gate`, 0, width);
-      const up = builder.columns(x, `${name}.up`, width, width);
-      const curved = builder.value(`${name}.curved`, x.rows, width);
-      const y = builder.value(name, x.rows, width);
-      builder.emit({ kind: "activation", stream: "compute", fn, gated: false, x: gate.id, y: curved.id });
-      builder.emit({ kind: "mul", stream: "compute", a: curved.id, b: up.id, out: y.id });
-      builder.onBackward(() => {
-        const dy = builder.gradOf(y);
-        builder.contribute(up, (dup) =>
-          builder.emit({ kind: "mul", stream: "compute", a: dy, b: curved.id, out: dup }),
-        );
-        const dcurved = builder.value(`d.${name}.curved`, x.rows, width);
-        builder.emit({ kind: "mul", stream: "compute", a: dy, b: up.id, out: dcurved.id });
-        builder.contribute(gate, (dgate) =>
-          builder.emit({
-            kind: "activationBackward",
-            stream: "compute",
-            fn,
-            gated: false,
-            x: gate.id,
-            dy: dcurved.id,
-            dx: dgate,
-          }),
-        );
-      });
-      return y;
-    }
     const y = builder.value(name, x.rows, width);
     builder.emit({ kind: "activation", stream: "compute", fn, gated, x: x.id, y: y.id });
     builder.onBackward(() => {
       const dy = builder.gradOf(y);
       builder.contribute(x, (dx) =>
         builder.emit({ kind: "activationBackward", stream: "compute", fn, gated, x: x.id, dy, dx }),
+      );
+    });
+    return y;
+  });
+}
+
+/** act(gate) x up as two kernels on two buffers; a compiler or a fused kernel joins them, and then act(gate) is not kept (recompute.ts). */
+export function gatedParts(builder: BlockBuilder, parts: readonly Value[], fn: ActivationKind, name: string): Value {
+  const [gate, up] = parts as readonly [Value, Value];
+  const { software } = builder.context;
+  const fused = software.compiled || software.fusedActivation;
+  return builder.within("activation", () => {
+    const curved = builder.value(`${name}.curved`, gate.rows, gate.width);
+    const y = builder.value(name, gate.rows, gate.width);
+    builder.emit({ kind: "activation", stream: "compute", fn, gated: false, x: gate.id, y: curved.id });
+    builder.emit({ kind: "mul", stream: "compute", a: curved.id, b: up.id, out: y.id, fused });
+    builder.onBackward(() => {
+      const dy = builder.gradOf(y);
+      builder.contribute(up, (dup) =>
+        builder.emit({ kind: "mul", stream: "compute", a: dy, b: curved.id, out: dup }),
+      );
+      const dcurved = builder.value(`d.${name}.curved`, gate.rows, gate.width);
+      builder.emit({ kind: "mul", stream: "compute", a: dy, b: up.id, out: dcurved.id, fused });
+      builder.contribute(gate, (dgate) =>
+        builder.emit({
+          kind: "activationBackward",
+          stream: "compute",
+          fn,
+          gated: false,
+          x: gate.id,
+          dy: dcurved.id,
+          dx: dgate,
+          fused,
+        }),
       );
     });
     return y;

@@ -11,15 +11,20 @@ export function recomputeForward(
   modules: readonly (RecomputeModule | null)[],
   recompute: Recompute,
 ): Block {
+  // An activation that one kernel with its multiplication computes is not kept by itself; backward's kernel computes it again.
+  const joined = block.forward.map((op, i) => {
+    const next = block.forward[i + 1];
+    return op.kind === "activation" && !op.gated && next?.kind === "mul" && next.fused === true;
+  });
   switch (recompute.kind) {
     case "none":
-      return block;
+      return { ...block, recompute: needed(block, joined).map((op) => ({ ...op, fused: true })) };
     case "full":
       // Reentrant checkpointing runs the whole forward again, its last op included.
       return { ...block, recompute: block.forward };
     case "selective": {
       const wanted = new Set<RecomputeModule>(recompute.modules);
-      const marked = block.forward.map((_, i) => modules[i] != null && wanted.has(modules[i]!));
+      const marked = block.forward.map((_, i) => joined[i]! || (modules[i] != null && wanted.has(modules[i]!)));
       return keepAttentionOutput(block, needed(block, marked));
     }
     case "ops": {

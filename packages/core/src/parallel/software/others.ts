@@ -48,6 +48,7 @@ export const maxtext = derive(generic, "maxtext", {
 
 /** ColossalAI's hybrid-parallel and Gemini plugins: bf16 with fp32 masters, ZeRO overlap_communication, flash attention, jit-fused norms. */
 export const colossalai = derive(generic, "colossalai-2025", {
+  fusedProjections: false,
   date: "2025",
   gradDtype: "bf16",
   gradReduceDtype: "bf16",

@@ -40,6 +40,7 @@ export const llmFoundry2023 = derive(pytorchFsdp2, "llm-foundry-2023", {
 
 /** torchtitan without torch.compile: eager SwiGLU and RMSNorm (F.rms_norm), flash attention through SDPA, fp32 loss. */
 export const torchtitanEager = derive(pytorchFsdp2, "torchtitan-eager", {
+  fusedProjections: false,
   date: "2024-12",
   source: "pytorch/torchtitan train_configs/llama3_*.toml, parallelisms/parallelize_llama.py; arXiv 2410.06511",
 });
@@ -61,6 +62,7 @@ export const torchtitan2025 = derive(torchtitan, "torchtitan-2025", { date: "202
 
 /** DeepSpeed ZeRO under the Hugging Face Trainer, eager, Liger kernels: bf16 parameters with fp32 masters, bf16 gradients and reductions. */
 export const deepspeedHf = derive(pytorchFsdp2, "deepspeed-hf-2026", {
+  fusedProjections: false,
   date: "2026-08",
   fusedActivation: true,
   fusedRope: true,
