@@ -2,6 +2,7 @@
 
 export { axisSpans } from "./axisSpans.ts";
 export * from "./kernels/index.ts";
+export { attentionFlops } from "./matrixWork.ts";
 export * from "./network/index.ts";
 export {
   type HostCopyQuery,
@@ -11,7 +12,7 @@ export {
   type OpWork,
   opContext,
 } from "./opContext.ts";
-export { attentionFlops, opKernels, phaseWork } from "./opKernels.ts";
+export { opKernels, phaseWork } from "./opKernels.ts";
 export { axisTimeKind, type OpTimeKind, opName, opTimeKind } from "./opNames.ts";
 export { outermostLevel, type PricedOp, priceOps, queryCost } from "./priceOps.ts";
 export { type RoutingLoad, routingLoad } from "./routingLoad.ts";

@@ -5,26 +5,26 @@
 //
 // Invariant: for every pipeline rank compute + exposed + host + bubble + optimizer + straggler = step.
 
-import { groupPlacement } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
 import { opContext } from "../cost/opContext.ts";
-import { queryCost } from "../cost/priceOps.ts";
 import { flopsPerToken, type ModelSpec } from "../model/index.ts";
-import { meshSize, rankOf } from "../parallel/mesh.ts";
+import { meshSize } from "../parallel/mesh.ts";
 import type { Program } from "../parallel/program.ts";
 import type { Software, Workload } from "../parallel/strategy.ts";
 import { assert } from "../units/errors.ts";
-import { type ActionVariants, actionVariants } from "./actionDurations.ts";
+import { actionVariants } from "./actionDurations.ts";
 import { gatherCost, gatherStream } from "./gatherStream.ts";
 import { largestBuffers } from "./memory/largestBuffers.ts";
 import { type ProgramMemory, programMemory } from "./memory/rankMemory.ts";
 import { stragglerFrac } from "./noise.ts";
 import { type ResolvedOptions, resolveOptions, type SimulateOptions } from "./options.ts";
 import { hiddenExchange } from "./overlapExchange.ts";
-import { type OverlappedPair, type PipelineTimeline, simulatePipeline } from "./pipeline/index.ts";
+import { type OverlappedPair, simulatePipeline } from "./pipeline/index.ts";
 import { type StepLoad, stepEnergyJoules, sustainedClock } from "./power.ts";
+import { rankClass } from "./rankClass.ts";
 import { forEachAction, type RankTotals, rankTotals } from "./rankTotals.ts";
 import { type StageActions, stageActions } from "./stageActions.ts";
+import { flushOf, heldSeconds, messageSeconds, replicaSyncSeconds } from "./stepEnds.ts";
 import { type RankTail, stepTails } from "./stepTail.ts";
 import { opTotals, sourceShares, stepRelStd } from "./stepTotals.ts";
 import { blockPrices } from "./streams/blockPrices.ts";
@@ -32,7 +32,7 @@ import type { ActionCost } from "./streams/simulateAction.ts";
 import { HOST_SHARE, SHARES } from "./streams/streamOps.ts";
 import { stepTimeline } from "./timeline.ts";
 import { boundaryBytes, transferSeconds } from "./transfers.ts";
-import type { Infeasible, RankClass, StepResult, TimeKind } from "./types.ts";
+import type { Infeasible, RankClass, StepResult } from "./types.ts";
 
 export interface StepSite {
   readonly cluster: ClusterSpec;
@@ -250,152 +250,6 @@ function pairSeconds(pair: OverlappedPair, stages: readonly number[], cost: Stag
   for (let k = 1; k < SHARES.length; k++)
     if (k !== HOST_SHARE) communicationSec += forward.busy[k]! + backward.busy[k]!;
   return Math.min(sumSec, Math.max(computeSec, communicationSec));
-}
-
-/** When a rank has finished its last backward and drained the reductions that ran beside it, and how much of that was waiting for them. */
-function flushOf(
-  timeline: PipelineTimeline,
-  lastGradient: Int32Array,
-  rank: number,
-  cost: StageActions["cost"],
-  lastDiffers: boolean,
-): { readonly readySec: number; readonly spillSec: number } {
-  const { schedule, endSec, graph } = timeline;
-  const kind = schedule.splitBackward ? "W" : "BW";
-  const end = endSec[graph.offsets[rank + 1]! - 1]!;
-  const chunks = Array.from({ length: schedule.numChunks }, (_, chunk) => ({
-    stage: schedule.stageOf[rank]![chunk]!,
-    action: lastGradient[rank * schedule.numChunks + chunk]!,
-  })).filter(({ action }) => action >= 0);
-  chunks.sort((a, b) => a.action - b.action);
-  // Reductions of the chunks follow each other on one stream: a chunk's begin when its gradients are there and the stream is free.
-  let freeSec = 0;
-  for (const { stage, action } of chunks) {
-    const { spillSec, busy } = cost(stage, kind, lastDiffers ? "once" : "plain");
-    const ownSec = lastDiffers ? busy[SHARES.indexOf("dp")]! : 0;
-    freeSec = Math.max(endSec[action]! + spillSec, freeSec + ownSec);
-  }
-  const readySec = Math.max(end, freeSec);
-  return { readySec, spillSec: readySec - end };
-}
-
-/** Seconds that first forwards waited for their parameters. */
-function heldSeconds(timeline: PipelineTimeline, variants: ActionVariants, rank: number): number {
-  const { numChunks, overlapped } = timeline.schedule;
-  let sec = 0;
-  for (let chunk = 0; chunk < numChunks; chunk++) {
-    const action = variants.firstForward[rank * numChunks + chunk]!;
-    if (action < 0 || overlapped !== undefined) continue;
-    sec += Math.max(0, timeline.endSec[action]! - timeline.startSec[action]! - variants.perActionSec[action]!);
-  }
-  return sec;
-}
-
-/** Two holders of the same stages (bidirectional schedules) sum their gradients. */
-function replicaSyncSeconds(
-  program: Program,
-  cluster: ClusterSpec,
-  rank: number,
-  gradientBytesOf: (stage: number) => number,
-): number {
-  const { schedule, mesh } = program;
-  if (schedule.replicas < 2) return 0;
-  let sec = 0;
-  schedule.stageOf[rank]!.forEach((stage, chunk) => {
-    const mine = schedule.replicaOf[rank]![chunk]!;
-    const other = schedule.stageOf.findIndex((stages, r) =>
-      stages.some((s, c) => s === stage && schedule.replicaOf[r]![c] !== mine),
-    );
-    if (other < 0 || other === rank) return;
-    const at = (pp: number) => rankOf(mesh, { tp: 0, cp: 0, dp: 0, pp });
-    const spans = groupPlacement(cluster, [at(rank), at(other)]).spans;
-    sec += queryCost(cluster, {
-      kind: "collective",
-      op: "allReduce",
-      sizeBytes: gradientBytesOf(stage),
-      spans,
-      algorithm: "auto",
-      backend: "nccl",
-    }).durationSec;
-  });
-  return sec;
-}
-
-/** Seconds of messages a rank sends and receives, hidden or not. */
-function messageSeconds(
-  program: Program,
-  timeline: PipelineTimeline,
-  rank: number,
-  transferSec: ReturnType<typeof transferSeconds>,
-): number {
-  const { schedule } = program;
-  if (schedule.numRanks === 1) return 0;
-  let sec = 0;
-  schedule.stageOf[rank]!.forEach((stage, chunk) => {
-    const numMicroBatches = schedule.microBatchesOf[schedule.replicaOf[rank]![chunk]!]!.length;
-    for (const direction of ["forward", "backward"] as const) {
-      const next = direction === "forward" ? stage + 1 : stage - 1;
-      if (next < 0 || next >= schedule.numStages) continue;
-      const toRank = schedule.stageOf.findIndex((stages, r) =>
-        stages.some((s, c) => s === next && schedule.replicaOf[r]![c] === schedule.replicaOf[rank]![chunk]),
-      );
-      if (toRank !== rank)
-        sec += numMicroBatches * transferSec({ fromRank: rank, toRank, fromStage: stage, direction });
-    }
-  });
-  return Math.min(sec, timeline.makespanSec);
-}
-
-function rankClass(at: {
-  readonly rank: number;
-  readonly numRanks: number;
-  readonly total: RankTotals;
-  readonly tail: RankTail;
-  readonly timeline: PipelineTimeline;
-  readonly spillSec: number;
-  readonly heldSec: number;
-  readonly gatherSec: number;
-  readonly replicaSec: number;
-  readonly stepSec: number;
-  readonly stragglerSec: number;
-  readonly messageSec: number;
-  readonly memory: RankClass["memory"];
-}): RankClass {
-  const { total, tail, timeline, rank } = at;
-  // Overlapped pairs end sooner than their two actions in a row: what is left is shared out alike.
-  const scale = total.actionSec > 0 ? timeline.busySec[rank]! / total.actionSec : 1;
-  const seconds = (share: string) => total.shares[SHARES.indexOf(share as (typeof SHARES)[number])]! * scale;
-  const kinds: readonly Exclude<TimeKind, "compute">[] = ["tp", "cp", "ep", "dp", "pp", "copy"];
-  const exposed: Record<string, number> = {};
-  const busy: Record<string, number> = {};
-  for (const kind of kinds) {
-    const k = SHARES.indexOf(kind);
-    exposed[kind] = seconds(kind) + tail.reduce.shares[k]! + tail.gather.shares[k]!;
-    busy[kind] = total.busy[k]! + tail.reduce.busy[k]! + tail.gather.busy[k]!;
-  }
-  exposed.pp! += timeline.transferWaitSec[rank]!;
-  exposed.dp! += at.spillSec + at.heldSec + at.replicaSec;
-  busy.pp! += at.messageSec;
-  busy.dp! += at.gatherSec + at.replicaSec;
-  const computeSec = seconds("compute") + tail.reduce.shares[0]! + tail.gather.shares[0]!;
-  const hostSec = seconds("host") + tail.reduce.shares[HOST_SHARE]! + tail.gather.shares[HOST_SHARE]!;
-  const optimizerSec = tail.update.durationSec;
-  const known =
-    computeSec + hostSec + optimizerSec + at.stragglerSec + kinds.reduce((sum, kind) => sum + exposed[kind]!, 0);
-  const bubbleSec = at.stepSec - known;
-  assert(bubbleSec >= -1e-6 * at.stepSec, `rank ${rank} works at most the step: ${known} of ${at.stepSec}`);
-  return {
-    pipelineRank: rank,
-    numRanks: at.numRanks,
-    computeSec,
-    exposedSec: exposed as RankClass["exposedSec"],
-    totalCommSec: busy as RankClass["totalCommSec"],
-    hostSec,
-    bubbleSec: Math.max(0, bubbleSec),
-    optimizerSec,
-    stragglerSec: at.stragglerSec,
-    memory: at.memory,
-  };
 }
 
 /** The rank that works most decides the pace, and its clock with it. */
