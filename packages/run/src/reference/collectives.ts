@@ -69,8 +69,9 @@ function exchangeValues(
       if (op.dim === "columns") {
         const width = inputs[0]!.cols;
         for (const out of outs) {
-          for (const [n, flat] of flats.entries())
-            flat.forEach((value, e) => set(out, Math.floor(e / width), n * width + (e % width), value));
+          for (const [n, flat] of flats.entries()) {
+            for (const [e, value] of flat.entries()) set(out, Math.floor(e / width), n * width + (e % width), value);
+          }
         }
         return;
       }
@@ -115,7 +116,8 @@ function exchangeValues(
       return;
     }
     case "headsAllToAll":
-      return headsAllToAll(frame, op, group, inputs, flats, outs);
+      headsAllToAll(frame, op, group, inputs, flats, outs);
+      return;
   }
 }
 

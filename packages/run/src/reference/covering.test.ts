@@ -1,7 +1,7 @@
 import { lowerTraining, scheduleFamilies } from "@meshwright/core";
 import { describe, expect, it } from "vitest";
 import { coveringSet } from "./pairwise.ts";
-import { isValidCase, type TinyChoice, tinyCase, tinyFactors, tinySeqLen } from "./tinyCases.ts";
+import { isValidCase, type TinyChoice, tinyCase, tinyFactors } from "./tinyCases.ts";
 import { type Truth, type TruthRequest, unsplitStep } from "./truth/model.ts";
 import { verifyProgram } from "./verify.ts";
 
@@ -9,14 +9,7 @@ const { cases, uncoverable } = coveringSet(tinyFactors, isValidCase);
 
 const truths = new Map<string, Truth>();
 function truthOf(request: TruthRequest): Truth {
-  const key = JSON.stringify([
-    request.model.layerKinds,
-    request.model.layers,
-    request.model.encoder,
-    request.model.mtpLayers,
-    request.model.tiedEmbeddings,
-    request.routing,
-  ]);
+  const key = JSON.stringify(request);
   const truth = truths.get(key) ?? unsplitStep(request);
   truths.set(key, truth);
   return truth;
@@ -28,11 +21,26 @@ function describeChoice(choice: TinyChoice): string {
     .join(" ");
 }
 
+/** Pairs that make no sense, or that the product says it does not lower. */
+function isRefused(pair: Partial<TinyChoice>): boolean {
+  const { model, expert, routing, capacityFactor, pipeline, context, sharding, software, tensor, dp } = pair;
+  const ring = context !== undefined && context.cp > context.ulysses;
+  const isRouted = model === undefined || model === "moe" || model === "sharedMoe";
+  if (!isRouted && (expert !== undefined || routing !== undefined || typeof capacityFactor === "number")) return true;
+  if (model === "encoderDecoder" && ((pipeline?.pp ?? 1) > 1 || ring)) return true;
+  if (model === "hybrid" && (context?.cp ?? 1) > 1) return true;
+  // Half of dp x cp must still be a group.
+  const halved = sharding?.shardShare === 2;
+  if (halved && (dp === 1 || context?.cp === 1 || model === "hybrid" || model === "encoderDecoder")) return true;
+  if (ring && software === "unfused") return true;
+  return tensor?.sequenceParallel === false && tensor.tp > 1 && expert?.etp === 1;
+}
+
 describe("a program's step equals the unsplit model's", () => {
   it.each(cases.map((choice, i) => ({ name: `${i}: ${describeChoice(choice)}`, choice })))("$name", ({ choice }) => {
     const { model, strategy, workload, software } = tinyCase(choice);
     const program = lowerTraining(model, strategy, workload, software);
-    const request = { model, seqLen: tinySeqLen, globalBatch: workload.globalBatch, routing: strategy.routing };
+    const request = { model, seqLen: workload.seqLen, globalBatch: workload.globalBatch, routing: strategy.routing };
     const result = verifyProgram(program, request, truthOf(request));
     expect(result.lossRelErr).toBeLessThan(1e-9);
     expect(result.gradMaxRelErr, result.worstParameter).toBeLessThan(1e-9);
@@ -49,6 +57,6 @@ describe("a program's step equals the unsplit model's", () => {
     expect(new Set(cases.map((choice) => choice.pipeline.schedule))).toEqual(
       new Set(scheduleFamilies.map((family) => family.name)),
     );
-    expect(uncoverable).toEqual([]);
+    expect(uncoverable.filter((pair) => !isRefused(pair))).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@
 // Micro-batch m of data-parallel rank d holds sequences (m dp + d) batch + i, so all strategies of one global batch see the same ones.
 
 import type { Mesh, TokenLayout, TokenRows } from "@meshwright/core";
-import { coordinateAlong, tokensOf } from "@meshwright/core";
+import { coordinateAlong } from "@meshwright/core";
 import { hash32 } from "./hash.ts";
 
 /** Id of the token at a position of a global sequence. Positions beyond the sequence exist: the last tokens need targets. */
@@ -17,8 +17,13 @@ export interface GlobalRows extends TokenRows {
 }
 
 /** What the rows of a layout hold on a rank in a micro-batch; `sequence` is global here. */
-export function globalRows(layout: TokenLayout, mesh: Mesh, rank: number, microBatch: number): GlobalRows {
-  const local = tokensOf(layout, mesh, rank);
+export function globalRows(
+  local: TokenRows,
+  layout: TokenLayout,
+  mesh: Mesh,
+  rank: number,
+  microBatch: number,
+): GlobalRows {
   const first = (microBatch * mesh.dp + coordinateAlong(mesh, rank, "dp")) * layout.batch;
   const sequence = local.sequence.map((index) => first + index);
   return {

@@ -74,7 +74,7 @@ export function runStep(program: Program, options: { readonly vocab: number }): 
 
 class Engine {
   private readonly program: Program;
-  private readonly run_: Run;
+  private readonly state: Run;
   private readonly lanes: readonly (readonly number[])[];
   private readonly chunks: readonly (readonly Chunk[])[];
   private readonly plans: readonly BlockPlan[];
@@ -86,7 +86,7 @@ class Engine {
   constructor(program: Program, vocab: number) {
     this.program = program;
     const { mesh, schedule, stages, blocks } = program;
-    this.run_ = {
+    this.state = {
       mesh,
       stores: Array.from({ length: meshSize(mesh) }, (_, rank) => new RankStore(mesh, rank)),
       traffic: new TrafficBook(),
@@ -94,6 +94,8 @@ class Engine {
       globalTokens: program.globalTokens,
       loss: 0,
       routings: new WeakMap(),
+      tokenCache: new WeakMap(),
+      orderCache: new WeakMap(),
     };
     this.lanes = Array.from({ length: mesh.pp }, (_, p) => lanesOf(program, p));
     this.chunks = schedule.stageOf.map((chunks) =>
@@ -112,7 +114,7 @@ class Engine {
   }
 
   run(): StepOutcome {
-    const { stores } = this.run_;
+    const { stores } = this.state;
     for (const [p, chunks] of this.chunks.entries()) {
       const places = chunks.flatMap((chunk) => chunk.places);
       for (const rank of this.lanes[p]!) initialiseParameters(stores[rank]!, this.program.mesh, rank, places);
@@ -123,7 +125,7 @@ class Engine {
     if (this.program.reducePolicy === "lastMicroBatch")
       this.eachPlace((frame, block) => this.phase(frame, block.reduce));
     this.syncEmbedding();
-    const gradients = collectGradients(this.run_, this.holders());
+    const gradients = collectGradients(this.state, this.holders());
     this.eachPlace((frame, block) => this.phase(frame, block.update));
     const gradNormSquared = this.tail();
     if (this.program.gatherPolicy === "afterUpdate") this.eachPlace((frame, block) => this.phase(frame, block.gather));
@@ -131,11 +133,11 @@ class Engine {
       assert(store.leftovers().length === 0, `rank ${store.rank} frees everything: ${store.leftovers().join(", ")}`);
     assert(this.mail.size === 0, `every tensor handed over is taken: ${[...this.mail.keys()].join(", ")}`);
     return {
-      loss: this.run_.loss,
+      loss: this.state.loss,
       gradients,
-      updated: collectParameters(this.run_, this.holders()),
+      updated: collectParameters(this.state, this.holders()),
       gradNormSquared,
-      traffic: this.run_.traffic,
+      traffic: this.state.traffic,
       memory: stores.map((store, rank) => ({
         startBytes: startBytes[rank]!,
         peakBytes: store.peakBytes,
@@ -146,7 +148,7 @@ class Engine {
   }
 
   private frame(p: number, place: Place): Frame {
-    return { run: this.run_, ranks: this.lanes[p]!, place, lastRouting: null };
+    return { run: this.state, ranks: this.lanes[p]!, place, lastRouting: null };
   }
 
   private eachPlace(visit: (frame: Frame, block: Block) => void): void {
@@ -240,7 +242,7 @@ class Engine {
   }
 
   private microBytes(frame: Frame): number {
-    const bytes = frame.ranks.map((rank) => this.run_.stores[rank]!.microBytes(frame.place));
+    const bytes = frame.ranks.map((rank) => this.state.stores[rank]!.microBytes(frame.place));
     assert(
       bytes.every((value) => value === bytes[0]),
       `lanes hold equal bytes: ${bytes.join(", ")}`,
@@ -257,7 +259,7 @@ class Engine {
         tensors[lane]!.length === ids.length,
         `${key} carries ${ids.length} tensors, not ${tensors[lane]!.length}`,
       );
-      for (const [i, id] of ids.entries()) this.run_.stores[rank]!.put(frame.place, id, tensors[lane]![i]!);
+      for (const [i, id] of ids.entries()) this.state.stores[rank]!.put(frame.place, id, tensors[lane]![i]!);
     }
   }
 
@@ -276,7 +278,7 @@ class Engine {
     const toUse = inside ? use + step : kind === "F" ? 0 : this.program.stages[toStage]!.uses.length - 1;
     const tensors = frame.ranks.map((rank) =>
       ids.map((id) => {
-        const m = this.run_.stores[rank]!.get(frame.place, id);
+        const m = this.state.stores[rank]!.get(frame.place, id);
         const copy = { data: new Float64Array(m.data.length), rows: m.rows, cols: m.cols, stride: m.cols, offset: 0 };
         copy.data.set(flatten(m));
         return copy;
@@ -289,7 +291,7 @@ class Engine {
       for (const [i, id] of ids.entries()) {
         const bytes =
           tensors[lane]![i]!.rows * tensors[lane]![i]!.cols * dtypeBytes(frame.place.block.buffers[id]!.dtype);
-        this.run_.traffic.add(rank, "stage", "sendRecv", 2, bytes);
+        this.state.traffic.add(rank, "stage", "sendRecv", 2, bytes);
       }
     }
   }
@@ -318,7 +320,7 @@ class Engine {
       if (gatherPolicy === "perForward" && ahead === 0 && kind === "F") this.gatheredBy.set(key, holds + 1);
       const frame = this.frame(p, place);
       const ids = gatheredIds(place.block);
-      if (ids.length === 0 || this.run_.stores[frame.ranks[0]!]!.isLive(place, ids[0]!)) continue;
+      if (ids.length === 0 || this.state.stores[frame.ranks[0]!]!.isLive(place, ids[0]!)) continue;
       runOps(frame, place.block.gather, new Map(), 0, () => {});
     }
   }
@@ -333,7 +335,7 @@ class Engine {
       if (holds > 0) return;
     } else if (gatherPolicy !== "perPhase") return;
     for (const rank of this.lanes[p]!) {
-      const store = this.run_.stores[rank]!;
+      const store = this.state.stores[rank]!;
       for (const id of gatheredIds(place.block)) if (store.isLive(place, id)) store.free(place, id);
     }
   }
@@ -365,7 +367,7 @@ class Engine {
             continue;
           for (let lane = 0; lane < this.lanes[0]!.length; lane++) {
             const holders = copies.map(({ p, chunk }) => ({ rank: this.lanes[p]![lane]!, place: chunk.places[use]! }));
-            const mats = holders.map(({ rank, place }) => this.run_.stores[rank]!.get(place, id));
+            const mats = holders.map(({ rank, place }) => this.state.stores[rank]!.get(place, id));
             const sum = flatten(mats[0]!);
             for (const m of mats.slice(1))
               flatten(m).forEach((value, e) => {
@@ -373,7 +375,7 @@ class Engine {
               });
             for (const m of mats) unflatten(sum, m);
             const bytes = sum.length * dtypeBytes(decl.dtype);
-            for (const { rank } of holders) this.run_.traffic.add(rank, "replica", "allReduce", holders.length, bytes);
+            for (const { rank } of holders) this.state.traffic.add(rank, "replica", "allReduce", holders.length, bytes);
           }
         }
       }
@@ -387,9 +389,9 @@ class Engine {
     const ranks = [...this.lanes[0]!, ...this.lanes[mesh.pp - 1]!];
     for (const rank of ranks) {
       for (const [id, decl] of embeddingSync.buffers.entries())
-        if (decl.shared === true) this.run_.stores[rank]!.addShared(place, id);
+        if (decl.shared === true) this.state.stores[rank]!.addShared(place, id);
     }
-    const frame: Frame = { run: this.run_, ranks, place, lastRouting: null };
+    const frame: Frame = { run: this.state, ranks, place, lastRouting: null };
     this.phase(frame, embeddingSync.reduce);
   }
 
@@ -401,7 +403,7 @@ class Engine {
       for (const chunk of this.chunks[p]!) {
         for (const place of chunk.places) {
           const id = place.block.buffers.findIndex((decl) => decl.name === "gradNorm");
-          if (id >= 0) sum += this.run_.stores[rank]!.get(place, id).data[0]!;
+          if (id >= 0) sum += this.state.stores[rank]!.get(place, id).data[0]!;
         }
       }
       return sum;
@@ -409,16 +411,16 @@ class Engine {
     if (tail === null) return partial(0, 0);
     const place: Place = { block: tail, label: "tail", key: "tail", microBatch: -1 };
     for (const [p, ranks] of this.lanes.entries()) {
-      for (const rank of ranks) this.run_.stores[rank]!.addPersistent(place, 0).data[0] = partial(rank, p);
+      for (const rank of ranks) this.state.stores[rank]!.addPersistent(place, 0).data[0] = partial(rank, p);
     }
     const frame: Frame = {
-      run: this.run_,
+      run: this.state,
       ranks: Array.from({ length: meshSize(mesh) }, (_, rank) => rank),
       place,
       lastRouting: null,
     };
     this.phase(frame, tail.update);
-    return this.run_.stores[0]!.get(place, 0).data[0]!;
+    return this.state.stores[0]!.get(place, 0).data[0]!;
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type Mesh,
   type MoeGeometry,
   type TokenLayout,
+  type TokenRows,
   tokensOf,
 } from "@meshwright/core";
 import { type GlobalRows, globalRows } from "./data.ts";
@@ -32,6 +33,9 @@ export interface Run {
   loss: number;
   /** Geometry under which a routing matrix was made, by its memory. */
   readonly routings: WeakMap<Float64Array, MoeGeometry>;
+  /** Asked for at every op, so worked out once: tokens by layout and rank, row orders by routing matrix. */
+  readonly tokenCache: WeakMap<TokenLayout, (TokenRows | undefined)[]>;
+  readonly orderCache: WeakMap<Float64Array, Routing>;
 }
 
 export interface Frame {
@@ -48,7 +52,15 @@ export function matOf(frame: Frame, rank: number, id: BufferId): Mat {
 }
 
 export function rowsAt(frame: Frame, rank: number, layout: TokenLayout): GlobalRows {
-  return globalRows(layout, frame.run.mesh, rank, frame.place.microBatch);
+  return globalRows(localRows(frame.run, rank, layout), layout, frame.run.mesh, rank, frame.place.microBatch);
+}
+
+function localRows(run: Run, rank: number, layout: TokenLayout): TokenRows {
+  const byRank = run.tokenCache.get(layout) ?? [];
+  run.tokenCache.set(layout, byRank);
+  const rows = byRank[rank] ?? tokensOf(layout, run.mesh, rank);
+  byRank[rank] = rows;
+  return rows;
 }
 
 /** Queries of this rank and keys of the ring neighbour the geometry's step names. */
@@ -59,8 +71,8 @@ export function attentionRowsAt(frame: Frame, rank: number, geometry: AttentionG
   const source = ring[(((own - geometry.step) % ring.length) + ring.length) % ring.length]!;
   return {
     geometry,
-    queries: tokensOf(geometry.layout, mesh, rank),
-    keys: tokensOf(geometry.kvLayout ?? geometry.layout, mesh, source),
+    queries: localRows(frame.run, rank, geometry.layout),
+    keys: localRows(frame.run, source, geometry.kvLayout ?? geometry.layout),
   };
 }
 
@@ -71,7 +83,10 @@ export function geometryOf(frame: Frame, rank: number, routing: BufferId): MoeGe
 }
 
 export function routingAt(frame: Frame, rank: number, routing: BufferId): Routing {
-  return routingOrder(geometryOf(frame, rank, routing), matOf(frame, rank, routing));
+  const choice = matOf(frame, rank, routing);
+  const order = frame.run.orderCache.get(choice.data) ?? routingOrder(geometryOf(frame, rank, routing), choice);
+  frame.run.orderCache.set(choice.data, order);
+  return order;
 }
 
 /** Rows per (source, local expert) that the exchange over ep brings to this rank, sources in ep order. */

@@ -44,20 +44,24 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
   };
   switch (op.kind) {
     case "matmul":
-      return matmul(m(op.a), m(op.b), m(op.out), op, op.bias === undefined ? undefined : m(op.bias));
+      matmul(m(op.a), m(op.b), m(op.out), op, op.bias === undefined ? undefined : m(op.bias));
+      return;
     case "groupedMatmul": {
       const counts = expertCounts(frame, rank, op.routing);
       const perExpert = counts[0]!.map((_, e) => counts.reduce((sum, ofSource) => sum + ofSource[e]!, 0));
-      return groupedMatmul(op.role, m(op.a), m(op.b), m(op.out), perExpert, op.accumulate);
+      groupedMatmul(op.role, m(op.a), m(op.b), m(op.out), perExpert, op.accumulate);
+      return;
     }
     case "biasGrad":
-      return biasGrad(m(op.x), m(op.out), op.accumulate);
+      biasGrad(m(op.x), m(op.out), op.accumulate);
+      return;
     case "norm":
-      return norm(op.norm, m(op.x), m(op.weight), op.bias === undefined ? undefined : m(op.bias), m(op.y), op.width);
+      norm(op.norm, m(op.x), m(op.weight), op.bias === undefined ? undefined : m(op.bias), m(op.y), op.width);
+      return;
     case "normBackward": {
       const dbias = op.dbias === undefined ? undefined : m(op.dbias);
       fresh(op.accumulate, m(op.dweight), dbias);
-      return normBackward(op.norm, {
+      normBackward(op.norm, {
         x: m(op.x),
         weight: m(op.weight),
         dy: m(op.dy),
@@ -66,41 +70,46 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         dbias,
         width: op.width,
       });
+      return;
     }
     case "activation":
-      return elementwise.activation(op.fn, op.gated, m(op.x), m(op.y));
+      elementwise.activation(op.fn, op.gated, m(op.x), m(op.y));
+      return;
     case "activationBackward":
-      return elementwise.activationBackward(op.fn, op.gated, m(op.x), m(op.dy), m(op.dx));
+      elementwise.activationBackward(op.fn, op.gated, m(op.x), m(op.dy), m(op.dx));
+      return;
     case "add":
-      return elementwise.addTo(m(op.a), m(op.b), m(op.out));
+      elementwise.addTo(m(op.a), m(op.b), m(op.out));
+      return;
     case "mul":
-      return elementwise.multiply(m(op.a), m(op.b), m(op.out));
+      elementwise.multiply(m(op.a), m(op.b), m(op.out));
+      return;
     case "sigmoidGate":
-      return elementwise.sigmoidGate(m(op.gate), m(op.x), m(op.out));
+      elementwise.sigmoidGate(m(op.gate), m(op.x), m(op.out));
+      return;
     case "sigmoidGateBackward":
-      return elementwise.sigmoidGateBackward(m(op.gate), m(op.x), m(op.dy), m(op.dgate), m(op.dx));
+      elementwise.sigmoidGateBackward(m(op.gate), m(op.x), m(op.dy), m(op.dgate), m(op.dx));
+      return;
     case "rope":
-      return elementwise.rope(m(op.x), m(op.out), rowsAt(frame, rank, op.layout).position, op);
+      elementwise.rope(m(op.x), m(op.out), rowsAt(frame, rank, op.layout).position, op);
+      return;
     case "headConcat":
-      return elementwise.headConcat(m(op.a), m(op.b), m(op.out), op);
+      elementwise.headConcat(m(op.a), m(op.b), m(op.out), op);
+      return;
     case "headSplit":
-      return elementwise.headSplit(m(op.x), m(op.a), m(op.b), op);
+      elementwise.headSplit(m(op.x), m(op.a), m(op.b), op);
+      return;
     case "dropout":
-      return elementwise.dropout(m(op.x), m(op.mask), m(op.y), op.p, dropoutMask(frame, rank, op, m(op.x).cols));
+      elementwise.dropout(m(op.x), m(op.mask), m(op.y), op.p, dropoutMask(frame, rank, op, m(op.x).cols));
+      return;
     case "dropoutBackward":
-      return elementwise.dropoutBackward(m(op.dy), m(op.mask), m(op.dx), op.p);
+      elementwise.dropoutBackward(m(op.dy), m(op.mask), m(op.dx), op.p);
+      return;
     case "attention":
-      return attention(
-        attentionRowsAt(frame, rank, op.geometry),
-        m(op.q),
-        m(op.k),
-        m(op.v),
-        m(op.out),
-        m(op.lse),
-        op.merge,
-      );
+      attention(attentionRowsAt(frame, rank, op.geometry), m(op.q), m(op.k), m(op.v), m(op.out), m(op.lse), op.merge);
+      return;
     case "attentionBackward":
-      return attentionBackward(attentionRowsAt(frame, rank, op.geometry), {
+      attentionBackward(attentionRowsAt(frame, rank, op.geometry), {
         q: m(op.q),
         k: m(op.k),
         v: m(op.v),
@@ -113,12 +122,16 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         accumulateQ: op.accumulateQ,
         accumulateKv: op.accumulateKv,
       });
+      return;
     case "batchMatmul":
-      return batchMatmul(op.which, attentionRowsAt(frame, rank, op.geometry), m(op.a), m(op.b), m(op.out));
+      batchMatmul(op.which, attentionRowsAt(frame, rank, op.geometry), m(op.a), m(op.b), m(op.out));
+      return;
     case "softmax":
-      return softmax(attentionRowsAt(frame, rank, op.geometry), m(op.x), m(op.y));
+      softmax(attentionRowsAt(frame, rank, op.geometry), m(op.x), m(op.y));
+      return;
     case "softmaxBackward":
-      return softmaxBackward(m(op.y), m(op.dy), m(op.dx));
+      softmaxBackward(m(op.y), m(op.dy), m(op.dx));
+      return;
     case "embedding": {
       const rows = rowsAt(frame, rank, op.layout);
       const table = m(op.table);
@@ -126,7 +139,8 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         op.positions === undefined
           ? undefined
           : { table: m(op.positions), position: rows.position, scale: op.positionScale ?? 1 };
-      return embedding(table, m(op.out), idsOf(rows, vocab, op.shift), firstId(op.vocabAxis, table.rows), positions);
+      embedding(table, m(op.out), idsOf(rows, vocab, op.shift), firstId(op.vocabAxis, table.rows), positions);
+      return;
     }
     case "embeddingBackward": {
       const rows = rowsAt(frame, rank, op.layout);
@@ -134,25 +148,28 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       const dpositions = op.dpositions === undefined ? undefined : m(op.dpositions);
       fresh(op.accumulate, dtable, dpositions);
       const positions = dpositions === undefined ? undefined : { dtable: dpositions, position: rows.position };
-      return embeddingBackward(
+      embeddingBackward(
         m(op.dout),
         dtable,
         idsOf(rows, vocab, op.shift),
         firstId(op.vocabAxis, dtable.rows),
         positions,
       );
+      return;
     }
     case "logitsMax":
-      return logitsMax(m(op.logits), m(op.rowMax));
+      logitsMax(m(op.logits), m(op.rowMax));
+      return;
     case "logitsSum": {
       const logits = m(op.logits);
-      return logitsSum(
+      logitsSum(
         logits,
         m(op.rowMax),
         m(op.sums),
         idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift),
         firstId(op.vocabAxis, logits.cols),
       );
+      return;
     }
     case "mergeStats": {
       const part = Math.floor(vocab / mesh.pp);
@@ -162,7 +179,8 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         { max: m(op.maxA), sums: m(op.sumsA) },
         { max: m(op.maxB), sums: m(op.sumsB) },
       ];
-      return mergeStats(a, b, { max: m(op.rowMax), sums: m(op.sums) }, inB);
+      mergeStats(a, b, { max: m(op.rowMax), sums: m(op.sums) }, inB);
+      return;
     }
     case "loss": {
       const loss = m(op.loss);
@@ -175,12 +193,14 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       const logits = m(op.logits);
       const targets = idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift);
       const buffers = { logits, rowMax: m(op.rowMax), sums: m(op.sums), dlogits: m(op.dlogits) };
-      return lossBackward(buffers, targets, firstId(op.vocabAxis, logits.cols), op.scale / globalTokens);
+      lossBackward(buffers, targets, firstId(op.vocabAxis, logits.cols), op.scale / globalTokens);
+      return;
     }
     case "router": {
       const routing = m(op.routing);
       frame.run.routings.set(routing.data, op.geometry);
-      return router(
+      frame.run.orderCache.delete(routing.data);
+      router(
         op.geometry,
         m(op.logits),
         m(op.probs),
@@ -188,48 +208,60 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         routing,
         rowsAt(frame, rank, op.geometry.layout).token,
       );
+      return;
     }
     case "routerBackward":
-      return routerBackward(m(op.gates), m(op.routing), m(op.dgates), m(op.dlogits));
+      routerBackward(m(op.gates), m(op.routing), m(op.dgates), m(op.dlogits));
+      return;
     case "permute":
-      return permute(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
+      permute(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
+      return;
     case "permuteBackward":
-      return permuteBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
+      permuteBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
+      return;
     case "combine":
-      return combine(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.gates), m(op.out));
+      combine(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.gates), m(op.out));
+      return;
     case "combineBackward":
-      return combineBackward(routingAt(frame, rank, op.routing), op.geometry.topk, {
+      combineBackward(routingAt(frame, rank, op.routing), op.geometry.topk, {
         dout: m(op.dout),
         x: m(op.x),
         gates: m(op.gates),
         dx: m(op.dx),
         dgates: m(op.dgates),
       });
+      return;
     case "regroup":
-      return regroup(expertOrder(expertCounts(frame, rank, op.routing)), op.direction, m(op.x), m(op.out));
+      regroup(expertOrder(expertCounts(frame, rank, op.routing)), op.direction, m(op.x), m(op.out));
+      return;
     case "scan":
-      return scan(
+      scan(
         { ...op, batch: wholeSequences(op.layout) },
         { x: m(op.x), perHead: m(op.perHead), decay: m(op.decay), skip: m(op.skip) },
         m(op.y),
       );
+      return;
     case "scanBackward": {
       const gradients = { dx: m(op.dx), dperHead: m(op.dperHead), ddecay: m(op.ddecay), dskip: m(op.dskip) };
       fresh(op.accumulate, gradients.ddecay, gradients.dskip);
       const inputs = { x: m(op.x), perHead: m(op.perHead), decay: m(op.decay), skip: m(op.skip) };
-      return scanBackward({ ...op, batch: wholeSequences(op.layout) }, inputs, m(op.dy), gradients);
+      scanBackward({ ...op, batch: wholeSequences(op.layout) }, inputs, m(op.dy), gradients);
+      return;
     }
     case "conv":
-      return conv(m(op.x), m(op.weight), m(op.y), wholeSequences(op.layout));
+      conv(m(op.x), m(op.weight), m(op.y), wholeSequences(op.layout));
+      return;
     case "convBackward":
       fresh(op.accumulate, m(op.dweight));
-      return convBackward(m(op.x), m(op.weight), m(op.dy), m(op.dx), m(op.dweight), wholeSequences(op.layout));
+      convBackward(m(op.x), m(op.weight), m(op.dy), m(op.dx), m(op.dweight), wholeSequences(op.layout));
+      return;
     case "copy":
     case "cast": {
       const geometry = frame.run.routings.get(m(op.x).data);
       if (geometry !== undefined) frame.run.routings.set(m(op.out).data, geometry);
       if (m(op.x).rows === m(op.out).rows) return copyInto(m(op.x), m(op.out));
-      return unflatten(flatten(m(op.x)), m(op.out));
+      unflatten(flatten(m(op.x)), m(op.out));
+      return;
     }
     case "fill": {
       const out = m(op.out);

@@ -2,16 +2,20 @@
 
 import { hash32 } from "./hash.ts";
 
+/** Random tries per pair, and how many more where neither they nor earlier cases give a valid one. */
+const numRandom = 40;
+const numDesperate = 400;
+
 export type Choice<F> = { readonly [K in keyof F]: F[K] extends readonly (infer V)[] ? V : never };
 
 /**
  * @param factors values per factor.  @param isValid whether a full case may be run.
- * @returns cases, and the pairs that no valid case could be found for (as `factor=i factor=j`).
+ * @returns cases, and the pairs that no valid case could be found for, as the two choices.
  */
 export function coveringSet<F extends Record<string, readonly unknown[]>>(
   factors: F,
   isValid: (choice: Choice<F>) => boolean,
-): { readonly cases: readonly Choice<F>[]; readonly uncoverable: readonly string[] } {
+): { readonly cases: readonly Choice<F>[]; readonly uncoverable: readonly Partial<Choice<F>>[] } {
   const names = Object.keys(factors);
   const sizes = names.map((name) => factors[name]!.length);
   const pairKey = (a: number, i: number, b: number, j: number) => `${names[a]}=${i} ${names[b]}=${j}`;
@@ -31,29 +35,42 @@ export function coveringSet<F extends Record<string, readonly unknown[]>>(
       for (let b = a + 1; b < names.length; b++) keys.push(pairKey(a, indices[a]!, b, indices[b]!));
     return keys;
   };
-  const cases: Choice<F>[] = [];
-  const uncoverable: string[] = [];
-  let draw = 0;
-  while (open.size > 0) {
-    const [key, [a, i, b, j]] = open.entries().next().value!;
-    let best: number[] | null = null;
-    let bestGain = -1;
-    for (let attempt = 0; attempt < 300 && (attempt < 40 || best === null); attempt++) {
-      const indices = sizes.map((size, f) => hash32("pairwise", draw, attempt, f) % size);
+  const gainOf = (indices: readonly number[]) => pairsOf(indices).filter((pair) => open.has(pair)).length;
+  const found: number[][] = [];
+  const uncoverable: Partial<Choice<F>>[] = [];
+  for (let draw = 0; open.size > 0; draw++) {
+    const [key, [a, i, b, j]] = open.entries().next().value!; // open is not empty
+    const candidates: number[][] = [];
+    // Random cases, and earlier valid ones, with the wanted pair put in.
+    for (let attempt = 0; attempt < numRandom + found.length + numDesperate; attempt++) {
+      const known = found[attempt - numRandom];
+      const indices = known?.slice() ?? sizes.map((size, f) => hash32("pairwise", draw, attempt, f) % size);
       indices[a] = i;
       indices[b] = j;
-      if (!isValid(toChoice(indices))) continue;
-      const gain = pairsOf(indices).filter((pair) => open.has(pair)).length;
-      if (gain > bestGain) [best, bestGain] = [indices, gain];
+      if (isValid(toChoice(indices))) candidates.push(indices);
+      if (candidates.length >= 4 && attempt >= numRandom) break;
+      if (candidates.length > 0 && attempt >= numRandom + found.length) break;
     }
-    draw++;
+    const best = candidates.reduce<number[] | null>(
+      (top, next) => (top === null || gainOf(next) > gainOf(top) ? next : top),
+      null,
+    );
     if (best === null) {
-      uncoverable.push(key);
+      const pair = { [names[a]!]: factors[names[a]!]![i], [names[b]!]: factors[names[b]!]![j] };
+      uncoverable.push(pair as Partial<Choice<F>>);
       open.delete(key);
       continue;
     }
-    cases.push(toChoice(best));
+    // One sweep of hill climbing: the other factors take whichever value covers most.
+    for (let f = 0; f < names.length; f++) {
+      if (f === a || f === b) continue;
+      for (let value = 0; value < sizes[f]!; value++) {
+        const trial = best.with(f, value);
+        if (gainOf(trial) > gainOf(best) && isValid(toChoice(trial))) best[f] = value;
+      }
+    }
+    found.push(best);
     for (const pair of pairsOf(best)) open.delete(pair);
   }
-  return { cases, uncoverable };
+  return { cases: found.map(toChoice), uncoverable };
 }

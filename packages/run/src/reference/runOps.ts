@@ -63,11 +63,14 @@ function runOp(frame: Frame, op: Op): void {
   }
   switch (op.kind) {
     case "collective":
-      return runCollective(frame, op);
+      runCollective(frame, op);
+      return;
     case "ringShift":
-      return runRingShift(frame, op);
+      runRingShift(frame, op);
+      return;
     case "exchange":
-      return runExchange(frame, op);
+      runExchange(frame, op);
+      return;
     default:
       for (const rank of frame.ranks) runLocal(frame, rank, op);
   }

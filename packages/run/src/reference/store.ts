@@ -21,12 +21,12 @@ export function matrixShape(decl: BufferDecl): { rows: number; cols: number } {
   return { rows: decl.shape.slice(0, -1).reduce((product, n) => product * n, 1), cols };
 }
 
-/** Shard views may reach past the end by less than the ranks of an axis. */
+/** Shard views of persistent buffers may reach past the end by less than the ranks of an axis. */
 const slackElements = 64;
 
-function allocate(rows: number, cols: number, value: number): Mat {
-  const data = new Float64Array(rows * cols + slackElements);
-  data.fill(value, 0, rows * cols);
+function allocate(rows: number, cols: number, value: number, slack: number): Mat {
+  const data = new Float64Array(rows * cols + slack);
+  if (value !== 0) data.fill(value, 0, rows * cols);
   return { data, rows, cols, stride: cols, offset: 0 };
 }
 
@@ -65,7 +65,7 @@ export class RankStore {
   addPersistent(place: Place, id: BufferId): Mat {
     const decl = place.block.buffers[id]!;
     const { rows, cols } = matrixShape(decl);
-    const m = allocate(rows, cols, 0);
+    const m = allocate(rows, cols, 0, slackElements);
     this.persistent.set(`${place.key} ${id}`, m);
     const owner = ownerKey(place, decl);
     if (owner !== null && !this.sharedOwners.has(owner)) this.sharedOwners.set(owner, m);
@@ -91,7 +91,7 @@ export class RankStore {
   create(place: Place, id: BufferId, fill: number, rows?: number): Mat {
     const decl = place.block.buffers[id]!;
     const shape = matrixShape(decl);
-    const m = allocate(rows ?? shape.rows, shape.cols, fill);
+    const m = allocate(rows ?? shape.rows, shape.cols, fill, 0);
     this.put(place, id, m);
     return m;
   }

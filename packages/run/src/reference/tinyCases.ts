@@ -103,7 +103,7 @@ const base: ModelSpec = {
   notes: [],
 };
 
-/** Facts of a model besides its number of layers. */
+/** Facts of a model besides its number of layers, which take its kinds in turn. */
 export const tinyModels = {
   llama: base,
   gpt: {
@@ -125,7 +125,7 @@ export const tinyModels = {
       },
     ],
   },
-  grouped: {
+  variants: {
     ...base,
     layerKinds: [
       {
@@ -143,11 +143,6 @@ export const tinyModels = {
           headDim: 4,
         },
       },
-    ],
-  },
-  parallel: {
-    ...base,
-    layerKinds: [
       { ...layer, normsPerBranch: 0.5, parallelResidual: true, ffn: { ...dense, activation: "relu2", gated: false } },
     ],
   },
@@ -157,8 +152,13 @@ export const tinyModels = {
     layerKinds: [{ ...layer, mixer: mla, ffn: { ...moe, sharedInner: 4, sharedGate: true, latentDim: 4 } }],
   },
   mtp: { ...base, tiedEmbeddings: true, mtpLayers: 1, layerKinds: [{ ...layer, mixer: mla }] },
-  hybrid: { ...base, layerKinds: [{ ...layer, mixer: ssm }] },
-  gatedDelta: { ...base, layerKinds: [{ ...layer, mixer: { ...ssm, variant: "gatedDelta" } }] },
+  hybrid: {
+    ...base,
+    layerKinds: [
+      { ...layer, mixer: ssm },
+      { ...layer, mixer: { ...ssm, variant: "gatedDelta" } },
+    ],
+  },
   encoderDecoder: {
     ...base,
     tiedEmbeddings: true,
@@ -229,7 +229,16 @@ export interface TinyCase {
   readonly software: Software;
 }
 
-export const tinySeqLen = 8;
+/**
+ * Micro-batches of a step: four where a rank holds one sequence of one replica, so that pipelines reach their steady state, else as few as
+ * the schedule runs with.
+ */
+function microBatchesOf(choice: TinyChoice): number {
+  const { pp, schedule, numChunks } = choice.pipeline;
+  if (pp === 1) return 2;
+  if (choice.dp * choice.microBatch === 1) return 4;
+  return checkScheduleRequest(schedule, { numRanks: pp, numMicroBatches: 2, numChunks }).length === 0 ? 2 : 4;
+}
 
 export function tinyCase(choice: TinyChoice): TinyCase {
   const { tensor, expert, context, dp, sharding, pipeline } = choice;
@@ -238,7 +247,7 @@ export function tinyCase(choice: TinyChoice): TinyCase {
   const perStage = choice.recompute.kind === "full" && choice.recompute.everyLayers > 1 ? 2 : 1;
   const numLayers = pipeline.pp * pipeline.numChunks * perStage;
   const encoderLayers = "encoder" in spec ? spec.encoder.layers.length : 0;
-  const layers = Array.from({ length: Math.max(1, numLayers - encoderLayers) }, () => 0);
+  const layers = Array.from({ length: Math.max(1, numLayers - encoderLayers) }, (_, i) => i % spec.layerKinds.length);
   return {
     model: { ...spec, layers },
     strategy: {
@@ -262,7 +271,12 @@ export function tinyCase(choice: TinyChoice): TinyCase {
       routing: choice.routing,
       capacityFactor: choice.capacityFactor,
     },
-    workload: { seqLen: tinySeqLen, globalBatch: 8, task: "pretrain" },
+    // The most pieces a sequence is cut into: zigzag over a ring of 2, Ulysses 2.
+    workload: {
+      seqLen: context.cp > 2 ? 8 : 4,
+      globalBatch: microBatchesOf(choice) * dp * choice.microBatch,
+      task: "pretrain",
+    },
     software: tinySoftware[choice.software],
   };
 }

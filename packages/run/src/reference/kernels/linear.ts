@@ -1,7 +1,7 @@
 // Matrix multiplication, plain and grouped by expert, and column sums.
 
 import { assert } from "@meshwright/core";
-import { add, at, type Mat, rowsOf, set } from "./mat.ts";
+import { at, type Mat, rowsOf, set } from "./mat.ts";
 
 export interface MatmulFlags {
   readonly transA: boolean;
@@ -19,13 +19,22 @@ export function matmul(a: Mat, b: Mat, out: Mat, flags: MatmulFlags, bias?: Mat)
     k === kb && out.rows === m && out.cols === n,
     `matmul [${m},${k}] x [${kb},${n}] into [${out.rows},${out.cols}]`,
   );
+  // Steps of the summed index and of the outer ones, in elements; this loop is most of the reference's time.
+  const [aOuter, aInner] = flags.transA ? [1, a.stride] : [a.stride, 1];
+  const [bOuter, bInner] = flags.transB ? [b.stride, 1] : [1, b.stride];
+  const [x, y, z] = [a.data, b.data, out.data];
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < n; j++) {
       let sum = bias === undefined ? 0 : (flags.biasScale ?? 1) * at(bias, 0, j);
-      for (let l = 0; l < k; l++)
-        sum += (flags.transA ? at(a, l, i) : at(a, i, l)) * (flags.transB ? at(b, j, l) : at(b, l, j));
-      if (flags.accumulate) add(out, i, j, sum);
-      else set(out, i, j, sum);
+      let left = a.offset + i * aOuter;
+      let right = b.offset + j * bOuter;
+      for (let l = 0; l < k; l++) {
+        sum += x[left]! * y[right]!;
+        left += aInner;
+        right += bInner;
+      }
+      const to = out.offset + i * out.stride + j;
+      z[to] = flags.accumulate ? z[to]! + sum : sum;
     }
   }
 }

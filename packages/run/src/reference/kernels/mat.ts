@@ -48,15 +48,19 @@ export function add(m: Mat, row: number, col: number, value: number): void {
 
 /** All elements in row-major order, as a fresh array. */
 export function flatten(m: Mat): Float64Array {
-  const flat = new Float64Array(m.rows * m.cols);
-  for (let i = 0; i < m.rows; i++) for (let j = 0; j < m.cols; j++) flat[i * m.cols + j] = at(m, i, j);
+  const { rows, cols, stride, offset, data } = m;
+  if (stride === cols) return data.slice(offset, offset + rows * cols);
+  const flat = new Float64Array(rows * cols);
+  for (let i = 0; i < rows; i++) flat.set(data.subarray(offset + i * stride, offset + i * stride + cols), i * cols);
   return flat;
 }
 
 /** Writes row-major elements into m; a longer `flat` (zero padding) is allowed. */
 export function unflatten(flat: Float64Array, m: Mat): void {
-  assert(flat.length >= m.rows * m.cols, `${flat.length} elements fill ${m.rows} x ${m.cols}`);
-  for (let i = 0; i < m.rows; i++) for (let j = 0; j < m.cols; j++) set(m, i, j, flat[i * m.cols + j]!);
+  const { rows, cols, stride, offset, data } = m;
+  assert(flat.length >= rows * cols, `${flat.length} elements fill ${rows} x ${cols}`);
+  if (stride === cols) data.set(flat.length === rows * cols ? flat : flat.subarray(0, rows * cols), offset);
+  else for (let i = 0; i < rows; i++) data.set(flat.subarray(i * cols, (i + 1) * cols), offset + i * stride);
 }
 
 /** out = x, elementwise over equal shapes. */

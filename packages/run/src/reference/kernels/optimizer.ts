@@ -20,12 +20,15 @@ export function optimizerStep(algorithm: OptimizerName, grad: Mat, master: Mat, 
   );
   switch (algorithm) {
     case "adamw":
-      return adamw(grad, master, states);
+      adamw(grad, master, states);
+      return;
     case "sgd":
     case "muon":
-      return momentum(grad, master, states);
+      momentum(grad, master, states);
+      return;
     case "adafactor":
-      return adafactor(grad, master, states);
+      adafactor(grad, master, states);
+      return;
     default:
       return unreachable(algorithm);
   }
