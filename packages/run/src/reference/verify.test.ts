@@ -1,0 +1,138 @@
+import { type Block, lowerTraining, type Op, type Program } from "@meshwright/core";
+import { describe, expect, it } from "vitest";
+import { runStep } from "./engine.ts";
+import { type TinyChoice, tinyCase } from "./tinyCases.ts";
+import { verifyProgram } from "./verify.ts";
+
+const plain: TinyChoice = {
+  model: "llama",
+  software: "generic",
+  tensor: { tp: 1, sequenceParallel: false },
+  expert: { ep: 1, etp: 1 },
+  context: { cp: 1, ulysses: 1, cpLayout: "contiguous" },
+  dp: 1,
+  sharding: { kind: "none", shardShare: 1, reshard: true },
+  pipeline: { pp: 1, schedule: "1f1b", numChunks: 1 },
+  recompute: { kind: "none" },
+  routing: { kind: "balanced" },
+  capacityFactor: null,
+  microBatch: 1,
+  precision: "bf16",
+  offloadOptimizer: false,
+};
+
+function lowered(
+  choice: Partial<TinyChoice>,
+  changes: {
+    readonly dropout?: number;
+    readonly vocabOverStages?: boolean;
+    readonly attention?: "unfused";
+    readonly globalBatch?: number;
+  } = {},
+) {
+  const { model, strategy, workload, software } = tinyCase({ ...plain, ...choice });
+  const { vocabOverStages = false, globalBatch = workload.globalBatch, ...facts } = changes;
+  const layers = vocabOverStages ? model.layers.slice(0, (strategy.numChunks - 1) * strategy.pp) : model.layers;
+  const spec = { ...model, layers };
+  const program = lowerTraining(
+    spec,
+    { ...strategy, vocabOverStages },
+    { ...workload, globalBatch },
+    { ...software, ...facts },
+  );
+  return { program, request: { model: spec, seqLen: workload.seqLen, globalBatch, routing: strategy.routing } };
+}
+
+function changeBlocks(program: Program, change: (block: Block) => Block): Program {
+  return { ...program, blocks: program.blocks.map(change) };
+}
+
+function dropFirst(ops: readonly Op[], matches: (op: Op) => boolean): readonly Op[] {
+  const at = ops.findIndex(matches);
+  return at < 0 ? ops : ops.filter((_, i) => i !== at);
+}
+
+describe("verifyProgram() finds wrong programs", () => {
+  const { program, request } = lowered({ tensor: { tp: 2, sequenceParallel: false }, dp: 2 });
+
+  it("a missing sum over tp in backward", () => {
+    const wrong = changeBlocks(program, (block) => ({
+      ...block,
+      backward: dropFirst(block.backward, (op) => op.kind === "collective" && op.axis === "tp"),
+    }));
+    expect(() => expect(verifyProgram(wrong, request).gradMaxRelErr).toBeLessThan(1e-9)).toThrow();
+  });
+
+  it("gradients that data-parallel ranks never summed", () => {
+    const wrong = changeBlocks(program, (block) => ({ ...block, reduce: [] }));
+    expect(() => verifyProgram(wrong, request)).toThrow(/copies of .* agree/);
+  });
+
+  it("a buffer that is read after its last life ended", () => {
+    const wrong = changeBlocks(program, (block) => {
+      const writer = block.forward[0]!;
+      return { ...block, forward: block.forward.filter((op) => op !== writer) };
+    });
+    expect(() => verifyProgram(wrong, request)).toThrow(/is live on rank/);
+  });
+
+  it("a mask without a causal edge changes the loss", () => {
+    const wrong = changeBlocks(program, (block) => ({
+      ...block,
+      forward: block.forward.map((op) =>
+        op.kind === "attention" ? { ...op, geometry: { ...op.geometry, causal: false } } : op,
+      ),
+    }));
+    expect(verifyProgram(wrong, request).lossRelErr).toBeGreaterThan(1e-6);
+  });
+});
+
+describe("runStep()", () => {
+  it("draws the same dropout masks under every split", () => {
+    const outcomes = [
+      lowered({}, { dropout: 0.3, attention: "unfused", globalBatch: 4 }),
+      lowered({ tensor: { tp: 2, sequenceParallel: true } }, { dropout: 0.3, attention: "unfused", globalBatch: 4 }),
+      lowered(
+        { context: { cp: 2, ulysses: 2, cpLayout: "contiguous" }, dp: 2 },
+        { dropout: 0.3, attention: "unfused", globalBatch: 4 },
+      ),
+    ].map(({ program, request }) => runStep(program, { vocab: request.model.vocab }));
+    const [whole, ...splits] = outcomes;
+    const without = lowered({}, { attention: "unfused", globalBatch: 4 });
+    expect(
+      Math.abs(runStep(without.program, { vocab: without.request.model.vocab }).loss - whole!.loss),
+    ).toBeGreaterThan(1e-3);
+    for (const split of splits) {
+      expect(split.loss).toBeCloseTo(whole!.loss, 12);
+      for (const [name, gradient] of whole!.gradients) {
+        for (const [i, value] of gradient.entries()) expect(split.gradients.get(name)![i]).toBeCloseTo(value, 10);
+      }
+    }
+  });
+
+  it("runs a head whose vocabulary is spread over the pipeline stages", () => {
+    for (const tensor of [
+      { tp: 1, sequenceParallel: false },
+      { tp: 2, sequenceParallel: true },
+    ]) {
+      const { program, request } = lowered(
+        { tensor, pipeline: { pp: 2, schedule: "interleaved", numChunks: 2 } },
+        { vocabOverStages: true },
+      );
+      const result = verifyProgram(program, request);
+      expect(result.lossRelErr).toBeLessThan(1e-9);
+      expect(result.gradMaxRelErr).toBeLessThan(1e-9);
+      expect(result.bytes.mismatches).toEqual([]);
+      expect(result.memory.mismatches).toEqual([]);
+    }
+  });
+
+  it("pads shards that do not divide evenly", () => {
+    for (const kind of ["zero1", "zero2", "zero3"] as const) {
+      const { program, request } = lowered({ dp: 3, sharding: { kind, shardShare: 1, reshard: true } });
+      const result = verifyProgram(program, request);
+      expect(result.gradMaxRelErr).toBeLessThan(1e-9);
+      expect(result.updateMaxRelErr).toBeLessThan(1e-9);
+    }
+  });
+});
