@@ -13,12 +13,12 @@ import { devices } from "../packages/core/src/cluster/index.ts";
 import { encodeBase64, type PackedFamily } from "../packages/core/src/cost/kernels/gridTable.ts";
 import { createKernelModel, type KernelTables } from "../packages/core/src/cost/kernels/kernelModel.ts";
 import type { RowPricer } from "../packages/core/src/validate/kernelRows.ts";
+import { type Accuracy, errorsOf, readAccuracy, report, writeAccuracy } from "./calibrate/accuracy.ts";
 import { draftGrid, fillPass, type GridDraft, packGrid, siblingsOf } from "./calibrate/complete.ts";
+import { readCsv } from "./calibrate/csv.ts";
 import { FAMILIES, type FamilySpec, loadFamily, type Sample } from "./calibrate/families.ts";
 import { hashText, seededRandom } from "./calibrate/random.ts";
-import { type Accuracy, errorsOf, readAccuracy, report, writeAccuracy } from "./calibrate/accuracy.ts";
-import { readCsv } from "./calibrate/csv.ts";
-import { buildTrainTables, TRAIN_GEMM_FILES } from "./calibrate/trainTables.ts";
+import { buildTrainTables, TRAIN_SPECS, type TrainSpec } from "./calibrate/trainTables.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dataFolder = join(here, "../packages/core/src/cost/kernels/data");
@@ -48,19 +48,22 @@ function readOptions(args: readonly string[]): Options {
 
 const empty: PackedFamily = { note: "", slices: [], tables: [] };
 
-export function pricerOf(spec: FamilySpec, family: PackedFamily): RowPricer {
-  const tables: KernelTables = {
-    gemm: empty,
-    gemmTrain: empty,
-    attention: empty,
-    decode: empty,
-    mlaPrefill: empty,
-    mlaDecode: empty,
-    moe: empty,
-    elementwise: empty,
-    [spec.name]: family,
-  };
-  return createKernelModel(tables, byId);
+const NO_TABLES: KernelTables = {
+  gemm: empty,
+  gemmTrain: empty,
+  groupedTrain: empty,
+  attentionTrain: empty,
+  attention: empty,
+  decode: empty,
+  mlaPrefill: empty,
+  mlaDecode: empty,
+  moe: empty,
+  elementwise: empty,
+  mixed: empty,
+};
+
+function pricerOf(spec: FamilySpec, family: PackedFamily): RowPricer {
+  return createKernelModel({ ...NO_TABLES, [spec.name]: family }, byId);
 }
 
 function buildFamily(spec: FamilySpec, drafts: readonly GridDraft[], relStdOf: (key: string) => number): PackedFamily {
@@ -116,32 +119,39 @@ function main(options: Options): void {
       });
     }
   }
-  if (options.family === undefined || options.family === "gemmTrain") calibrateTraining(options, accuracy);
+  for (const spec of TRAIN_SPECS)
+    if (options.family === undefined || options.family === spec.name) calibrateTraining(spec, options, accuracy);
   if (options.holdoutFrac > 0 || options.leaveOut) writeAccuracy(accuracyPath, documentPath, accuracy);
 }
 
-/** Training products stand on the forward tables of the last full run. */
-function calibrateTraining(options: Options, accuracy: Accuracy): void {
-  const gemm = JSON.parse(readFileSync(join(dataFolder, "gemm.json"), "utf8")) as PackedFamily;
-  const model = (gemmTrain: PackedFamily): RowPricer =>
-    createKernelModel({ gemm, gemmTrain, attention: empty, decode: empty, mlaPrefill: empty, mlaDecode: empty, moe: empty, elementwise: empty }, byId);
-  const random = seededRandom(hashText("holdout gemm_train"));
-  const kept = new Map(TRAIN_GEMM_FILES.map((file) => [file, readCsv(join(options.shared, "data", file)).map(() => random() >= options.holdoutFrac)]));
-  const forward = model(empty);
-  const family = buildTrainTables(options.shared, forward, (file, index) => kept.get(file)?.[index] ?? true, accuracy.heldOut[TRAIN_GEMM_FILES[0] as string]?.std ?? DEFAULT_STD);
+/** Training kernels stand on the inference tables of the last full run, and grouped products on single ones. */
+function calibrateTraining(spec: TrainSpec, options: Options, accuracy: Accuracy): void {
+  const shipped = (name: string): PackedFamily =>
+    JSON.parse(readFileSync(join(dataFolder, `${name}.json`), "utf8")) as PackedFamily;
+  const model = (own: PackedFamily): RowPricer =>
+    createKernelModel({ ...NO_TABLES, gemm: shipped("gemm"), attention: shipped("attention"), [spec.name]: own }, byId);
+  const rowsOf = new Map(spec.files.map((file) => [file, readCsv(join(options.shared, "data", file))]));
+  const random = seededRandom(hashText(`holdout ${spec.name}`));
+  const kept = new Map([...rowsOf].map(([file, rows]) => [file, rows.map(() => random() >= options.holdoutFrac)]));
+  const before = model(empty);
+  const stdOf = (file: string): number => accuracy.heldOut[file]?.std ?? DEFAULT_STD;
+  const family = buildTrainTables(
+    spec,
+    options.shared,
+    before,
+    (file, index) => kept.get(file)?.[index] ?? true,
+    stdOf,
+  );
   if (options.holdoutFrac === 0) {
-    writeFileSync(join(dataFolder, "gemmTrain.json"), `${JSON.stringify(family)}\n`);
+    writeFileSync(join(dataFolder, `${spec.name}.json`), `${JSON.stringify(family)}\n`);
     return;
   }
-  for (const file of TRAIN_GEMM_FILES) {
-    const held = readCsv(join(options.shared, "data", file)).filter((_, index) => kept.get(file)?.[index] === false);
-    const samples = held.map((row) => ({ slice: [], inner: [], seconds: 0, row }));
-    const alone = errorsOf(file, samples, forward);
-    accuracy.leftOut[file] = alone;
-    report(`left out ${file}`, alone);
-    const errors = errorsOf(file, samples, model(family));
-    report(`held out ${file}`, errors);
-    accuracy.heldOut[file] = errors;
+  for (const [file, rows] of rowsOf) {
+    const held = rows.filter((_, index) => kept.get(file)?.[index] === false).map((row) => ({ row }));
+    accuracy.leftOut[file] = errorsOf(file, held, before);
+    accuracy.heldOut[file] = errorsOf(file, held, model(family));
+    report(`left out ${file}`, accuracy.leftOut[file]);
+    report(`held out ${file}`, accuracy.heldOut[file]);
   }
 }
 

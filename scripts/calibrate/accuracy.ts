@@ -26,11 +26,18 @@ export function errorsOf(file: string, samples: readonly Pick<Sample, "row">[], 
     logs.push(Math.log(result.predictedUs / result.measuredUs));
   }
   const relative = logs.map((log) => Math.abs(Math.expm1(log))).sort((a, b) => a - b);
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+  const mean = (values: readonly number[]): number =>
+    values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
   const bias = mean(logs);
   const round = (value: number): number => Number(value.toFixed(4));
   const std = Math.sqrt(mean(logs.map((log) => (log - bias) ** 2)));
-  return { rows: logs.length, mape: round(mean(relative)), median: round(relative[relative.length >> 1] ?? 0), bias: round(bias), std: round(std) };
+  return {
+    rows: logs.length,
+    mape: round(mean(relative)),
+    median: round(relative[relative.length >> 1] ?? 0),
+    bias: round(bias),
+    std: round(std),
+  };
 }
 
 const percent = (value: number): string => (100 * value).toFixed(1);
@@ -59,12 +66,18 @@ export function writeAccuracy(path: string, documentPath: string, accuracy: Accu
 }
 
 function accuracyTable({ heldOut, leftOut }: Accuracy): string {
-  const lines = ["| table | held-out rows | MAPE % | median % | bias % | left out: MAPE % | median % | bias % |", "|---|---:|---:|---:|---:|---:|---:|---:|"];
+  const lines = [
+    "| table | held-out rows | MAPE % | median % | bias % | left out: MAPE % | median % | bias % |",
+    "|---|---:|---:|---:|---:|---:|---:|---:|",
+  ];
   for (const key of Object.keys(heldOut).sort()) {
     const held = heldOut[key] as Errors;
     const left = leftOut[key];
-    const others = left === undefined ? "| | |" : `${percent(left.mape)} | ${percent(left.median)} | ${percent(left.bias)} |`;
-    lines.push(`| ${key.replace("kernels/", "")} | ${held.rows} | ${percent(held.mape)} | ${percent(held.median)} | ${percent(held.bias)} | ${others}`);
+    const others =
+      left === undefined ? "| | |" : `${percent(left.mape)} | ${percent(left.median)} | ${percent(left.bias)} |`;
+    lines.push(
+      `| ${key.replace("kernels/", "")} | ${held.rows} | ${percent(held.mape)} | ${percent(held.median)} | ${percent(held.bias)} | ${others}`,
+    );
   }
   return lines.join("\n");
 }

@@ -12,6 +12,7 @@ import {
 import { GEMM_PARAMS, gemmSeconds } from "../../packages/core/src/cost/kernels/gemmModel.ts";
 import { ELEMENTWISE_OPS } from "../../packages/core/src/cost/kernels/kernelModel.ts";
 import { MEMORY_PARAMS, streamSeconds } from "../../packages/core/src/cost/kernels/memoryModel.ts";
+import { MIXED_PARAMS, type MixedShape, mixedSeconds } from "../../packages/core/src/cost/kernels/mixedModel.ts";
 import { fusedMoeSeconds, MOE_PARAMS, routingExponent } from "../../packages/core/src/cost/kernels/moeModel.ts";
 import {
   causalPairs,
@@ -42,7 +43,7 @@ export interface RawTable {
 }
 
 export interface FamilySpec {
-  readonly name: "gemm" | "attention" | "decode" | "mlaPrefill" | "mlaDecode" | "moe" | "elementwise";
+  readonly name: "gemm" | "attention" | "decode" | "mlaPrefill" | "mlaDecode" | "moe" | "elementwise" | "mixed";
   readonly folder: string;
   readonly start: readonly number[];
   coordinates(row: CsvRow): { readonly slice: readonly number[]; readonly inner: readonly number[] };
@@ -67,7 +68,13 @@ const gemm: FamilySpec = {
   name: "gemm",
   folder: "gemm",
   start: starts(GEMM_PARAMS),
-  coordinates: (row) => ({ slice: row["trans"] === undefined ? [num(row, "n"), num(row, "k")] : [num(row, "n"), num(row, "k"), TRANSPOSITIONS.indexOf(row["trans"])], inner: [num(row, "m")] }),
+  coordinates: (row) => ({
+    slice:
+      row["trans"] === undefined
+        ? [num(row, "n"), num(row, "k")]
+        : [num(row, "n"), num(row, "k"), TRANSPOSITIONS.indexOf(row["trans"])],
+    inner: [num(row, "m")],
+  }),
   physics(device, dtype, [n, k], [m], params) {
     const query = {
       kind: "gemm",
@@ -314,7 +321,48 @@ const elementwise: FamilySpec = {
 /** Bytes moved per token and unit of width (tables' own `bytes` column over tokens times width). */
 export const ELEMENTWISE_BYTES: readonly number[] = [4, 3, 4, 4, 6, 8, 4, 4, 6];
 
-export const FAMILIES: readonly FamilySpec[] = [gemm, attention, decode, mlaPrefill, mlaDecode, moe, elementwise];
+const mixed: FamilySpec = {
+  name: "mixed",
+  folder: "attention_mixed",
+  start: starts(MIXED_PARAMS),
+  coordinates: (row) => ({
+    slice: [num(row, "prefill_chunk"), num(row, "kv_prefill")],
+    inner: [num(row, "n_decode"), num(row, "kv_decode")],
+  }),
+  physics: (device, _dtype, slice, inner, params) => mixedSeconds(device, mixedShape(slice, inner), params),
+  features(_device, slice, inner) {
+    return [
+      Math.max(at(slice, 0) + at(slice, 1), at(inner, 1)),
+      at(slice, 0) * (at(slice, 0) + at(slice, 1)),
+      at(inner, 0) * at(inner, 1),
+      at(slice, 0) === 0 ? 1 : 0,
+    ];
+  },
+};
+
+/** The tables' head layout is fixed. */
+function mixedShape(slice: readonly number[], inner: readonly number[]): MixedShape {
+  return {
+    chunk: at(slice, 0),
+    prefix: at(slice, 1),
+    numDecodes: at(inner, 0),
+    kvLen: at(inner, 1),
+    heads: 32,
+    kvHeads: 8,
+    headDim: 128,
+  };
+}
+
+export const FAMILIES: readonly FamilySpec[] = [
+  gemm,
+  attention,
+  decode,
+  mlaPrefill,
+  mlaDecode,
+  moe,
+  elementwise,
+  mixed,
+];
 
 interface IndexEntry {
   readonly file: string;

@@ -11,6 +11,8 @@ export interface FitTarget {
 }
 
 const ERROR_CAP = 0.7;
+/** Pull to the documented start, so that a parameter which the table cannot tell (head width, where only one was measured) stays there. */
+const PRIOR = 0.0015;
 /** Largest factor between a fitted parameter and its documented start. */
 const MAX_FACTOR = 12;
 
@@ -24,7 +26,11 @@ export function fitParams(
     let sum = 0;
     for (const target of targets)
       sum += Math.min(ERROR_CAP, Math.abs(Math.log(target.predict(params) / target.seconds)));
-    return sum / targets.length;
+    let drift = 0;
+    params.forEach((value, index) => {
+      drift += Math.log(value / (start[index] as number)) ** 2;
+    });
+    return sum / targets.length + PRIOR * drift;
   };
   let params = [...start];
   let loss = lossOf(params);

@@ -1,6 +1,6 @@
-// Training products (forward, data gradient, weight gradient): log(measured / price from the forward tables at the sustained clock).
+// Training kernels: log(measured / price from the inference tables, cold, at the sustained clock).
 //
-// Each row is a slice of its own, since shapes repeat little; the model blends the nearest. No filling.
+// Each row is a slice of its own, since shapes repeat little; the model blends the nearest and fades to the mean. No filling.
 
 import { join } from "node:path";
 import { encodeBase64, type PackedFamily, type PackedTable } from "../../packages/core/src/cost/kernels/gridTable.ts";
@@ -8,26 +8,84 @@ import { parseTableName } from "../../packages/core/src/validate/kernelFiles.ts"
 import { predictKernelRow, type RowPricer } from "../../packages/core/src/validate/kernelRows.ts";
 import { type CsvRow, readCsv } from "./csv.ts";
 
-export const TRAIN_GEMM_FILES: readonly string[] = ["kernels/gemm_train/a100_pcie_bf16.csv", "kernels/gemm_train/b200_sxm_bf16.csv"];
-
-const LAYOUTS: readonly string[] = ["TN", "NN", "NT"];
-
-function coordinates(row: CsvRow): number[] {
-  return [Number(row["m"]), Number(row["n"]), Number(row["k"]), LAYOUTS.indexOf(row["layout"] ?? "TN"), row["accumulate"] === "1" ? 1 : 0, row["out_dtype"] === "fp32" ? 1 : 0];
+export interface TrainSpec {
+  readonly name: "gemmTrain" | "groupedTrain" | "attentionTrain";
+  readonly files: readonly string[];
+  readonly engine: string;
+  /** Meaning of the slice coordinates, as the model reads them (lookups.ts, TRAIN_WEIGHTS). */
+  readonly legend: string;
+  coordinates(row: CsvRow): readonly number[];
 }
 
-/** @param forward prices from the forward tables alone. @param keep rows to learn from. */
-export function buildTrainTables(shared: string, forward: RowPricer, keep: (file: string, index: number) => boolean, relStd: number): PackedFamily {
+const num = (row: CsvRow, column: string): number => Number(row[column]);
+const LAYOUTS: readonly string[] = ["TN", "NN", "NT"];
+const STAGES: readonly string[] = ["fwd", "bwd_grad_act", "bwd_grad_w"];
+const filesOf = (folder: string): readonly string[] => [
+  `kernels/${folder}/a100_pcie_bf16.csv`,
+  `kernels/${folder}/b200_sxm_bf16.csv`,
+];
+
+export const TRAIN_SPECS: readonly TrainSpec[] = [
+  {
+    name: "gemmTrain",
+    files: filesOf("gemm_train"),
+    engine: "Transformer Engine general_gemm",
+    legend: "m, n, k, layout (TN, NN, NT), accumulate, fp32 output",
+    coordinates: (row) => [
+      num(row, "m"),
+      num(row, "n"),
+      num(row, "k"),
+      LAYOUTS.indexOf(row["layout"] ?? "TN"),
+      row["accumulate"] === "1" ? 1 : 0,
+      row["out_dtype"] === "fp32" ? 1 : 0,
+    ],
+  },
+  {
+    name: "groupedTrain",
+    files: filesOf("grouped_gemm_train"),
+    engine: "Transformer Engine grouped GEMM",
+    legend: "groups, rows of a group, n, k, layout (TN, NN, NT)",
+    coordinates: (row) => [
+      num(row, "groups"),
+      num(row, "m_per_group"),
+      num(row, "n"),
+      num(row, "k"),
+      STAGES.indexOf(row["stage"] ?? "fwd"),
+    ],
+  },
+  {
+    name: "attentionTrain",
+    files: filesOf("attention_train"),
+    engine: "Transformer Engine DotProductAttention",
+    legend: "backward, tokens, heads x batch, kv heads x batch, query-key head width",
+    coordinates: (row) => [
+      row["phase"] === "bwd" ? 1 : 0,
+      num(row, "seq"),
+      num(row, "heads") * num(row, "batch"),
+      num(row, "kv_heads") * num(row, "batch"),
+      num(row, "qk_head_dim"),
+    ],
+  },
+];
+
+/** @param before prices without these tables. @param keep rows to learn from. */
+export function buildTrainTables(
+  spec: TrainSpec,
+  shared: string,
+  before: RowPricer,
+  keep: (file: string, index: number) => boolean,
+  relStdOf: (file: string) => number,
+): PackedFamily {
   const slices = new Map<string, number>();
-  const tables: PackedTable[] = TRAIN_GEMM_FILES.map((file) => {
+  const tables: PackedTable[] = spec.files.map((file) => {
     const name = parseTableName(file);
     if ("unsupported" in name) throw new Error(name.unsupported);
     const sums = new Map<string, { sum: number; count: number }>();
     readCsv(join(shared, "data", file)).forEach((row, index) => {
       if (!keep(file, index)) return;
-      const result = predictKernelRow(file, row, forward);
+      const result = predictKernelRow(file, row, before);
       if ("unsupported" in result) throw new Error(result.unsupported);
-      const key = coordinates(row).join();
+      const key = spec.coordinates(row).join();
       const entry = sums.get(key) ?? { sum: 0, count: 0 };
       entry.sum += Math.log(result.measuredUs / result.predictedUs);
       entry.count++;
@@ -44,10 +102,10 @@ export function buildTrainTables(shared: string, forward: RowPricer, keep: (file
     return {
       device: name.device.id,
       dtype: name.dtype,
-      engine: "Transformer Engine general_gemm",
+      engine: spec.engine,
       operands: "random",
       params: [],
-      relStd,
+      relStd: relStdOf(file),
       slices: ids,
       axes: [[1]],
       offset: Number(low.toPrecision(8)),
@@ -55,9 +113,6 @@ export function buildTrainTables(shared: string, forward: RowPricer, keep: (file
       values: encodeBase64(Uint8Array.from(values, (value) => Math.round((value - low) / scale))),
     };
   });
-  return {
-    note: "Generated by scripts/calibrateKernels.ts from data/kernels/gemm_train: log(measured / price from forward tables at the sustained clock). Slices: m, n, k, layout (TN, NN, NT), accumulate, fp32 output.",
-    slices: [...slices.keys()].map((key) => key.split(",").map(Number)),
-    tables,
-  };
+  const note = `Generated by scripts/calibrateKernels.ts from ${spec.files.join(", ")}: log(measured / price from inference tables, cold, sustained clock). Slices: ${spec.legend}. Sources and licences: docs/cost-kernels.md.`;
+  return { note, slices: [...slices.keys()].map((key) => key.split(",").map(Number)), tables };
 }

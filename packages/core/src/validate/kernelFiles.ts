@@ -5,12 +5,30 @@ import type { DeviceSpec } from "../cluster/types.ts";
 import type { FusedMoeQuery } from "../cost/types.ts";
 
 export type KernelFamily =
-  | "gemm" | "gemm_train" | "grouped_gemm_train" | "attention_prefill" | "attention_train" | "attention_decode" | "attention_mixed"
-  | "attention_mla_prefill" | "attention_mla_decode" | "moe" | "elementwise";
+  | "gemm"
+  | "gemm_train"
+  | "grouped_gemm_train"
+  | "attention_prefill"
+  | "attention_train"
+  | "attention_decode"
+  | "attention_mixed"
+  | "attention_mla_prefill"
+  | "attention_mla_decode"
+  | "moe"
+  | "elementwise";
 
 const FAMILIES: readonly KernelFamily[] = [
-  "gemm", "gemm_train", "grouped_gemm_train", "attention_prefill", "attention_train", "attention_decode", "attention_mixed",
-  "attention_mla_prefill", "attention_mla_decode", "moe", "elementwise",
+  "gemm",
+  "gemm_train",
+  "grouped_gemm_train",
+  "attention_prefill",
+  "attention_train",
+  "attention_decode",
+  "attention_mixed",
+  "attention_mla_prefill",
+  "attention_mla_decode",
+  "moe",
+  "elementwise",
 ];
 
 export interface TableName {
@@ -41,13 +59,22 @@ const TELLING_COLUMNS: readonly (readonly [KernelFamily, readonly string[]])[] =
  *
  * @param columns of the table; they tell the family where the folder does not.
  */
-export function parseTableName(fileName: string, columns: readonly string[] = []): TableName | { readonly unsupported: string } {
+export function parseTableName(
+  fileName: string,
+  columns: readonly string[] = [],
+): TableName | { readonly unsupported: string } {
   const parts = fileName.split(/[\\/]/);
   const base = (parts.at(-1) ?? "").replace(/\.csv$/, "");
-  const family = FAMILIES.find((name) => name === parts.at(-2)) ?? TELLING_COLUMNS.find(([, telling]) => telling.every((column) => columns.includes(column)))?.[0];
-  if (family === undefined) return { unsupported: `No kernel family in path "${fileName}" or its columns: the folder must be one of ${FAMILIES.join(", ")}` };
+  const family =
+    FAMILIES.find((name) => name === parts.at(-2)) ??
+    TELLING_COLUMNS.find(([, telling]) => telling.every((column) => columns.includes(column)))?.[0];
+  if (family === undefined)
+    return {
+      unsupported: `No kernel family in path "${fileName}" or its columns: the folder must be one of ${FAMILIES.join(", ")}`,
+    };
   let device: DeviceSpec | undefined;
-  for (const candidate of devices) if (base.startsWith(`${candidate.id}_`) && candidate.id.length > (device?.id.length ?? 0)) device = candidate;
+  for (const candidate of devices)
+    if (base.startsWith(`${candidate.id}_`) && candidate.id.length > (device?.id.length ?? 0)) device = candidate;
   if (device === undefined) return { unsupported: `No device of the catalogue starts the name "${base}"` };
   const rest = base.slice(device.id.length + 1);
   const dtype = dtypeOf(rest);
@@ -56,7 +83,26 @@ export function parseTableName(fileName: string, columns: readonly string[] = []
 
 /** The longest known format that starts `rest`; the remainder names the source or a fixed geometry. */
 function dtypeOf(rest: string): string {
-  const known = ["w4a16_mxfp4", "fp8_block", "fp8_quant", "int8_wo", "int4_wo", "int8_sq", "nvfp4", "mxfp8", "mxfp4", "fp8kv", "aiter", "bf16", "fp16", "tf32", "fp32", "fp8", "fp4", "int8"];
+  const known = [
+    "w4a16_mxfp4",
+    "fp8_block",
+    "fp8_quant",
+    "int8_wo",
+    "int4_wo",
+    "int8_sq",
+    "nvfp4",
+    "mxfp8",
+    "mxfp4",
+    "fp8kv",
+    "aiter",
+    "bf16",
+    "fp16",
+    "tf32",
+    "fp32",
+    "fp8",
+    "fp4",
+    "int8",
+  ];
   return known.find((name) => rest === name || rest.startsWith(`${name}_`)) ?? rest;
 }
 

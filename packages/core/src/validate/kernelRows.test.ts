@@ -37,10 +37,18 @@ describe("predictKernelRow()", () => {
   });
 
   it("says what it cannot read", () => {
-    expect(predictKernelRow("kernels/gemm/abacus_bf16.csv", { latency_us: "1" })).toEqual({ unsupported: 'No device of the catalogue starts the name "abacus_bf16"' });
+    expect(predictKernelRow("kernels/gemm/abacus_bf16.csv", { latency_us: "1" })).toEqual({
+      unsupported: 'No device of the catalogue starts the name "abacus_bf16"',
+    });
     expect(predictKernelRow("kernels/sorting/h100_sxm_bf16.csv", { latency_us: "1" })).toHaveProperty("unsupported");
-    expect(predictKernelRow("kernels/gemm/h100_sxm_fp5.csv", { m: "1", n: "1", k: "1", latency_us: "1" })).toEqual({ unsupported: 'No GEMM in format "fp5"' });
-    expect(predictKernelRow("kernels/gemm/h100_sxm_bf16.csv", { m: "1", n: "x", latency_us: "1" })).toEqual({ unsupported: 'No number in column "n", "k"' });
-    expect(predictKernelRow("kernels/gemm/h100_sxm_bf16.csv", { m: "1", n: "1", k: "1" })).toHaveProperty("unsupported");
+    expect(predictKernelRow("kernels/gemm/h100_sxm_fp5.csv", { m: "1", n: "1", k: "1", latency_us: "1" })).toEqual({
+      unsupported: 'No GEMM in format "fp5"',
+    });
+    expect(predictKernelRow("kernels/gemm/h100_sxm_bf16.csv", { m: "1", n: "x", latency_us: "1" })).toEqual({
+      unsupported: 'No number in column "n", "k"',
+    });
+    expect(predictKernelRow("kernels/gemm/h100_sxm_bf16.csv", { m: "1", n: "1", k: "1" })).toHaveProperty(
+      "unsupported",
+    );
   });
 });

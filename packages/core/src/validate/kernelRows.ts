@@ -1,25 +1,50 @@
 // One row of a kernel table as a query, and its prediction under the conditions of the measurement: warm buffers, quantisation included.
 
 import type { DeviceSpec } from "../cluster/types.ts";
-import { elementwiseCost, kernelCost } from "../cost/kernels/index.ts";
-import type { ElementwiseQuery, KernelConditions } from "../cost/kernels/index.ts";
+import type { ElementwiseQuery, KernelConditions, MixedShape } from "../cost/kernels/index.ts";
+import { elementwiseCost, kernelCost, mixedAttentionCost } from "../cost/kernels/index.ts";
 import { causalPairs } from "../cost/kernels/shapes.ts";
-import type { AttentionQuery, Cost, DecodeAttentionQuery, FusedMoeQuery, GemmDType, KernelQuery } from "../cost/types.ts";
+import type {
+  AttentionQuery,
+  Cost,
+  DecodeAttentionQuery,
+  FusedMoeQuery,
+  GemmDType,
+  KernelQuery,
+} from "../cost/types.ts";
 import { aiterMoeDType, parseTableName, type TableName } from "./kernelFiles.ts";
 
 export type KernelRow = Readonly<Record<string, string>>;
-export type KernelRowPrediction = { readonly predictedUs: number; readonly measuredUs: number } | { readonly unsupported: string };
+export type KernelRowPrediction =
+  | { readonly predictedUs: number; readonly measuredUs: number }
+  | { readonly unsupported: string };
 
-/** The two functions a row's price comes from; the shipped model unless given. */
+/** The functions a row's price comes from; the shipped model unless given. */
 export interface RowPricer {
   cost(device: DeviceSpec, query: KernelQuery, conditions?: KernelConditions): Cost;
   elementwise(device: DeviceSpec, query: ElementwiseQuery): Cost;
+  mixed(device: DeviceSpec, shape: MixedShape, dtype: string): Cost;
 }
 
-const shipped: RowPricer = { cost: kernelCost, elementwise: elementwiseCost };
+const shipped: RowPricer = { cost: kernelCost, elementwise: elementwiseCost, mixed: mixedAttentionCost };
 
 /** Formats a GEMM or MoE query can name; anything else is not priced. */
-const GEMM_DTYPES: ReadonlySet<string> = new Set<GemmDType>(["bf16", "fp16", "tf32", "fp32", "fp8", "fp8_block", "mxfp8", "nvfp4", "mxfp4", "int8_wo", "int4_wo", "int8_sq", "int8", "fp4"]);
+const GEMM_DTYPES: ReadonlySet<string> = new Set<GemmDType>([
+  "bf16",
+  "fp16",
+  "tf32",
+  "fp32",
+  "fp8",
+  "fp8_block",
+  "mxfp8",
+  "nvfp4",
+  "mxfp4",
+  "int8_wo",
+  "int4_wo",
+  "int8_sq",
+  "int8",
+  "fp4",
+]);
 
 /**
  * Predicts one row of a kernel table.
@@ -45,7 +70,8 @@ function rowSeconds(name: TableName, row: KernelRow, pricer: RowPricer): number 
     return value;
   };
   const priced = (query: KernelQuery, conditions?: KernelConditions): number | { readonly unsupported: string } => {
-    if (missing.length > 0) return { unsupported: `No number in column ${missing.map((column) => `"${column}"`).join(", ")}` };
+    if (missing.length > 0)
+      return { unsupported: `No number in column ${missing.map((column) => `"${column}"`).join(", ")}` };
     return pricer.cost(device, query, conditions).durationSec;
   };
   const gemmDType = (): GemmDType | undefined => (GEMM_DTYPES.has(dtype) ? (dtype as GemmDType) : undefined);
@@ -55,7 +81,19 @@ function rowSeconds(name: TableName, row: KernelRow, pricer: RowPricer): number 
       if (format === undefined) return { unsupported: `No GEMM in format "${dtype}"` };
       const layout = row["trans"] === "NN" || row["trans"] === "NT" ? row["trans"] : "TN";
       return priced(
-        { kind: "gemm", m: get("m"), n: get("n"), k: get("k"), batch: 1, dtype: format, layout, accumulate: false, outDtype: "bf16", includesQuantisation: true, warmCache: true },
+        {
+          kind: "gemm",
+          m: get("m"),
+          n: get("n"),
+          k: get("k"),
+          batch: 1,
+          dtype: format,
+          layout,
+          accumulate: false,
+          outDtype: "bf16",
+          includesQuantisation: true,
+          warmCache: true,
+        },
         { realOperands: name.realOperands },
       );
     }
@@ -64,7 +102,19 @@ function rowSeconds(name: TableName, row: KernelRow, pricer: RowPricer): number 
       if (format === undefined) return { unsupported: `No GEMM in format "${dtype}"` };
       const layout = row["layout"] === "NN" ? "NN" : row["layout"] === "NT" ? "NT" : "TN";
       const outDtype = row["out_dtype"] === "fp32" ? "fp32" : "bf16";
-      return priced({ kind: "gemm", m: get("m"), n: get("n"), k: get("k"), batch: 1, dtype: format, layout, accumulate: row["accumulate"] === "1", outDtype, includesQuantisation: false, warmCache: false });
+      return priced({
+        kind: "gemm",
+        m: get("m"),
+        n: get("n"),
+        k: get("k"),
+        batch: 1,
+        dtype: format,
+        layout,
+        accumulate: row["accumulate"] === "1",
+        outDtype,
+        includesQuantisation: false,
+        warmCache: false,
+      });
     }
     case "grouped_gemm_train": {
       const format = gemmDType();
@@ -72,81 +122,189 @@ function rowSeconds(name: TableName, row: KernelRow, pricer: RowPricer): number 
       const layout = row["stage"] === "bwd_grad_act" ? "NN" : row["stage"] === "bwd_grad_w" ? "NT" : "TN";
       const groups = get("groups");
       const rows = get("m_per_group");
-      return priced({ kind: "groupedGemm", groups, totalRows: groups * rows, maxRows: rows, n: get("n"), k: get("k"), dtype: format, layout, accumulate: row["accumulate"] === "1" });
+      return priced({
+        kind: "groupedGemm",
+        groups,
+        totalRows: groups * rows,
+        maxRows: rows,
+        n: get("n"),
+        k: get("k"),
+        dtype: format,
+        layout,
+        accumulate: row["accumulate"] === "1",
+      });
     }
     case "attention_prefill": {
       const format = dtype === "fp8" || dtype === "fp8kv" ? "fp8" : dtype === "fp16" ? "fp16" : "bf16";
-      return priced(prefillQuery(get("batch"), get("seq"), get("heads"), get("kv_heads"), get("head_dim"), get("window"), format), { warm: true });
+      return priced(
+        prefillQuery(get("batch"), get("seq"), get("heads"), get("kv_heads"), get("head_dim"), get("window"), format),
+        { warm: true },
+      );
     }
     case "attention_train": {
       const seq = get("seq");
       const query: AttentionQuery = {
-        kind: "attention", phase: row["phase"] === "bwd" ? "backward" : "forward", batch: get("batch"), seqQ: seq, seqKv: seq, heads: get("heads"), kvHeads: get("kv_heads"),
-        headDim: get("qk_head_dim"), vHeadDim: get("v_head_dim"), pairs: causalPairs(seq, 0), window: 0, dtype: "bf16", impl: "auto",
+        kind: "attention",
+        phase: row["phase"] === "bwd" ? "backward" : "forward",
+        batch: get("batch"),
+        seqQ: seq,
+        seqKv: seq,
+        heads: get("heads"),
+        kvHeads: get("kv_heads"),
+        headDim: get("qk_head_dim"),
+        vHeadDim: get("v_head_dim"),
+        pairs: causalPairs(seq, 0),
+        window: 0,
+        dtype: "bf16",
+        impl: "auto",
       };
       return priced(query);
     }
     case "attention_decode":
-      return priced(decodeQuery(get("batch"), get("kv_len"), get("heads"), get("kv_heads"), get("head_dim"), get("window"), dtype === "fp8" ? "fp8kv" : dtype), { warm: true });
-    case "attention_mixed":
-      return mixedSeconds(name, get, priced);
+      return priced(
+        decodeQuery(
+          get("batch"),
+          get("kv_len"),
+          get("heads"),
+          get("kv_heads"),
+          get("head_dim"),
+          get("window"),
+          dtype === "fp8" ? "fp8kv" : dtype,
+        ),
+        { warm: true },
+      );
+    case "attention_mixed": {
+      // Head layout of the tables: 32 / 8 / 128 (in their names).
+      const shape = {
+        chunk: get("prefill_chunk"),
+        prefix: get("kv_prefill"),
+        numDecodes: get("n_decode"),
+        kvLen: get("kv_decode"),
+        heads: 32,
+        kvHeads: 8,
+        headDim: 128,
+      };
+      return missing.length > 0
+        ? { unsupported: `No number in column ${missing.join(", ")}` }
+        : pricer.mixed(device, shape, dtype).durationSec;
+    }
     case "attention_mla_prefill":
-      return priced({ kind: "mlaAttention", phase: "prefill", batch: get("batch"), seq: get("seq"), heads: get("heads"), dtype: "bf16" }, { warm: true });
+      return priced(
+        {
+          kind: "mlaAttention",
+          phase: "prefill",
+          batch: get("batch"),
+          seq: get("seq"),
+          heads: get("heads"),
+          dtype: "bf16",
+        },
+        { warm: true },
+      );
     case "attention_mla_decode":
-      return priced({ kind: "mlaAttention", phase: "decode", batch: get("batch"), seq: get("kv_len"), heads: get("heads"), dtype: "bf16" }, { warm: true });
+      return priced(
+        {
+          kind: "mlaAttention",
+          phase: "decode",
+          batch: get("batch"),
+          seq: get("kv_len"),
+          heads: get("heads"),
+          dtype: "bf16",
+        },
+        { warm: true },
+      );
     case "moe": {
       const query = moeQuery(dtype, row, get);
       return "unsupported" in query ? query : priced(query, { warm: true });
     }
     case "elementwise": {
       const query = { op: row["op"] ?? "", tokens: get("tokens"), width: get("width"), sizeBytes: get("bytes"), dtype };
-      return missing.length > 0 ? { unsupported: `No number in column ${missing.join(", ")}` } : pricer.elementwise(device, query).durationSec;
+      return missing.length > 0
+        ? { unsupported: `No number in column ${missing.join(", ")}` }
+        : pricer.elementwise(device, query).durationSec;
     }
   }
 }
 
-function prefillQuery(batch: number, seq: number, heads: number, kvHeads: number, headDim: number, window: number, dtype: AttentionQuery["dtype"]): AttentionQuery {
-  return { kind: "attention", phase: "forward", batch, seqQ: seq, seqKv: seq, heads, kvHeads, headDim, vHeadDim: headDim, pairs: causalPairs(seq, window), window, dtype, impl: "auto" };
+function prefillQuery(
+  batch: number,
+  seq: number,
+  heads: number,
+  kvHeads: number,
+  headDim: number,
+  window: number,
+  dtype: AttentionQuery["dtype"],
+): AttentionQuery {
+  return {
+    kind: "attention",
+    phase: "forward",
+    batch,
+    seqQ: seq,
+    seqKv: seq,
+    heads,
+    kvHeads,
+    headDim,
+    vHeadDim: headDim,
+    pairs: causalPairs(seq, window),
+    window,
+    dtype,
+    impl: "auto",
+  };
 }
 
-function decodeQuery(batch: number, kvLen: number, heads: number, kvHeads: number, headDim: number, window: number, dtype: string): DecodeAttentionQuery {
-  return { kind: "decodeAttention", batch, kvLen, heads, kvHeads, headDim, window, dtype: dtype === "fp8kv" ? "fp8kv" : dtype === "fp16" ? "fp16" : "bf16" };
+function decodeQuery(
+  batch: number,
+  kvLen: number,
+  heads: number,
+  kvHeads: number,
+  headDim: number,
+  window: number,
+  dtype: string,
+): DecodeAttentionQuery {
+  return {
+    kind: "decodeAttention",
+    batch,
+    kvLen,
+    heads,
+    kvHeads,
+    headDim,
+    window,
+    dtype: dtype === "fp8kv" ? "fp8kv" : dtype === "fp16" ? "fp16" : "bf16",
+  };
 }
 
-/** One prefill chunk behind its cached prefix plus decodes, in one kernel: both parts share the launch. Head layout of the tables: 32 / 8 / 128. */
-function mixedSeconds(
-  name: TableName,
+function moeQuery(
+  dtype: string,
+  row: KernelRow,
   get: (column: string) => number,
-  priced: (query: KernelQuery, conditions?: KernelConditions) => number | { readonly unsupported: string },
-): number | { readonly unsupported: string } {
-  const chunk = get("prefill_chunk");
-  const prefix = get("kv_prefill");
-  const numDecodes = get("n_decode");
-  const format = name.dtype === "fp16" ? "fp16" : "bf16";
-  let total = 0;
-  if (chunk > 0) {
-    const pairs = chunk * prefix + (chunk * (chunk + 1)) / 2;
-    const part = priced({ kind: "attention", phase: "forward", batch: 1, seqQ: chunk, seqKv: prefix + chunk, heads: 32, kvHeads: 8, headDim: 128, vHeadDim: 128, pairs, window: 0, dtype: format, impl: "auto" }, { warm: true });
-    if (typeof part !== "number") return part;
-    total += part;
-  }
-  if (numDecodes > 0) {
-    const part = priced(decodeQuery(numDecodes, get("kv_decode"), 32, 8, 128, 0, format), { warm: true });
-    if (typeof part !== "number") return part;
-    total += part;
-  }
-  return total;
-}
-
-function moeQuery(dtype: string, row: KernelRow, get: (column: string) => number): FusedMoeQuery | { readonly unsupported: string } {
+): FusedMoeQuery | { readonly unsupported: string } {
   if (row["inter_local"] !== undefined) {
     const format = aiterMoeDType(row);
-    if (format === undefined) return { unsupported: `No MoE with activation "${row["act_dtype"]}" and weight "${row["weight_dtype"]}"` };
-    return { kind: "fusedMoe", tokens: get("tokens"), hidden: get("hidden"), inter: get("inter_local"), topk: get("topk"), experts: get("experts_local"), moeTp: 1, moeEp: 1, routing: "balanced", dtype: format };
+    if (format === undefined)
+      return { unsupported: `No MoE with activation "${row["act_dtype"]}" and weight "${row["weight_dtype"]}"` };
+    return {
+      kind: "fusedMoe",
+      tokens: get("tokens"),
+      hidden: get("hidden"),
+      inter: get("inter_local"),
+      topk: get("topk"),
+      experts: get("experts_local"),
+      moeTp: 1,
+      moeEp: 1,
+      routing: "balanced",
+      dtype: format,
+    };
   }
   if (!GEMM_DTYPES.has(dtype) && dtype !== "w4a16_mxfp4") return { unsupported: `No MoE in format "${dtype}"` };
   return {
-    kind: "fusedMoe", tokens: get("tokens"), hidden: get("hidden"), inter: get("inter"), topk: get("topk"), experts: get("experts"), moeTp: get("moe_tp"), moeEp: get("moe_ep"),
-    routing: row["routing"] ?? "balanced", dtype: dtype as FusedMoeQuery["dtype"],
+    kind: "fusedMoe",
+    tokens: get("tokens"),
+    hidden: get("hidden"),
+    inter: get("inter"),
+    topk: get("topk"),
+    experts: get("experts"),
+    moeTp: get("moe_tp"),
+    moeEp: get("moe_ep"),
+    routing: row["routing"] ?? "balanced",
+    dtype: dtype as FusedMoeQuery["dtype"],
   };
 }

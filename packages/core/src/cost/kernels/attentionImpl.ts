@@ -35,6 +35,9 @@ function peakShare(family: ArchFamily, impl: KnownImpl): Share {
       if (impl === "flash2") return { forward: 0.18, backward: 0.16 };
       if (impl === "flash3") return { forward: 0.36, backward: 0.29 };
       return { forward: 0.62, backward: 0.49 };
+    case "cdna":
+      // Composable-kernel FlashAttention-2 keeps about two thirds of the NVIDIA share: no asynchronous copies into the matrix cores.
+      return { forward: 0.42, backward: 0.31 };
     default:
       if (impl === "flash1") return { forward: 0.36, backward: 0.29 };
       return { forward: 0.62, backward: 0.53 };
@@ -43,6 +46,8 @@ function peakShare(family: ArchFamily, impl: KnownImpl): Share {
 
 /** Forward matrix rate of `impl` over that of the table's implementation. */
 export function forwardSpeed(family: ArchFamily, impl: AttentionImpl): number {
+  // No AMD attention table exists: a sibling's rate is scaled by the ratio of shares.
+  if (family === "cdna") return peakShare(family, "flash2").forward / peakShare("other", "flash2").forward;
   if (impl === "auto") return 1;
   return peakShare(family, impl).forward / peakShare(family, usualImpl(family)).forward;
 }

@@ -35,13 +35,20 @@ export const ATTENTION_PARAMS = [
 
 const BLOCK_ROWS = 128;
 
+/** Matrix rate of heads wider than 128 over that of 128: registers run short (192 / 128 against 128 / 128 in attention_train). */
+const WIDE_HEAD_RATE = 0.97;
+
 /** Seconds of one forward call. `speed` scales the matrix rate (implementation, clock). */
-export function attentionSeconds(device: DeviceSpec, shape: AttentionShape, params: readonly number[], speed = 1): number {
-  const [mainLoop, dimSaturation, diagonal, fillUs, tail, floorUs, stream, l2Ratio, l2Share, overlap] = params as readonly number[] as [
-    number, number, number, number, number, number, number, number, number, number,
-  ];
+export function attentionSeconds(
+  device: DeviceSpec,
+  shape: AttentionShape,
+  params: readonly number[],
+  speed = 1,
+): number {
+  const [mainLoop, dimSaturation, diagonal, fillUs, tail, floorUs, stream, l2Ratio, l2Share, overlap] =
+    params as readonly number[] as [number, number, number, number, number, number, number, number, number, number];
   const dims = shape.headDim + shape.vHeadDim;
-  const dimFactor = (dims / (dims + 2 * dimSaturation)) * (1 + dimSaturation / 128);
+  const dimFactor = dims > 256 ? WIDE_HEAD_RATE : (dims / (dims + 2 * dimSaturation)) * (1 + dimSaturation / 128);
   const unitRate = (peakFlopsPerSec(device, shape.dtype) * mainLoop * dimFactor * speed) / device.units;
   const blocks = Math.ceil(shape.seqQ / BLOCK_ROWS);
   const paddedRows = shape.seqQ < BLOCK_ROWS ? Math.ceil(shape.seqQ / 16) * 16 : blocks * BLOCK_ROWS;
@@ -50,7 +57,8 @@ export function attentionSeconds(device: DeviceSpec, shape: AttentionShape, para
   const longestFlops = 2 * dims * Math.min(shape.seqKv, 2 * rowPairs) * Math.min(BLOCK_ROWS, paddedRows);
   const tiles = blocks * shape.heads * shape.batch;
   const fillSec = fillUs * 1e-6;
-  const computeSec = (tiles / device.units) * (tileFlops / unitRate + fillSec) + tail * (longestFlops / unitRate + fillSec);
+  const computeSec =
+    (tiles / device.units) * (tileFlops / unitRate + fillSec) + tail * (longestFlops / unitRate + fillSec);
   const bytes = shape.batch * attentionBytes(shape);
   let slowness = 1;
   if (shape.warm) {
@@ -103,9 +111,8 @@ export const DECODE_PARAMS = [
 
 /** Seconds of one decode step. */
 export function decodeSeconds(device: DeviceSpec, shape: DecodeShape, params: readonly number[]): number {
-  const [stream, l2Ratio, l2Share, compute, floorUs, chunk, fillUs, padHeads, overlap, unitsNeeded] = params as readonly number[] as [
-    number, number, number, number, number, number, number, number, number, number,
-  ];
+  const [stream, l2Ratio, l2Share, compute, floorUs, chunk, fillUs, padHeads, overlap, unitsNeeded] =
+    params as readonly number[] as [number, number, number, number, number, number, number, number, number, number];
   const blocks = shape.batch * shape.kvHeads * Math.max(1, shape.length / chunk);
   const occupancy = Math.min(1, blocks / (unitsNeeded * device.units));
   const bytes = shape.batch * shape.length * shape.kvHeads * shape.tokenBytes;

@@ -56,30 +56,46 @@ const LARGEST_TILE = 128 * 256;
 const MAX_SPLIT = 32;
 const MIN_SPLIT_K = 128;
 
+/** Efficiency of every tile shape under one set of parameters, remembered while the parameters live. */
+function tileEfficiencies(params: readonly number[], tileExponent: number, skinnyExponent: number): readonly number[] {
+  let found = efficienciesOf.get(params);
+  if (found === undefined) {
+    found = TILES.map(
+      ([tileM, tileN]) =>
+        ((tileM * tileN) / LARGEST_TILE) ** tileExponent * (tileM < 64 ? (tileM / 64) ** skinnyExponent : 1),
+    );
+    efficienciesOf.set(params, found);
+  }
+  return found;
+}
+const efficienciesOf = new WeakMap<readonly number[], readonly number[]>();
+
 /** Seconds of one product by tile physics. `clockFrac` scales the matrix units only (power.ts). */
 export function gemmSeconds(device: DeviceSpec, shape: GemmShape, params: readonly number[], clockFrac = 1): number {
-  const [mainLoop, tileExponent, fillK, floorUs, splitUs, stream, l2Ratio, l2Share, overlap, skinnyExponent] = params as readonly number[] as [
-    number, number, number, number, number, number, number, number, number, number,
-  ];
+  const [mainLoop, tileExponent, fillK, floorUs, splitUs, stream, l2Ratio, l2Share, overlap, skinnyExponent] =
+    params as readonly number[] as [number, number, number, number, number, number, number, number, number, number];
   const { m, n, k, batch } = shape;
   const units = device.units;
   const unitRate = (peakFlopsPerSec(device, shape.dtype) * clockFrac * mainLoop) / units;
   let computeSec = Number.POSITIVE_INFINITY;
-  for (const [tileM, tileN] of TILES) {
+  const efficiencies = tileEfficiencies(params, tileExponent, skinnyExponent);
+  for (let i = 0; i < TILES.length; i++) {
+    const [tileM, tileN] = TILES[i] as readonly [number, number];
     const area = tileM * tileN;
-    let efficiency = (area / LARGEST_TILE) ** tileExponent;
-    if (tileM < 64) efficiency *= (tileM / 64) ** skinnyExponent;
+    const efficiency = efficiencies[i] as number;
     const tiles = Math.ceil(m / tileM) * Math.ceil(n / tileN) * batch;
     const stepSec = (2 * area) / (unitRate * efficiency);
     for (let split = 1; split <= MAX_SPLIT; split *= 2) {
       if (split > 1 && (tiles * split > 2 * units || k < MIN_SPLIT_K * split)) break;
-      const seconds = Math.ceil((tiles * split) / units) * stepSec * (k / split + fillK) + (split > 1 ? splitUs * 1e-6 : 0);
+      const seconds =
+        Math.ceil((tiles * split) / units) * stepSec * (k / split + fillK) + (split > 1 ? splitUs * 1e-6 : 0);
       if (seconds < computeSec) computeSec = seconds;
     }
   }
   const bytes = operandBytes(shape.dtype);
   const weightBytes = batch * n * k * bytes.weight;
-  const movedBytes = batch * (m * k * bytes.activation + m * n * shape.outBytes * (shape.accumulate ? 2 : 1)) + shape.quantisationBytes;
+  const movedBytes =
+    batch * (m * k * bytes.activation + m * n * shape.outBytes * (shape.accumulate ? 2 : 1)) + shape.quantisationBytes;
   const hbm = device.memoryBytesPerSec * stream;
   let slowness = 1;
   if (shape.warmCopies > 0) {

@@ -84,6 +84,7 @@ export function locate(nodes: readonly number[], value: number, usable?: (node: 
   if (high < 0 || high === low) return { low, high: low, frac: 0 };
   const lowNode = nodes[low] as number;
   const highNode = nodes[high] as number;
+  if (lowNode <= 0) return { low, high, frac: value / highNode };
   return { low, high, frac: Math.log(value / lowNode) / Math.log(highNode / lowNode) };
 }
 
@@ -95,6 +96,7 @@ export class GridTable {
   readonly #bytes: Uint8Array;
   readonly #bySlice: ReadonlyMap<string, number>;
   readonly #sliceLength: number;
+  readonly #nearest = new Map<string, NearestSlices>();
   /** Mean over all nodes. */
   readonly mean: number;
 
@@ -133,28 +135,53 @@ export class GridTable {
     return this.packed.offset + this.packed.scale * raw;
   }
 
-  /** Blend over the nearest slices, weights 1 / distance^3; `distances[i]` belongs to slice i. */
-  blend(distances: Float64Array, positions: readonly AxisPosition[], numNearest = 4): number {
-    const nearest: number[] = [];
-    for (let i = 0; i < distances.length; i++) {
-      let at = nearest.length;
-      while (at > 0 && (distances[nearest[at - 1] as number] as number) > (distances[i] as number)) at--;
-      if (at < numNearest) {
-        nearest.splice(at, 0, i);
-        if (nearest.length > numNearest) nearest.pop();
-      }
-    }
+  /** Blend over slices with the given weights, which sum to 1. */
+  blend({ indices, weights }: NearestSlices, positions: readonly AxisPosition[]): number {
     let sum = 0;
-    let weights = 0;
-    for (const index of nearest) {
-      const weight = 1 / ((distances[index] as number) + 0.02) ** 3;
-      sum += weight * this.at(index, positions);
-      weights += weight;
+    for (let i = 0; i < indices.length; i++) sum += (weights[i] as number) * this.at(indices[i] as number, positions);
+    return sum;
+  }
+
+  /** The nearest slices to a coordinate that is not in the table, remembered per coordinate. */
+  nearest(coordinates: readonly number[], distancesOf: () => Float64Array): NearestSlices {
+    const key = coordinates.join();
+    let found = this.#nearest.get(key);
+    if (found === undefined) {
+      if (this.#nearest.size >= MAX_REMEMBERED) this.#nearest.clear();
+      found = nearestSlices(distancesOf());
+      this.#nearest.set(key, found);
     }
-    return sum / weights;
+    return found;
   }
 
   #byte(index: number): number {
     return this.#bytes[index] as number;
   }
+}
+
+/** Slices and weights that stand for a coordinate between slices. */
+export interface NearestSlices {
+  readonly indices: readonly number[];
+  readonly weights: readonly number[];
+  /** Distance of the nearest. */
+  readonly distance: number;
+}
+
+const NUM_NEAREST = 4;
+const MAX_REMEMBERED = 4096;
+
+/** Weights 1 / distance^3 over the nearest; `distances[i]` belongs to slice i. */
+function nearestSlices(distances: Float64Array): NearestSlices {
+  const indices: number[] = [];
+  for (let i = 0; i < distances.length; i++) {
+    let at = indices.length;
+    while (at > 0 && (distances[indices[at - 1] as number] as number) > (distances[i] as number)) at--;
+    if (at < NUM_NEAREST) {
+      indices.splice(at, 0, i);
+      if (indices.length > NUM_NEAREST) indices.pop();
+    }
+  }
+  const raw = indices.map((index) => 1 / ((distances[index] as number) + 0.02) ** 3);
+  const total = raw.reduce((sum, weight) => sum + weight, 0);
+  return { indices, weights: raw.map((weight) => weight / total), distance: distances[indices[0] ?? 0] ?? 0 };
 }

@@ -1,5 +1,6 @@
 // Kernel prices: one query on one device in, seconds with provenance out.
-export { elementwiseCost, kernelCost } from "./kernelCost.ts";
+export { elementwiseCost, kernelCost, mixedAttentionCost } from "./kernelCost.ts";
 export type { ElementwiseQuery, KernelConditions } from "./kernelModel.ts";
-export { dynamicJoules, type PowerConditions, POWER_EXPONENT, sustainedClockFrac } from "./power.ts";
+export type { MixedShape } from "./mixedModel.ts";
+export { dynamicJoules, POWER_EXPONENT, type PowerConditions, sustainedClockFrac } from "./power.ts";
 export { causalPairs } from "./shapes.ts";

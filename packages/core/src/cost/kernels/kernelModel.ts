@@ -5,29 +5,61 @@
 
 import type { DeviceSpec } from "../../cluster/types.ts";
 import { unreachable } from "../../units/errors.ts";
-import type { AttentionQuery, Cost, DecodeAttentionQuery, FusedMoeQuery, GemmDType, GemmQuery, GroupedGemmQuery, KernelQuery, MlaAttentionQuery } from "../types.ts";
+import type {
+  AttentionQuery,
+  Cost,
+  DecodeAttentionQuery,
+  FusedMoeQuery,
+  GemmDType,
+  GemmQuery,
+  GroupedGemmQuery,
+  KernelQuery,
+  MlaAttentionQuery,
+} from "../types.ts";
 import { backwardRatio, forwardSpeed } from "./attentionImpl.ts";
 import { ATTENTION_PARAMS, attentionSeconds, DECODE_PARAMS, decodeSeconds } from "./attentionModel.ts";
 import { GEMM_PARAMS, gemmSeconds } from "./gemmModel.ts";
 import type { GridTable, PackedFamily } from "./gridTable.ts";
-import { attentionResidual, coversGemm, decodeResidual, elementwiseResidual, gemmResidual, mlaResidual, moeResidual, trainGemmResidual } from "./lookups.ts";
+import {
+  attentionResidual,
+  coversGemm,
+  decodeResidual,
+  elementwiseResidual,
+  gemmResidual,
+  mixedResidual,
+  mlaResidual,
+  moeResidual,
+  TRAIN_WEIGHTS,
+  trainResidual,
+} from "./lookups.ts";
 import { defaultMemoryParams, memorySeconds, scanSeconds, streamSeconds } from "./memoryModel.ts";
+import { MIXED_PARAMS, type MixedShape, mixedSeconds } from "./mixedModel.ts";
 import { fusedMoeSeconds, MOE_PARAMS } from "./moeModel.ts";
 import { type PowerConditions, sustainedClockFrac } from "./power.ts";
 import { TableFamily } from "./registry.ts";
 import { archFamily, kernelFloorSec, operandBytes, peakFlopsPerSec } from "./roofline.ts";
-import { attentionShape, decodeShape, gemmShape, mlaDecodeShape, mlaPrefillShape, quantisesActivation } from "./shapes.ts";
+import {
+  attentionShape,
+  decodeShape,
+  gemmShape,
+  mlaDecodeShape,
+  mlaPrefillShape,
+  quantisesActivation,
+} from "./shapes.ts";
 
 /** Families of tables, as data files hold them. */
 export interface KernelTables {
   readonly gemm: PackedFamily;
   readonly gemmTrain: PackedFamily;
+  readonly groupedTrain: PackedFamily;
+  readonly attentionTrain: PackedFamily;
   readonly attention: PackedFamily;
   readonly decode: PackedFamily;
   readonly mlaPrefill: PackedFamily;
   readonly mlaDecode: PackedFamily;
   readonly moe: PackedFamily;
   readonly elementwise: PackedFamily;
+  readonly mixed: PackedFamily;
 }
 
 /** Circumstances of a price that the kernel itself does not say. */
@@ -42,6 +74,8 @@ export interface KernelModel {
   cost(device: DeviceSpec, query: KernelQuery, conditions?: KernelConditions): Cost;
   /** One named elementwise kernel as inference engines call it, on warm buffers. */
   elementwise(device: DeviceSpec, query: ElementwiseQuery): Cost;
+  /** One attention call of an inference engine over a prefill chunk and decodes together. */
+  mixed(device: DeviceSpec, shape: MixedShape, dtype: string): Cost;
 }
 
 export interface ElementwiseQuery {
@@ -53,16 +87,29 @@ export interface ElementwiseQuery {
 }
 
 /** Row order of the `op` coordinate of the elementwise tables. */
-export const ELEMENTWISE_OPS: readonly string[] = ["embedding", "fp8_quant_static", "gelu", "layernorm", "residual_add", "residual_add3", "rmsnorm", "rope", "silu_mul"];
+export const ELEMENTWISE_OPS: readonly string[] = [
+  "embedding",
+  "fp8_quant_static",
+  "gelu",
+  "layernorm",
+  "residual_add",
+  "residual_add3",
+  "rmsnorm",
+  "rope",
+  "silu_mul",
+];
 
 /** Uncertainty of a sibling's answer grows with its distance; of bare physics, see docs/cost-kernels.md. */
 const SIBLING_STD = 0.12;
 const ANALYTIC_STD = 0.3;
+/** Spread between well-written streaming kernels of one device (elementwise tables, 100 MB and more). */
+const MEMORY_STD = 0.12;
 
 const starts = (params: readonly { readonly start: number }[]): readonly number[] => params.map(({ start }) => start);
 const GEMM_START = starts(GEMM_PARAMS);
 const ATTENTION_START = starts(ATTENTION_PARAMS);
 const DECODE_START = starts(DECODE_PARAMS);
+const MIXED_START = starts(MIXED_PARAMS);
 const MOE_START = starts(MOE_PARAMS);
 
 /** Leading dimensions that are not multiples of 16 bytes keep tensor cores waiting (NVIDIA, Matrix Multiplication Background, section 4.1). */
@@ -74,16 +121,23 @@ const GROUPED_OVERLAP = 1.35;
 /** Epilogue of C += A B into fp32 beyond its traffic: 4 % on A100 PCIe, 5 % on B200 (gemm_train, NT against TN). */
 const WEIGHT_GRADIENT_SLOWDOWN = 1.04;
 
+/** Waves after which a device counts as full, and the share of the forward pass's uneven part that backward keeps (attention_train, few heads). */
+const FULL_WAVES = 16;
+const BACKWARD_TAIL = 0.3;
+
 export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<string, DeviceSpec>): KernelModel {
   const family = (packed: PackedFamily): TableFamily => new TableFamily(packed, devices);
   const gemm = family(tables.gemm);
   const gemmTrain = family(tables.gemmTrain);
+  const groupedTrain = family(tables.groupedTrain);
+  const attentionTrain = family(tables.attentionTrain);
   const attention = family(tables.attention);
   const decode = family(tables.decode);
   const mlaPrefill = family(tables.mlaPrefill);
   const mlaDecode = family(tables.mlaDecode);
   const moe = family(tables.moe);
   const elementwise = family(tables.elementwise);
+  const mixed = family(tables.mixed);
 
   /** Prices with the first choice that `covers` the query, averaging logs over its tables. */
   function price(
@@ -95,8 +149,12 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     covers?: (table: GridTable) => boolean,
   ): Cost {
     const choices = tablesOf.choices(device, dtype);
-    const choice = (covers === undefined ? undefined : choices.find(({ own, tables: [table] }) => own && table !== undefined && covers(table))) ?? choices[0];
-    if (choice === undefined) return { durationSec: seconds(start, undefined), source: "analytic", relStd: ANALYTIC_STD };
+    const choice =
+      (covers === undefined
+        ? undefined
+        : choices.find(({ own, tables: [table] }) => own && table !== undefined && covers(table))) ?? choices[0];
+    if (choice === undefined)
+      return { durationSec: seconds(start, undefined), source: "analytic", relStd: ANALYTIC_STD };
     let sumLog = 0;
     let sumStd = 0;
     for (const table of choice.tables) {
@@ -113,7 +171,8 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     const { m, n, k, batch, dtype } = query;
     const shape = gemmShape(device, query);
     // The launch of the quantisation kernel is part of the fitted floor of these tables.
-    const launchUs = !query.includesQuantisation && quantisesActivation(device, dtype) ? kernelFloorSec(device) * 1e6 : 0;
+    const launchUs =
+      !query.includesQuantisation && quantisesActivation(device, dtype) ? kernelFloorSec(device) * 1e6 : 0;
     const rows = Math.min(m * batch, 32768);
     const layoutIndex = LAYOUT_INDEX[query.layout];
     const benchmark = query.warmCache && !conditions.realOperands;
@@ -124,58 +183,134 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
       GEMM_START,
       (params, table) => {
         const product = launchUs === 0 ? params : withoutLaunch(params, launchUs);
-        const fitted = overlap === undefined ? product : product.map((value, index) => (index === OVERLAP_INDEX ? Math.min(value, overlap) : value));
-        const residual = table === undefined ? 1 : Math.exp(gemmResidual(table, rows, n, k, layoutIndex));
+        const fitted =
+          overlap === undefined
+            ? product
+            : product.map((value, index) => (index === OVERLAP_INDEX ? Math.min(value, overlap) : value));
+        const residual =
+          table === undefined
+            ? 1
+            : Math.exp(
+                gemmResidual(table, benchmark ? rows : boostRows(device, table, query, rows), n, k, layoutIndex),
+              );
         const atBoost = gemmSeconds(device, shape, fitted) * residual;
         if (benchmark) return atBoost;
-        const clock = relativeClock(device, table, dtype, (2 * m * n * k * batch) / atBoost / peakFlopsPerSec(device, dtype), conditions);
+        const clock = relativeClock(
+          device,
+          table,
+          dtype,
+          (2 * m * n * k * batch) / atBoost / peakFlopsPerSec(device, dtype),
+          conditions,
+        );
         return clock === 1 ? atBoost : gemmSeconds(device, shape, fitted, clock) * residual;
       },
       (table) => coversGemm(table, n, k, layoutIndex),
     );
-    const slowdown = alignmentSlowdown(query) * (query.layout === "NT" && query.accumulate ? WEIGHT_GRADIENT_SLOWDOWN : 1);
+    const slowdown =
+      alignmentSlowdown(query) * (query.layout === "NT" && query.accumulate ? WEIGHT_GRADIENT_SLOWDOWN : 1);
     if (query.warmCache) return slowdown === 1 ? cost : { ...cost, durationSec: cost.durationSec * slowdown };
-    const durationSec = Math.max(coldFloorSec(device, query), cost.durationSec * slowdown * trainingResidual(device, query));
+    const coordinates = [m, n, k, layoutIndex, query.accumulate ? 1 : 0, query.outDtype === "fp32" ? 1 : 0];
+    const trained = batch === 1 ? trainRatio(gemmTrain, device, dtype, coordinates, TRAIN_WEIGHTS.gemm) : 1;
+    const durationSec = Math.max(coldFloorSec(device, query), cost.durationSec * slowdown * trained);
     return { ...cost, durationSec };
   }
 
   /** Clock on real data over the clock the table was measured at. */
-  function relativeClock(device: DeviceSpec, table: GridTable | undefined, dtype: GemmDType, utilisationFrac: number, conditions: KernelConditions): number {
+  function relativeClock(
+    device: DeviceSpec,
+    table: GridTable | undefined,
+    dtype: GemmDType,
+    utilisationFrac: number,
+    conditions: KernelConditions,
+  ): number {
     const clock = sustainedClockFrac(device, dtype, utilisationFrac, conditions);
-    const measured = table === undefined || table.packed.operands === "constant" ? undefined : devices.get(table.packed.device);
+    const measured =
+      table === undefined || table.packed.operands === "constant" ? undefined : devices.get(table.packed.device);
     return measured === undefined ? clock : clock / sustainedClockFrac(measured, dtype, utilisationFrac);
   }
 
-  /** Measured training products over the price from forward tables; 1 where none was measured. */
-  function trainingResidual(device: DeviceSpec, query: GemmQuery): number {
-    const choice = gemmTrain.choices(device, query.dtype)[0];
+  /** Measured training kernels over the price from inference tables; 1 where none was measured. */
+  function trainRatio(
+    tablesOf: TableFamily,
+    device: DeviceSpec,
+    dtype: string,
+    coordinates: readonly number[],
+    weights: readonly number[],
+  ): number {
+    const choice = tablesOf.choices(device, dtype)[0];
     const table = choice?.own ? choice.tables[0] : undefined;
-    if (table === undefined || query.batch !== 1) return 1;
-    return Math.exp(trainGemmResidual(table, [query.m, query.n, query.k, LAYOUT_INDEX[query.layout], query.accumulate ? 1 : 0, query.outDtype === "fp32" ? 1 : 0]));
+    return table === undefined ? 1 : Math.exp(trainResidual(table, coordinates, weights));
   }
 
   /** Grouped products are one batched product whose operand loads overlap little with the math of the group before. */
   function groupedCost(device: DeviceSpec, query: GroupedGemmQuery, conditions: KernelConditions): Cost {
     const meanRows = Math.max(1, query.totalRows / query.groups);
     const { n, k, dtype, layout, accumulate } = query;
-    const [rows, columns, depth] = layout === "NT" ? [n, k, meanRows] : layout === "NN" ? [meanRows, k, n] : [meanRows, n, k];
-    const product = { kind: "gemm", m: rows, n: columns, k: depth, batch: query.groups, dtype, layout, accumulate } as const;
+    const [rows, columns, depth] =
+      layout === "NT" ? [n, k, meanRows] : layout === "NN" ? [meanRows, k, n] : [meanRows, n, k];
+    const product = {
+      kind: "gemm",
+      m: rows,
+      n: columns,
+      k: depth,
+      batch: query.groups,
+      dtype,
+      layout,
+      accumulate,
+    } as const;
     const outDtype = accumulate ? "fp32" : "bf16";
     const overlap = layout === "NT" ? undefined : GROUPED_OVERLAP;
-    return gemmCost(device, { ...product, outDtype, includesQuantisation: false, warmCache: false }, conditions, overlap);
+    const cost = gemmCost(
+      device,
+      { ...product, outDtype, includesQuantisation: false, warmCache: false },
+      conditions,
+      overlap,
+    );
+    const trained = trainRatio(
+      groupedTrain,
+      device,
+      dtype,
+      [query.groups, meanRows, n, k, LAYOUT_INDEX[layout]],
+      TRAIN_WEIGHTS.grouped,
+    );
+    return { ...cost, durationSec: cost.durationSec * trained };
   }
 
   function attentionCost(device: DeviceSpec, query: AttentionQuery, warm: boolean): Cost {
     const arch = archFamily(device);
     const speed = forwardSpeed(arch, query.impl);
-    const shape = attentionShape(query, warm);
-    const forward = price(attention, device, query.dtype, ATTENTION_START, (params, table) => {
-      const residual = table === undefined ? 0 : attentionResidual(table, query, query.batch, query.seqQ);
-      return attentionSeconds(device, shape, params, speed) * Math.exp(residual);
-    });
-    if (query.phase === "forward") return forward;
-    const floorSec = 3 * kernelFloorSec(device);
-    return { ...forward, durationSec: floorSec + forward.durationSec * backwardRatio(arch, query.impl, query.headDim), relStd: Math.hypot(forward.relStd, 0.08) };
+    const forwardOf = (batch: number): Cost => {
+      const shape = attentionShape({ ...query, batch }, warm);
+      return price(attention, device, query.dtype, ATTENTION_START, (params, table) => {
+        const residual = table === undefined ? 0 : attentionResidual(table, query, batch, query.seqQ);
+        return attentionSeconds(device, shape, params, speed) * Math.exp(residual);
+      });
+    };
+    const forward = forwardOf(query.batch);
+    const coordinates = [
+      query.phase === "backward" ? 1 : 0,
+      query.seqQ,
+      query.heads * query.batch,
+      query.kvHeads * query.batch,
+      query.headDim,
+    ];
+    const trained =
+      warm || query.impl === "flash1"
+        ? 1
+        : trainRatio(attentionTrain, device, query.dtype, coordinates, TRAIN_WEIGHTS.attention);
+    if (query.phase === "forward")
+      return trained === 1 ? forward : { ...forward, durationSec: forward.durationSec * trained };
+    // Backward has more and more equal tiles (key blocks too), so its last wave costs less: part of it goes at the rate of a full device.
+    const filling = Math.max(
+      1,
+      Math.ceil((FULL_WAVES * device.units) / (Math.ceil(query.seqQ / 128) * query.heads * query.batch)),
+    );
+    const fullSec = filling === 1 ? forward.durationSec : forwardOf(query.batch * filling).durationSec / filling;
+    const unevenSec = Math.max(0, forward.durationSec - fullSec);
+    const durationSec =
+      3 * kernelFloorSec(device) +
+      (fullSec + BACKWARD_TAIL * unevenSec) * backwardRatio(arch, query.impl, query.headDim);
+    return { ...forward, durationSec: durationSec * trained, relStd: Math.hypot(forward.relStd, 0.08) };
   }
 
   function decodeCost(device: DeviceSpec, query: DecodeAttentionQuery, warm: boolean): Cost {
@@ -206,11 +341,6 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     });
   }
 
-  function memoryParams(device: DeviceSpec): { readonly params: readonly number[]; readonly own: boolean } {
-    const choice = [...elementwise.choices(device, "bf16"), ...elementwise.choices(device, "fp8_quant")].find(({ own }) => own);
-    return choice?.tables[0] === undefined ? { params: defaultMemoryParams(device), own: false } : { params: choice.tables[0].packed.params, own: true };
-  }
-
   return {
     cost(device, query, conditions = {}) {
       switch (query.kind) {
@@ -226,15 +356,31 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
           return mlaCost(device, query, conditions.warm ?? false);
         case "fusedMoe":
           return moeCost(device, query);
-        case "memory": {
-          const { params, own } = memoryParams(device);
-          return { durationSec: memorySeconds(device, query, params), source: own ? "fit" : "analytic", relStd: own ? 0.12 : 0.2 };
-        }
+        case "memory":
+          return {
+            durationSec: memorySeconds(device, query, defaultMemoryParams(device)),
+            source: "fit",
+            relStd: MEMORY_STD,
+          };
         case "scan":
-          return { durationSec: scanSeconds(device, query, memoryParams(device).params), source: "analytic", relStd: ANALYTIC_STD };
+          return {
+            durationSec: scanSeconds(device, query, defaultMemoryParams(device)),
+            source: "analytic",
+            relStd: ANALYTIC_STD,
+          };
         default:
           return unreachable(query);
       }
+    },
+    mixed(device, shape, dtype) {
+      return price(
+        mixed,
+        device,
+        dtype,
+        MIXED_START,
+        (params, table) =>
+          mixedSeconds(device, shape, params) * Math.exp(table === undefined ? 0 : mixedResidual(table, shape)),
+      );
     },
     elementwise(device, query) {
       return price(elementwise, device, query.dtype, defaultMemoryParams(device), (params, table) => {
@@ -256,17 +402,34 @@ function coldFloorSec(device: DeviceSpec, query: GemmQuery): number {
   return Math.max(0, read - device.l2Bytes) / device.memoryBytesPerSec;
 }
 
-/** Parameters of the product alone, where the table's floor holds one launch more. */
+/**
+ * Rows at which a constant-operand table still ran at boost clock. Its longer kernels met the power limit too (H100: 838 TFLOP/s at 0.2 ms, 710 at 2 ms;
+ * GB200: 1,900 at 0.3 ms, 870 at 2.5 ms), which power.ts states on its own; reading them would count the limit twice.
+ */
+function boostRows(device: DeviceSpec, table: GridTable, query: GemmQuery, rows: number): number {
+  if (table.packed.operands !== "constant") return rows;
+  const limit = (BOOST_SEC * peakFlopsPerSec(device, query.dtype)) / (2 * query.n * query.k);
+  return Math.min(rows, Math.max(MIN_BOOST_ROWS, Math.floor(limit / 8) * 8));
+}
+const BOOST_SEC = 0.2e-3;
+const MIN_BOOST_ROWS = 512;
+
+/** Parameters of the product alone, where the table's floor holds one launch more; remembered while the table lives. */
 function withoutLaunch(params: readonly number[], launchUs: number): readonly number[] {
-  const copy = [...params];
-  copy[FLOOR_INDEX] = Math.max(launchUs, (params[FLOOR_INDEX] as number) - launchUs);
+  let copy = launchless.get(params);
+  if (copy === undefined) {
+    copy = params.map((value, index) => (index === FLOOR_INDEX ? Math.max(launchUs, value - launchUs) : value));
+    launchless.set(params, copy);
+  }
   return copy;
 }
+const launchless = new WeakMap<readonly number[], readonly number[]>();
 const OVERLAP_INDEX = GEMM_PARAMS.findIndex(({ name }) => name === "overlap");
 const FLOOR_INDEX = GEMM_PARAMS.findIndex(({ name }) => name === "floorUs");
 
 /** 1, or the slow path when a leading dimension of the layout is no multiple of 8 elements. */
 function alignmentSlowdown(query: GemmQuery): number {
-  const leading = query.layout === "TN" ? [query.k, query.n] : query.layout === "NN" ? [query.k, query.n] : [query.m, query.n];
+  const leading =
+    query.layout === "TN" ? [query.k, query.n] : query.layout === "NN" ? [query.k, query.n] : [query.m, query.n];
   return leading.every((size) => size % 8 === 0) ? 1 : UNALIGNED_SLOWDOWN;
 }

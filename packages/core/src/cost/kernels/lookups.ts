@@ -2,6 +2,7 @@
 
 import type { DecodeAttentionQuery, FusedMoeQuery } from "../types.ts";
 import { type AxisPosition, type GridTable, locate } from "./gridTable.ts";
+import type { MixedShape } from "./mixedModel.ts";
 import { routingExponent } from "./moeModel.ts";
 
 /** Distances from `wanted` to every slice of a table: weighted L1 in log2 of (coordinate + 1). Scratch array, reused. */
@@ -19,7 +20,8 @@ function sliceDistances(table: GridTable, wanted: readonly number[], weights: re
   const target = wanted.map((value) => Math.log2(value + 1));
   for (let row = 0; row < distances.length; row++) {
     let sum = 0;
-    for (let i = 0; i < width; i++) sum += (weights[i] as number) * Math.abs((logs[row * width + i] as number) - (target[i] as number));
+    for (let i = 0; i < width; i++)
+      sum += (weights[i] as number) * Math.abs((logs[row * width + i] as number) - (target[i] as number));
     distances[row] = sum;
   }
   return distances;
@@ -38,7 +40,10 @@ function outerGrid(table: GridTable): OuterGrid | null {
   if (grid === undefined) {
     const ns = [...new Set(table.slices.map((slice) => slice[0] as number))].sort((a, b) => a - b);
     const ks = [...new Set(table.slices.map((slice) => slice[1] as number))].sort((a, b) => a - b);
-    grid = table.slices[0]?.length === 2 && table.slices.length > 0.8 * ns.length * ks.length && ns.length > 8 ? { ns, ks } : null;
+    grid =
+      table.slices[0]?.length === 2 && table.slices.length > 0.8 * ns.length * ks.length && ns.length > 8
+        ? { ns, ks }
+        : null;
     outerGrids.set(table, grid);
   }
   return grid;
@@ -70,16 +75,22 @@ export function gemmResidual(table: GridTable, m: number, n: number, k: number, 
   if (exact >= 0) return table.at(exact, position);
   const grid = outerGrid(table);
   if (grid === null) {
-    const distances = sliceDistances(table, slice, [1, 1, 1]);
-    const known = Math.exp(-distances.reduce((least, distance) => Math.min(least, distance), Number.POSITIVE_INFINITY) / FADE);
-    return known * table.blend(distances, position) + (1 - known) * table.mean;
+    const nearest = table.nearest(slice, () => sliceDistances(table, slice, [1, 1, 1]));
+    const known = Math.exp(-nearest.distance / FADE);
+    return known * table.blend(nearest, position) + (1 - known) * table.mean;
   }
   const alongN = locate(grid.ns, n);
   const alongK = locate(grid.ks, k);
   let sum = 0;
   let weights = 0;
-  for (const [nIndex, nWeight] of [[alongN.low, 1 - alongN.frac], [alongN.high, alongN.frac]] as const) {
-    for (const [kIndex, kWeight] of [[alongK.low, 1 - alongK.frac], [alongK.high, alongK.frac]] as const) {
+  for (const [nIndex, nWeight] of [
+    [alongN.low, 1 - alongN.frac],
+    [alongN.high, alongN.frac],
+  ] as const) {
+    for (const [kIndex, kWeight] of [
+      [alongK.low, 1 - alongK.frac],
+      [alongK.high, alongK.frac],
+    ] as const) {
       const weight = nWeight * kWeight;
       if (weight === 0) continue;
       const corner = table.findSlice([grid.ns[nIndex] as number, grid.ks[kIndex] as number]);
@@ -88,18 +99,46 @@ export function gemmResidual(table: GridTable, m: number, n: number, k: number, 
       weights += weight;
     }
   }
-  return weights > 0 ? sum / weights : table.blend(sliceDistances(table, slice, [1, 1]), position);
+  return weights > 0
+    ? sum / weights
+    : table.blend(
+        table.nearest(slice, () => sliceDistances(table, slice, [1, 1])),
+        position,
+      );
 }
 
-/** Residual of a table with slices [m, n, k, layout, accumulate, fp32 output], each one measurement. */
-export function trainGemmResidual(table: GridTable, coordinates: readonly number[]): number {
-  return sliceOr(table, coordinates, [0.5, 1, 1, 4, 4, 4], [{ low: 0, high: 0, frac: 0 }]);
+/** What a table of training kernels says of each of its coordinates: how strongly a step apart in log2 counts. */
+export const TRAIN_WEIGHTS = {
+  /** m, n, k, layout, accumulate, fp32 output. */
+  gemm: [0.5, 1, 1, 4, 4, 4],
+  /** groups, rows of a group, n, k, layout. */
+  grouped: [0.7, 1, 1, 1, 4],
+  /** backward, tokens, heads, kv heads (both over the batch), head width. */
+  attention: [8, 0.5, 1, 0.3, 2],
+} as const;
+
+/** Residual of a table whose every measurement is a slice of its own; fades to the table's mean away from all of them. */
+export function trainResidual(table: GridTable, coordinates: readonly number[], weights: readonly number[]): number {
+  const position = [{ low: 0, high: 0, frac: 0 }];
+  const exact = table.findSlice(coordinates);
+  if (exact >= 0) return table.at(exact, position);
+  const nearest = table.nearest(coordinates, () => sliceDistances(table, coordinates, weights));
+  const known = Math.exp(-nearest.distance / FADE);
+  return known * table.blend(nearest, position) + (1 - known) * table.mean;
 }
 
-function sliceOr(table: GridTable, coordinates: readonly number[], weights: readonly number[], positions: readonly AxisPosition[]): number {
+function sliceOr(
+  table: GridTable,
+  coordinates: readonly number[],
+  weights: readonly number[],
+  positions: readonly AxisPosition[],
+): number {
   const exact = table.findSlice(coordinates);
   if (exact >= 0) return table.at(exact, positions);
-  return table.blend(sliceDistances(table, coordinates, weights), positions);
+  return table.blend(
+    table.nearest(coordinates, () => sliceDistances(table, coordinates, weights)),
+    positions,
+  );
 }
 
 export interface HeadLayout {
@@ -110,17 +149,29 @@ export interface HeadLayout {
 }
 
 export function attentionResidual(table: GridTable, layout: HeadLayout, batch: number, length: number): number {
-  const positions = [locate(table.packed.axes[0] as readonly number[], batch), locate(table.packed.axes[1] as readonly number[], length)];
+  const positions = [
+    locate(table.packed.axes[0] as readonly number[], batch),
+    locate(table.packed.axes[1] as readonly number[], length),
+  ];
   return headSlice(table, layout, length, [1, 0.5, 2, 0.5], positions);
 }
 
 export function decodeResidual(table: GridTable, query: DecodeAttentionQuery): number {
-  const positions = [locate(table.packed.axes[0] as readonly number[], query.batch), locate(table.packed.axes[1] as readonly number[], query.kvLen)];
+  const positions = [
+    locate(table.packed.axes[0] as readonly number[], query.batch),
+    locate(table.packed.axes[1] as readonly number[], query.kvLen),
+  ];
   return headSlice(table, query, query.kvLen, [0.6, 1, 2, 0.5], positions);
 }
 
 /** A window longer than the sequence is no window, unless the table measured just that. */
-function headSlice(table: GridTable, layout: HeadLayout, length: number, weights: readonly number[], positions: readonly AxisPosition[]): number {
+function headSlice(
+  table: GridTable,
+  layout: HeadLayout,
+  length: number,
+  weights: readonly number[],
+  positions: readonly AxisPosition[],
+): number {
   const { heads, kvHeads, headDim, window } = layout;
   const exact = table.findSlice([heads, kvHeads, headDim, window]);
   if (exact >= 0) return table.at(exact, positions);
@@ -128,7 +179,10 @@ function headSlice(table: GridTable, layout: HeadLayout, length: number, weights
 }
 
 export function mlaResidual(table: GridTable, batch: number, length: number, heads: number): number {
-  const positions = [locate(table.packed.axes[0] as readonly number[], batch), locate(table.packed.axes[1] as readonly number[], length)];
+  const positions = [
+    locate(table.packed.axes[0] as readonly number[], batch),
+    locate(table.packed.axes[1] as readonly number[], length),
+  ];
   return sliceOr(table, [heads], [1], positions);
 }
 
@@ -139,7 +193,27 @@ export function moeResidual(table: GridTable, query: FusedMoeQuery): number {
   return sliceOr(table, wanted, [1, 0.7, 0.7, 1, 0.7, 1, 1], positions);
 }
 
+/** Slices [chunk, prefix], axes number of decodes and their cache length. */
+export function mixedResidual(table: GridTable, shape: MixedShape): number {
+  const [decodes, lengths] = table.packed.axes as readonly [readonly number[], readonly number[]];
+  return sliceOr(
+    table,
+    [shape.chunk, shape.prefix],
+    [1, 0.5],
+    [locate(decodes, shape.numDecodes), locate(lengths, shape.kvLen)],
+  );
+}
+
 /** Slices [op, width], one axis of tokens. */
-export function elementwiseResidual(table: GridTable, opIndex: number, query: { readonly tokens: number; readonly width: number }): number {
-  return sliceOr(table, [opIndex, query.width], [8, 1], [locate(table.packed.axes[0] as readonly number[], query.tokens)]);
+export function elementwiseResidual(
+  table: GridTable,
+  opIndex: number,
+  query: { readonly tokens: number; readonly width: number },
+): number {
+  return sliceOr(
+    table,
+    [opIndex, query.width],
+    [8, 1],
+    [locate(table.packed.axes[0] as readonly number[], query.tokens)],
+  );
 }

@@ -28,11 +28,21 @@ export function streamSeconds(device: DeviceSpec, sizeBytes: number, params: rea
 }
 
 /** Share of streaming bandwidth that each access pattern keeps (reductions synchronise, gathers and transposes waste part of a line). */
-const ACCESS_EFFICIENCY: Readonly<Record<MemoryQuery["access"], number>> = { stream: 1, reduce: 0.92, gather: 0.8, transpose: 0.75 };
+const ACCESS_EFFICIENCY: Readonly<Record<MemoryQuery["access"], number>> = {
+  stream: 1,
+  reduce: 0.92,
+  gather: 0.8,
+  transpose: 0.75,
+};
 
 /** Seconds of a set of memory-bound kernels on cold data. */
 export function memorySeconds(device: DeviceSpec, query: MemoryQuery, params: readonly number[]): number {
-  const one = streamSeconds(device, query.sizeBytes / Math.max(1, query.numKernels) / ACCESS_EFFICIENCY[query.access], params, false);
+  const one = streamSeconds(
+    device,
+    query.sizeBytes / Math.max(1, query.numKernels) / ACCESS_EFFICIENCY[query.access],
+    params,
+    false,
+  );
   return query.numKernels * one;
 }
 

@@ -38,15 +38,17 @@ export function moeGemmDType(dtype: FusedMoeQuery["dtype"]): GemmDType {
 
 /** Seconds of one fused expert layer on one rank. */
 export function fusedMoeSeconds(device: DeviceSpec, query: FusedMoeQuery, params: readonly number[]): number {
-  const [floorUs, stream, compute, padRows, activation, skew, spread, overlap, expertUs, l2Ratio] = params as readonly number[] as [
-    number, number, number, number, number, number, number, number, number, number,
-  ];
+  const [floorUs, stream, compute, padRows, activation, skew, spread, overlap, expertUs, l2Ratio] =
+    params as readonly number[] as [number, number, number, number, number, number, number, number, number, number];
   const dtype = moeGemmDType(query.dtype);
   const exponent = routingExponent(query.routing);
   const localExperts = Math.max(1, query.experts / query.moeEp);
   const inter = Math.max(1, query.inter / query.moeTp);
   const load = 1 + skew * exponent * Math.log2(query.moeEp);
-  const rows = Math.max(Math.min(1, query.tokens), Math.min((query.tokens * query.topk * load) / query.moeEp, query.tokens * Math.min(query.topk, localExperts)));
+  const rows = Math.max(
+    Math.min(1, query.tokens),
+    Math.min((query.tokens * query.topk * load) / query.moeEp, query.tokens * Math.min(query.topk, localExperts)),
+  );
   const hit = Math.max(1, Math.min(localExperts, expertsHit(localExperts, rows) / (1 + spread * exponent)));
   const bytes = operandBytes(dtype);
   const weightBytes = hit * 3 * query.hidden * inter * bytes.weight;

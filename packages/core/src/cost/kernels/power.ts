@@ -70,7 +70,12 @@ function energyRatio(dtype: GemmDType): number {
 /**
  * Sustained clock relative to boost, 0..1, of a kernel that keeps `utilisationFrac` of the peak of `dtype` busy at boost clock with random operands.
  */
-export function sustainedClockFrac(device: DeviceSpec, dtype: GemmDType, utilisationFrac: number, conditions: PowerConditions = {}): number {
+export function sustainedClockFrac(
+  device: DeviceSpec,
+  dtype: GemmDType,
+  utilisationFrac: number,
+  conditions: PowerConditions = {},
+): number {
   if (conditions.clockFrac !== undefined) return conditions.clockFrac;
   const capWatts = conditions.powerCapWatts ?? device.tdpWatts;
   if (!(capWatts > device.idleWatts)) return 1;
@@ -90,6 +95,12 @@ function joulesPerByte(device: DeviceSpec): number {
 }
 
 /** Dynamic energy of work at boost clock with real operands, joules: its FLOPs in `dtype` and its bytes through HBM. */
-export function dynamicJoules(device: DeviceSpec, work: { readonly dtype: GemmDType; readonly workFlops: number; readonly sizeBytes: number }): number {
-  return JOULES_PER_FLOP[archFamily(device)] * energyRatio(work.dtype) * work.workFlops + joulesPerByte(device) * work.sizeBytes;
+export function dynamicJoules(
+  device: DeviceSpec,
+  work: { readonly dtype: GemmDType; readonly workFlops: number; readonly sizeBytes: number },
+): number {
+  return (
+    JOULES_PER_FLOP[archFamily(device)] * energyRatio(work.dtype) * work.workFlops +
+    joulesPerByte(device) * work.sizeBytes
+  );
 }

@@ -32,7 +32,8 @@ const FAR = 2.5;
 
 function familyDistance(a: ArchFamily, b: ArchFamily): number {
   if (a === b) return 0;
-  for (const [left, right, distance] of NEAR_FAMILIES) if ((left === a && right === b) || (left === b && right === a)) return distance;
+  for (const [left, right, distance] of NEAR_FAMILIES)
+    if ((left === a && right === b) || (left === b && right === a)) return distance;
   return FAR;
 }
 
@@ -110,13 +111,17 @@ export class TableFamily {
       if (measured === undefined) return;
       let distance = dtypeDistance(dtype, table.dtype);
       if (measured.id !== device.id) {
-        distance += 0.1 + familyDistance(archFamily(device), archFamily(measured)) + 0.2 * Math.min(2, Math.abs(balance(device) - balance(measured)));
+        distance +=
+          0.1 +
+          familyDistance(archFamily(device), archFamily(measured)) +
+          0.2 * Math.min(2, Math.abs(balance(device) - balance(measured)));
       }
       ranked.push({ index, distance });
     });
     ranked.sort((a, b) => a.distance - b.distance || a.index - b.index);
     const choices: TableChoice[] = [];
-    for (const { index, distance } of ranked) if (distance < 0.1) choices.push({ tables: [this.#table(index)], own: true, distance });
+    for (const { index, distance } of ranked)
+      if (distance < 0.1) choices.push({ tables: [this.#table(index)], own: true, distance });
     const others = ranked.filter(({ distance }) => distance >= 0.1);
     const nearest = others[0];
     if (nearest !== undefined) {

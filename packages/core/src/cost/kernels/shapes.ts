@@ -12,7 +12,15 @@ export const TABLE_WEIGHT_COPIES = 6;
 
 /** Formats whose activation is quantised on the fly, in a kernel before the product. AMD's tables time the product alone. */
 export function quantisesActivation(device: DeviceSpec, dtype: GemmDType): boolean {
-  return device.vendor !== "AMD" && (dtype === "fp8" || dtype === "fp8_block" || dtype === "mxfp8" || dtype === "nvfp4" || dtype === "mxfp4" || dtype === "fp4");
+  return (
+    device.vendor !== "AMD" &&
+    (dtype === "fp8" ||
+      dtype === "fp8_block" ||
+      dtype === "mxfp8" ||
+      dtype === "nvfp4" ||
+      dtype === "mxfp4" ||
+      dtype === "fp4")
+  );
 }
 
 export function gemmShape(device: DeviceSpec, query: GemmQuery): GemmShape {
@@ -65,7 +73,15 @@ export function mlaPrefillShape(query: MlaAttentionQuery, warm: boolean): Attent
 
 /** DeepSeek geometry, decode with absorbed projections: one latent row of 512 + 64 per token serves all heads. */
 export function mlaDecodeShape(query: MlaAttentionQuery, warm: boolean): DecodeShape {
-  return { batch: query.batch, length: query.seq, heads: query.heads, kvHeads: 1, tokenBytes: 2 * 576, tokenFlops: 2 * (576 + 512), warm };
+  return {
+    batch: query.batch,
+    length: query.seq,
+    heads: query.heads,
+    kvHeads: 1,
+    tokenBytes: 2 * 576,
+    tokenFlops: 2 * (576 + 512),
+    warm,
+  };
 }
 
 /** Query-key pairs of causal self-attention over `seq` tokens, with an optional window. */
