@@ -2,6 +2,8 @@ import {
   clusterFromShorthand,
   groupOf,
   lowerTraining,
+  opContext,
+  opKernels,
   type Program,
   scheduleFamilies,
   simulateProgram,
@@ -9,6 +11,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { coveringSet } from "./pairwise.ts";
 import { isValidCase, type TinyCase, type TinyChoice, tinyCase, tinyFactors } from "./tinyCases.ts";
+import { declaredBytes } from "./traffic.ts";
 import { type Truth, type TruthRequest, unsplitStep } from "./truth/model.ts";
 import { verifyProgram } from "./verify.ts";
 
@@ -45,6 +48,19 @@ function checkSimulatedMemory(
   }
 }
 
+/** The bytes the cost model prices for every collective are those its declared shapes send. */
+function checkPricedBytes(program: Program, { software }: TinyCase): void {
+  const context = opContext({ cluster, mesh: program.mesh, software });
+  for (const block of program.blocks) {
+    const ops = [block.gather, block.forward, block.recompute, block.backward, block.reduce, block.update].flat();
+    for (const op of ops) {
+      if (op.kind !== "collective" && op.kind !== "ringShift") continue;
+      const sent = declaredBytes(op, block).reduce((sum, bytes) => sum + bytes, 0);
+      expect(opKernels(op, block, context).sizeBytes).toBeCloseTo(sent, 6);
+    }
+  }
+}
+
 function describeChoice(choice: TinyChoice): string {
   return Object.values(choice)
     .map((value) => (typeof value === "object" && value !== null ? Object.values(value).join("/") : String(value)))
@@ -78,6 +94,7 @@ describe("a program's step equals the unsplit model's", () => {
     expect(result.gradNormRelErr).toBeLessThan(1e-9);
     expect(result.memory.mismatches).toEqual([]);
     expect(result.memory.executedPeakBytes).toEqual(result.memory.predictedPeakBytes);
+    checkPricedBytes(program, tinyCase(choice));
     checkSimulatedMemory(program, tinyCase(choice), result.memory.executedPeakBytes);
     // Skewed routing moves other row counts than the expected ones that are priced.
     if (strategy.routing.kind === "balanced" || strategy.capacityFactor !== null)

@@ -8,10 +8,21 @@ function mix(state: number, value: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
+const nameHashes = new Map<string, number>();
+
+function hashName(name: string): number {
+  let h = nameHashes.get(name);
+  if (h === undefined) {
+    h = 0x811c9dc5;
+    for (let i = 0; i < name.length; i++) h = Math.imul(h ^ name.charCodeAt(i), 0x01000193);
+    nameHashes.set(name, h);
+  }
+  return h;
+}
+
 /** A 32-bit hash of a name and some non-negative integers. */
 export function hash32(name: string, ...values: readonly number[]): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < name.length; i++) h = Math.imul(h ^ name.charCodeAt(i), 0x01000193);
+  let h = hashName(name);
   for (const value of values) h = mix(Math.imul(h, 31) + 0x9e3779b9, value);
   return mix(h, 0x5bd1e995);
 }

@@ -87,7 +87,20 @@ export function collectiveBytes(
   return (op.op === "allGather" ? elements.out : elements.x) * width;
 }
 
-/** What the ops of a list carry per rank by their declared shapes. */
+/** Bytes of an op's queries by declared shapes, one per buffer pair that travels. */
+export function declaredBytes(op: CollectiveOp | RingShiftOp | ExchangeOp, block: Block): number[] {
+  const ownBytes = (decl: BufferDecl) => elementsOf(decl) * dtypeBytes(decl.dtype);
+  if (op.kind === "exchange") return [ownBytes(block.buffers[op.x]!)];
+  return op.xs.map((x, i) => {
+    const decl = block.buffers[x]!;
+    if (op.kind === "ringShift") return ownBytes(decl);
+    const out = block.buffers[op.outs[i]!];
+    assert(out !== undefined, `pair ${i} of a ${op.op} has an output`);
+    return collectiveBytes(op, block, i, { x: elementsOf(decl), out: elementsOf(out) });
+  });
+}
+
+/** Enters what an op carries for a rank by its declared shapes. */
 export function predictTraffic(
   book: TrafficBook,
   mesh: Mesh,
@@ -97,23 +110,6 @@ export function predictTraffic(
 ): void {
   const ranks = axisSize(mesh, op.axis);
   if (ranks === 1) return;
-  if (op.kind === "exchange") {
-    const x = block.buffers[op.x]!;
-    book.add(rank, op.axis, "allToAll", ranks, elementsOf(x) * dtypeBytes(x.dtype));
-    return;
-  }
-  for (const [i, x] of op.xs.entries()) {
-    const decl = block.buffers[x]!;
-    const out = block.buffers[op.outs[i]!];
-    assert(out !== undefined, `pair ${i} of a ${op.kind} has an output`);
-    if (op.kind === "ringShift") book.add(rank, op.axis, "sendRecv", ranks, elementsOf(decl) * dtypeBytes(decl.dtype));
-    else
-      book.add(
-        rank,
-        op.axis,
-        collectiveKind(op),
-        ranks,
-        collectiveBytes(op, block, i, { x: elementsOf(decl), out: elementsOf(out) }),
-      );
-  }
+  const kind = op.kind === "exchange" ? "allToAll" : op.kind === "ringShift" ? "sendRecv" : collectiveKind(op);
+  for (const sizeBytes of declaredBytes(op, block)) book.add(rank, op.axis, kind, ranks, sizeBytes);
 }

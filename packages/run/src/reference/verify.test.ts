@@ -1,5 +1,6 @@
 import { type Block, lowerTraining, type Op, type Program } from "@meshwright/core";
 import { describe, expect, it } from "vitest";
+import { offloadActivations } from "../../../core/src/parallel/lower/offload.ts";
 import { runStep } from "./engine.ts";
 import { type TinyChoice, tinyCase } from "./tinyCases.ts";
 import { verifyProgram } from "./verify.ts";
@@ -124,6 +125,19 @@ describe("runStep()", () => {
       expect(result.gradMaxRelErr).toBeLessThan(1e-9);
       expect(result.bytes.mismatches).toEqual([]);
       expect(result.memory.mismatches).toEqual([]);
+    }
+  });
+
+  it("brings offloaded activations back before backward reads them", () => {
+    for (const recompute of [plain.recompute, { kind: "selective", modules: ["attention", "norm"] }] as const) {
+      const { program, request } = lowered({ tensor: { tp: 2, sequenceParallel: true }, recompute });
+      const result = verifyProgram(
+        changeBlocks(program, (block) => offloadActivations(block, 0)),
+        request,
+      );
+      expect(result.gradMaxRelErr).toBeLessThan(1e-9);
+      expect(result.memory.mismatches).toEqual([]);
+      expect(result.memory.executedPeakBytes).toEqual(result.memory.predictedPeakBytes);
     }
   });
 
