@@ -2,12 +2,11 @@ import {
   clusterFromShorthand,
   groupOf,
   lowerTraining,
-  opContext,
-  opKernels,
   type Program,
   scheduleFamilies,
   simulateProgram,
 } from "@meshwright/core";
+import { opContext, opKernels } from "@meshwright/core/cost";
 import { describe, expect, it } from "vitest";
 import { coveringSet } from "./pairwise.ts";
 import { isValidCase, type TinyCase, type TinyChoice, tinyCase, tinyFactors } from "./tinyCases.ts";
