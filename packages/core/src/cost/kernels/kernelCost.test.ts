@@ -50,6 +50,8 @@ function attention(fields: Partial<AttentionQuery>): AttentionQuery {
 
 const measured = ["a100_sxm", "h100_sxm", "h200_sxm", "b200_sxm"].map(device);
 const dimension = fc.integer({ min: 1, max: 512 }).map((steps) => 64 * steps);
+/** Large enough that the launch does not hide the product. */
+const largeDimension = fc.integer({ min: 8, max: 512 }).map((steps) => 64 * steps);
 const anyMeasured = fc.constantFrom(...measured);
 
 describe("kernelCost() of matrix products", () => {
@@ -64,9 +66,9 @@ describe("kernelCost() of matrix products", () => {
 
   it("grows with rows up to wave effects", () => {
     fc.assert(
-      fc.property(anyMeasured, dimension, dimension, dimension, (target, m, n, k) => {
+      fc.property(anyMeasured, largeDimension, largeDimension, largeDimension, (target, m, n, k) => {
         const one = kernelCost(target, gemm({ m, n, k })).durationSec;
-        expect(kernelCost(target, gemm({ m: 2 * m, n, k })).durationSec).toBeGreaterThan(0.8 * one);
+        expect(kernelCost(target, gemm({ m: 2 * m, n, k })).durationSec).toBeGreaterThan(0.85 * one);
       }),
     );
   });

@@ -19,6 +19,7 @@ import type {
 import { backwardRatio, forwardSpeed } from "./attentionImpl.ts";
 import { ATTENTION_PARAMS, attentionSeconds, DECODE_PARAMS, decodeSeconds } from "./attentionModel.ts";
 import { GEMM_PARAMS, gemmSeconds } from "./gemmModel.ts";
+import { adjustedParams, boostRows, coldFloorSec, GROUPED_OVERLAP, LAYOUT_INDEX, layoutSlowdown } from "./gemmPrice.ts";
 import type { GridTable, PackedFamily } from "./gridTable.ts";
 import {
   attentionResidual,
@@ -37,7 +38,7 @@ import { MIXED_PARAMS, type MixedShape, mixedSeconds } from "./mixedModel.ts";
 import { fusedMoeSeconds, MOE_PARAMS } from "./moeModel.ts";
 import { type PowerConditions, sustainedClockFrac } from "./power.ts";
 import { TableFamily } from "./registry.ts";
-import { archFamily, kernelFloorSec, operandBytes, peakFlopsPerSec } from "./roofline.ts";
+import { archFamily, kernelFloorSec, peakFlopsPerSec } from "./roofline.ts";
 import {
   attentionShape,
   decodeShape,
@@ -112,15 +113,6 @@ const DECODE_START = starts(DECODE_PARAMS);
 const MIXED_START = starts(MIXED_PARAMS);
 const MOE_START = starts(MOE_PARAMS);
 
-/** Leading dimensions that are not multiples of 16 bytes keep tensor cores waiting (NVIDIA, Matrix Multiplication Background, section 4.1). */
-const UNALIGNED_SLOWDOWN = 1.8;
-
-/** Power norm between loads and math of grouped forward and data-gradient products (grouped_gemm_train on A100 PCIe and B200); a single product fits near 3. */
-const GROUPED_OVERLAP = 1.35;
-
-/** Epilogue of C += A B into fp32 beyond its traffic: 4 % on A100 PCIe, 5 % on B200 (gemm_train, NT against TN). */
-const WEIGHT_GRADIENT_SLOWDOWN = 1.04;
-
 /** Waves after which a device counts as full, and the share of the forward pass's uneven part that backward keeps (attention_train, few heads). */
 const FULL_WAVES = 16;
 const BACKWARD_TAIL = 0.3;
@@ -167,7 +159,12 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     return { durationSec, source: "sibling", relStd: Math.hypot(relStd, SIBLING_STD * Math.min(2, choice.distance)) };
   }
 
-  function gemmCost(device: DeviceSpec, query: GemmQuery, conditions: KernelConditions, overlap?: number): Cost {
+  function gemmCost(
+    device: DeviceSpec,
+    query: GemmQuery,
+    conditions: KernelConditions,
+    maxOverlap = Number.POSITIVE_INFINITY,
+  ): Cost {
     const { m, n, k, batch, dtype } = query;
     const shape = gemmShape(device, query);
     // The launch of the quantisation kernel is part of the fitted floor of these tables.
@@ -182,11 +179,7 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
       dtype,
       GEMM_START,
       (params, table) => {
-        const product = launchUs === 0 ? params : withoutLaunch(params, launchUs);
-        const fitted =
-          overlap === undefined
-            ? product
-            : product.map((value, index) => (index === OVERLAP_INDEX ? Math.min(value, overlap) : value));
+        const fitted = adjustedParams(params, launchUs, maxOverlap);
         const residual =
           table === undefined
             ? 1
@@ -206,8 +199,7 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
       },
       (table) => coversGemm(table, n, k, layoutIndex),
     );
-    const slowdown =
-      alignmentSlowdown(query) * (query.layout === "NT" && query.accumulate ? WEIGHT_GRADIENT_SLOWDOWN : 1);
+    const slowdown = layoutSlowdown(query);
     if (query.warmCache) return slowdown === 1 ? cost : { ...cost, durationSec: cost.durationSec * slowdown };
     const coordinates = [m, n, k, layoutIndex, query.accumulate ? 1 : 0, query.outDtype === "fp32" ? 1 : 0];
     const trained = batch === 1 ? trainRatio(gemmTrain, device, dtype, coordinates, TRAIN_WEIGHTS.gemm) : 1;
@@ -390,46 +382,4 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
       });
     },
   };
-}
-
-/** Order of the layout coordinate in tables that have one. */
-const LAYOUT_INDEX: Readonly<Record<GemmQuery["layout"], number>> = { TN: 0, NN: 1, NT: 2 };
-
-/** No product beats the time to read its operands from HBM, less what L2 can hold. Warm residuals could otherwise promise that. */
-function coldFloorSec(device: DeviceSpec, query: GemmQuery): number {
-  const bytes = operandBytes(query.dtype);
-  const read = query.batch * query.k * (query.m * bytes.activation + query.n * bytes.weight);
-  return Math.max(0, read - device.l2Bytes) / device.memoryBytesPerSec;
-}
-
-/**
- * Rows at which a constant-operand table still ran at boost clock. Its longer kernels met the power limit too (H100: 838 TFLOP/s at 0.2 ms, 710 at 2 ms;
- * GB200: 1,900 at 0.3 ms, 870 at 2.5 ms), which power.ts states on its own; reading them would count the limit twice.
- */
-function boostRows(device: DeviceSpec, table: GridTable, query: GemmQuery, rows: number): number {
-  if (table.packed.operands !== "constant") return rows;
-  const limit = (BOOST_SEC * peakFlopsPerSec(device, query.dtype)) / (2 * query.n * query.k);
-  return Math.min(rows, Math.max(MIN_BOOST_ROWS, Math.floor(limit / 8) * 8));
-}
-const BOOST_SEC = 0.2e-3;
-const MIN_BOOST_ROWS = 512;
-
-/** Parameters of the product alone, where the table's floor holds one launch more; remembered while the table lives. */
-function withoutLaunch(params: readonly number[], launchUs: number): readonly number[] {
-  let copy = launchless.get(params);
-  if (copy === undefined) {
-    copy = params.map((value, index) => (index === FLOOR_INDEX ? Math.max(launchUs, value - launchUs) : value));
-    launchless.set(params, copy);
-  }
-  return copy;
-}
-const launchless = new WeakMap<readonly number[], readonly number[]>();
-const OVERLAP_INDEX = GEMM_PARAMS.findIndex(({ name }) => name === "overlap");
-const FLOOR_INDEX = GEMM_PARAMS.findIndex(({ name }) => name === "floorUs");
-
-/** 1, or the slow path when a leading dimension of the layout is no multiple of 8 elements. */
-function alignmentSlowdown(query: GemmQuery): number {
-  const leading =
-    query.layout === "TN" ? [query.k, query.n] : query.layout === "NN" ? [query.k, query.n] : [query.m, query.n];
-  return leading.every((size) => size % 8 === 0) ? 1 : UNALIGNED_SLOWDOWN;
 }
