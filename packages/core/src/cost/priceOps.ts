@@ -11,7 +11,7 @@ import { collectiveCost, hostCopyCost, moeExchangeCost } from "./network/index.t
 import type { OpContext, OpQuery, OpWork } from "./opContext.ts";
 import { phaseWork } from "./opKernels.ts";
 import { type OpTimeKind, opName, opTimeKind } from "./opNames.ts";
-import type { Cost, CostSource, GemmDType } from "./types.ts";
+import type { Cost, CostSource, GemmDType, KernelQuery } from "./types.ts";
 
 export interface PricedOp {
   readonly op: Op;
@@ -68,6 +68,17 @@ function queryKey(query: OpQuery): string {
 
 const boostClock = { clockFrac: 1 } as const;
 
+/**
+ * Price of a kernel in training. Tables of per-tensor and of block-scaled fp8 come from different engines' kernels; multiplying with one scale per
+ * tensor is less work than with one per block, so a training library that picks its kernels is at least as fast as the faster of the two.
+ */
+function fastestEngine(device: ClusterSpec["device"], query: KernelQuery): Cost {
+  const own = kernelCost(device, query, boostClock);
+  if ((query.kind !== "gemm" && query.kind !== "groupedGemm") || query.dtype !== "fp8") return own;
+  const blocked = kernelCost(device, { ...query, dtype: "mxfp8" }, boostClock);
+  return blocked.durationSec < own.durationSec ? blocked : own;
+}
+
 /** Share of peak host-memory bandwidth that a vectorised optimizer loop on all cores sustains (STREAM on two-socket hosts: 0.75-0.85). */
 const HOST_STREAM_EFFICIENCY = 0.75;
 
@@ -85,7 +96,7 @@ function computeCost(cluster: ClusterSpec, query: OpQuery): Cost {
     }
     default:
       // At boost clock: the clock that the whole step's power allows is the simulation's business (simulate/power.ts).
-      return kernelCost(cluster.device, query, boostClock);
+      return fastestEngine(cluster.device, query);
   }
 }
 

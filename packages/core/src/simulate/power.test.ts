@@ -7,7 +7,7 @@ const cluster = clusterFromShorthand("8xh100-sxm");
 const { device } = cluster;
 
 test("sustainedClock() stays at boost while the mean draw fits, and else lowers the clock until it just does", () => {
-  const cool = { stepSec: 1, matrixSec: 0.8, joules: 0.5 * device.tdpWatts };
+  const cool = { busySec: 1, matrixSec: 0.8, joules: 0.5 * device.tdpWatts };
   expect(sustainedClock(device, cool, defaultPower)).toBe(1);
   const hot = { ...cool, joules: 1.1 * device.tdpWatts };
   const clock = sustainedClock(device, hot, defaultPower);
@@ -26,7 +26,7 @@ test("sustainedClock() falls as the work per step grows, never below the floor",
   for (const joules of [0.8, 1, 1.2, 1.6, 3, 30]) {
     const clock = sustainedClock(
       device,
-      { stepSec: 1, matrixSec: 0.9, joules: joules * device.tdpWatts },
+      { busySec: 1, matrixSec: 0.9, joules: joules * device.tdpWatts },
       defaultPower,
     );
     expect(clock).toBeLessThanOrEqual(previous);

@@ -1,8 +1,8 @@
 // Power: the clock a device sustains under the load of a step, and the energy of the step.
 //
 // A device draws its idle power, the power of clocked but waiting units while anything runs, and the dynamic energy of the ops (flops and HBM
-// bytes, cost/kernels/power.ts). Its controller averages over tens of milliseconds, which is a step or a good part of one; so the mean over the
-// step must fit the TDP. When it does not, the clock falls: dynamic energy of matrix work goes with V^2, hence with clock^(gamma - 1), and matrix
+// bytes, cost/kernels/power.ts). Its controller averages over tens of milliseconds: layers with their exposed collectives, but not the bubbles
+// of a pipeline, which last longer. So the mean over the busy part of the step must fit the TDP. When it does not, the clock falls: dynamic energy of matrix work goes with V^2, hence with clock^(gamma - 1), and matrix
 // time with 1 / clock. Memory-bound work and communication keep their own clocks. Left out: thermal limits, per-device variation (noise.ts).
 
 import type { ClusterSpec, DeviceSpec } from "../cluster/types.ts";
@@ -19,24 +19,25 @@ export const defaultPower: PowerParameters = { activeFrac: 0.1, minClockFrac: 0.
 
 /** What one device does in a step, at boost clock. */
 export interface StepLoad {
-  readonly stepSec: number;
+  /** Its actions and the tail, without bubbles. */
+  readonly busySec: number;
   /** Matrix work (GEMM, attention, scans), which slows down with the clock. */
   readonly matrixSec: number;
   /** Dynamic energy of matrix ops and of everything else. */
   readonly joules: number;
 }
 
-/** Watts averaged over the step at a clock. */
+/** Watts averaged over the busy part of the step at a clock. */
 function meanWatts(device: DeviceSpec, load: StepLoad, power: PowerParameters, clockFrac: number): number {
-  const stepSec = load.stepSec + load.matrixSec * (1 / clockFrac - 1);
+  const busySec = load.busySec + load.matrixSec * (1 / clockFrac - 1);
   return (
-    device.idleWatts + power.activeFrac * device.tdpWatts + (load.joules * clockFrac ** (POWER_EXPONENT - 1)) / stepSec
+    device.idleWatts + power.activeFrac * device.tdpWatts + (load.joules * clockFrac ** (POWER_EXPONENT - 1)) / busySec
   );
 }
 
 /** Clock, as a share of boost, at which the step's mean draw fits the device's TDP. */
 export function sustainedClock(device: DeviceSpec, load: StepLoad, power: PowerParameters): number {
-  if (load.stepSec <= 0 || meanWatts(device, load, power, 1) <= device.tdpWatts) return 1;
+  if (load.busySec <= 0 || meanWatts(device, load, power, 1) <= device.tdpWatts) return 1;
   let low = power.minClockFrac;
   let high = 1;
   // 30 halvings: far below any effect; the draw rises with the clock.

@@ -149,7 +149,7 @@ function runStep(
   let pace = 0;
   for (let rank = 1; rank < numRanks; rank++) if (timeline.busySec[rank]! > timeline.busySec[pace]!) pace = rank;
   const paceTotals = totals[pace]!;
-  const load = loadOf(paceTotals, rankTails[pace]!, stepSec);
+  const load = loadOf(paceTotals, rankTails[pace]!);
 
   const step = (): StepResult => {
     const ranks = totals.map(
@@ -253,8 +253,9 @@ function pairSeconds(pair: OverlappedPair, stages: readonly number[], cost: Stag
 }
 
 /** The rank that works most decides the pace, and its clock with it. */
-function loadOf(total: RankTotals, tail: RankTail, stepSec: number): StepLoad {
-  return { stepSec, matrixSec: total.matrixSec + tail.update.matrixSec, joules: total.joules + tailJoules(tail) };
+function loadOf(total: RankTotals, tail: RankTail): StepLoad {
+  const busySec = total.actionSec + tail.reduce.durationSec + tail.update.durationSec + tail.gather.durationSec;
+  return { busySec, matrixSec: total.matrixSec + tail.update.matrixSec, joules: total.joules + tailJoules(tail) };
 }
 
 function tailJoules(tail: RankTail): number {

@@ -41,13 +41,15 @@ export class BlockBuilder {
   readonly reduce: Op[] = [];
   /** Additions of freshly reduced shards into persistent ones, after the collectives. */
   readonly reduceAdds: Op[] = [];
+  /** Gradients brought to the format of the wire, before the data-parallel collectives. */
+  readonly reduceCasts: Op[] = [];
   readonly update: Op[] = [];
   readonly params: Param[] = [];
   /** Where each parameter's reduced gradient (what the optimizer reads) lies, by parameter name. */
   readonly reducedGrads = new Map<string, BufferId>();
-  /** Module of each forward op, for selective recompute. */
-  readonly modules: (RecomputeModule | null)[] = [];
-  private module: RecomputeModule | null = null;
+  /** Modules each forward op lies in (they nest: an activation inside an ffn), for selective recompute. */
+  readonly modules: (readonly RecomputeModule[])[] = [];
+  private module: readonly RecomputeModule[] = [];
   private readonly tape: (() => void)[] = [];
   private readonly grads = new Map<BufferId, BufferId>();
   private readonly windowBase = new Map<BufferId, Value>();
@@ -95,7 +97,7 @@ export class BlockBuilder {
   /** Everything emitted inside belongs to `module` for selective recompute. */
   within<T>(module: RecomputeModule, emitAll: () => T): T {
     const outer = this.module;
-    this.module = outer ?? module;
+    this.module = [...outer, module];
     const result = emitAll();
     this.module = outer;
     return result;
@@ -221,8 +223,17 @@ export class BlockBuilder {
       forward: this.forward,
       recompute: [],
       backward: this.backward,
-      reduce: [...this.reduce, ...this.reduceAdds],
+      reduce: [
+        ...this.reduce.filter(overTp),
+        ...this.reduceCasts,
+        ...this.reduce.filter((op) => !overTp(op)),
+        ...this.reduceAdds,
+      ],
       update: this.update,
     };
   }
+}
+
+function overTp(op: Op): boolean {
+  return op.kind === "collective" && op.axis === "tp";
 }

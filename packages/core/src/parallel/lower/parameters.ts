@@ -144,7 +144,7 @@ export function declareParam(builder: BlockBuilder, request: ParamRequest): Para
 
 function gatherInto(builder: BlockBuilder, from: BufferId, to: BufferId, axis: Axis, dtype: DType | undefined): void {
   const wire = dtype === undefined ? {} : { wire: dtype };
-  joinCollective(builder.gather, {
+  joinCollective(builder, "gather", {
     kind: "collective",
     op: "allGather",
     reduce: "sum",
@@ -163,11 +163,13 @@ function gatherInto(builder: BlockBuilder, from: BufferId, to: BufferId, axis: A
  */
 const reduceOrder: readonly Axis[] = ["tp", "dpcp", "edp", "shard", "eshard", "replicate", "ereplicate"];
 
-function joinCollective(list: BlockBuilder["gather"], op: CollectiveOp): void {
+function joinCollective(builder: BlockBuilder, phase: "gather" | "reduce", op: CollectiveOp): void {
+  const list = builder[phase];
+  const apart = builder.context.software.collectivesPerTensor === true && op.axis !== "tp";
   const at = list.findIndex(
     (other) => other.kind === "collective" && other.op === op.op && other.axis === op.axis && other.wire === op.wire,
   );
-  if (at < 0) {
+  if (at < 0 || apart) {
     list.push(op);
     list.sort((a, b) => reduceOrder.indexOf((a as CollectiveOp).axis) - reduceOrder.indexOf((b as CollectiveOp).axis));
     return;
@@ -206,7 +208,7 @@ function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: Pa
   let reduced: BufferId;
   const sumOverTp = (id: BufferId): void => {
     if (request.tpPartial === true && mesh.tp > 1)
-      joinCollective(builder.reduce, {
+      joinCollective(builder, "reduce", {
         kind: "collective",
         op: "allReduce",
         reduce: "sum",
@@ -236,19 +238,32 @@ function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: Pa
       scope: "micro",
       param: slice,
     });
-    joinCollective(builder.reduce, {
+    // FSDP casts the whole gradient to the format it reduces in (torch/distributed/fsdp/_runtime_utils.py, _post_backward_hook).
+    let sent = grad;
+    if (software.gradReduceDtype !== context.actDtype) {
+      sent = builder.buffer({
+        name: `${gradName}.wire`,
+        shape: placed.shape,
+        dtype: software.gradReduceDtype,
+        kind: "workspace",
+        scope: "micro",
+        param: slice,
+      });
+      builder.reduceCasts.push({ kind: "cast", stream: "dp", x: grad, out: sent });
+    }
+    joinCollective(builder, "reduce", {
       kind: "collective",
       op: "reduceScatter",
       reduce: "sum",
       axis: shardAxis,
-      xs: [grad],
+      xs: [sent],
       outs: [part],
       dim: "flat",
       stream: "dp",
       wire: software.gradReduceDtype,
     });
     if (replicas > 1)
-      joinCollective(builder.reduce, {
+      joinCollective(builder, "reduce", {
         kind: "collective",
         op: "allReduce",
         reduce: "sum",
@@ -276,7 +291,7 @@ function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: Pa
         param: slice,
         view: { kind: "shard", of: grad, axis: shardAxis },
       });
-      joinCollective(builder.reduce, {
+      joinCollective(builder, "reduce", {
         kind: "collective",
         op: "reduceScatter",
         reduce: "sum",
@@ -288,7 +303,7 @@ function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: Pa
         ...wire,
       });
       if (replicas > 1)
-        joinCollective(builder.reduce, {
+        joinCollective(builder, "reduce", {
           kind: "collective",
           op: "allReduce",
           reduce: "sum",
@@ -300,7 +315,7 @@ function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: Pa
           ...wire,
         });
     } else if (axisSize(mesh, fullAxis) > 1) {
-      joinCollective(builder.reduce, {
+      joinCollective(builder, "reduce", {
         kind: "collective",
         op: "allReduce",
         reduce: "sum",

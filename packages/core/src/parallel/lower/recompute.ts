@@ -5,10 +5,10 @@ import { opAccess } from "../access.ts";
 import type { Block, BufferId, Op } from "../program.ts";
 import type { Recompute, RecomputeModule } from "../strategy.ts";
 
-/** @param modules module of each forward op (null: none), aligned with block.forward. */
+/** @param modules modules each forward op lies in, aligned with block.forward. */
 export function recomputeForward(
   block: Block,
-  modules: readonly (RecomputeModule | null)[],
+  modules: readonly (readonly RecomputeModule[])[],
   recompute: Recompute,
 ): Block {
   // An activation that one kernel with its multiplication computes is not kept by itself; backward's kernel computes it again.
@@ -24,7 +24,7 @@ export function recomputeForward(
       return { ...block, recompute: block.forward };
     case "selective": {
       const wanted = new Set<RecomputeModule>(recompute.modules);
-      const marked = block.forward.map((_, i) => joined[i]! || (modules[i] != null && wanted.has(modules[i]!)));
+      const marked = block.forward.map((_, i) => joined[i]! || modules[i]!.some((module) => wanted.has(module)));
       return keepAttentionOutput(block, needed(block, marked));
     }
     case "ops": {

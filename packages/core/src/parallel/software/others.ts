@@ -9,6 +9,8 @@ import { pytorchFsdp2 } from "./pytorch.ts";
  * (apex), rotary and cross-entropy of flash-attn.
  */
 export const internevo = derive(generic, "internevo-2023", {
+  // Parameters are owned whole by one rank of the ZeRO group: it reduces and broadcasts each (hybrid_zero_optim.py, _reduce_grads..., broadcast_params).
+  collectivesPerTensor: true,
   date: "2023-11",
   crossEntropy: "vocabParallel",
   gradDtype: "bf16",

@@ -31,8 +31,11 @@ export const pytorchDdp = derive(pytorchFsdp2, "pytorch-ddp", {
 export const llmFoundry2023 = derive(pytorchFsdp2, "llm-foundry-2023", {
   date: "2023-10",
   attention: "flash1",
-  crossEntropy: "vocabParallel",
+  // Composer computes its training metrics (cross-entropy, perplexity) from the logits beside the fused loss, in eager fp32.
+  crossEntropy: "fp32Copy",
   fusedActivation: false,
+  // DecoupledAdamW works tensor by tensor with elementwise kernels (composer/optim/decoupled_weight_decay.py).
+  fusedOptimizer: false,
   reservedBytes: reserved.cuda12,
   source:
     "mosaicml/composer trainer/mosaic_fsdp_utils.py, llm-foundry scripts/train/yamls/pretrain/mpt-*.yaml (torch 2.0-2.1)",
@@ -41,6 +44,8 @@ export const llmFoundry2023 = derive(pytorchFsdp2, "llm-foundry-2023", {
 /** torchtitan without torch.compile: eager SwiGLU and RMSNorm (F.rms_norm), flash attention through SDPA, fp32 loss. */
 export const torchtitanEager = derive(pytorchFsdp2, "torchtitan-eager", {
   fusedProjections: false,
+  eagerLoss: true,
+  endsGatheredTogether: true,
   date: "2024-12",
   source: "pytorch/torchtitan train_configs/llama3_*.toml, parallelisms/parallelize_llama.py; arXiv 2410.06511",
 });
@@ -58,7 +63,12 @@ export const torchtitan = derive(torchtitanEager, "torchtitan-2024", {
   hostSecPerKernel: hostSec.compiled,
 });
 
-export const torchtitan2025 = derive(torchtitan, "torchtitan-2025", { date: "2025-06", crossEntropy: "vocabParallel" });
+export const torchtitan2025 = derive(torchtitan, "torchtitan-2025", {
+  date: "2025-06",
+  crossEntropy: "vocabParallel",
+  eagerLoss: false,
+  endsGatheredTogether: false,
+});
 
 /** DeepSpeed ZeRO under the Hugging Face Trainer, eager, Liger kernels: bf16 parameters with fp32 masters, bf16 gradients and reductions. */
 export const deepspeedHf = derive(pytorchFsdp2, "deepspeed-hf-2026", {
