@@ -56,6 +56,8 @@ export function opKernels(op: Op, block: Block, context: OpContext, inFlight: In
     }
     case "exchange": {
       const { geometry } = op;
+      // Gates travel with their tokens: 4 bytes beside a row of thousands.
+      if (op.fused === true) return { queries: [], numLaunches: 0, workFlops: 0, sizeBytes: 0 };
       const rows = bufferOf(block, op.phase === "dispatch" ? op.x : op.out);
       const tokens = Math.ceil((rows.shape[0]! / geometry.topk) * routingLoad(geometry, rows.shape[0]!).rank);
       const hidden = rows.shape[1]!;

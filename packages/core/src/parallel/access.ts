@@ -28,9 +28,12 @@ export function opAccess(op: Op): Access {
       return { reads: [op.x, op.weight, op.dy, ...(op.accumulate ? grads : [])], writes: [op.dx, ...grads] };
     }
     case "activation":
-      return { reads: [op.x], writes: [op.y] };
+      return { reads: op.rowScale === undefined ? [op.x] : [op.x, op.rowScale], writes: [op.y] };
     case "activationBackward":
-      return { reads: [op.x, op.dy], writes: [op.dx] };
+      return {
+        reads: op.rowScale === undefined ? [op.x, op.dy] : [op.x, op.dy, op.rowScale],
+        writes: op.drowScale === undefined ? [op.dx] : [op.dx, op.drowScale],
+      };
     case "add":
     case "mul":
       return { reads: [op.a, op.b], writes: [op.out] };
@@ -87,9 +90,14 @@ export function opAccess(op: Op): Access {
     case "permuteBackward":
       return { reads: [op.dout, op.routing], writes: [op.dx] };
     case "combine":
-      return { reads: [op.x, op.gates, op.routing], writes: [op.out] };
+      return { reads: op.gates === undefined ? [op.x, op.routing] : [op.x, op.gates, op.routing], writes: [op.out] };
     case "combineBackward":
-      return { reads: [op.dout, op.x, op.gates, op.routing], writes: [op.dx, op.dgates] };
+      return op.weighted === undefined
+        ? { reads: [op.dout, op.routing], writes: [op.dx] }
+        : {
+            reads: [op.dout, op.weighted.x, op.weighted.gates, op.routing],
+            writes: [op.dx, op.weighted.dgates],
+          };
     case "regroup":
       return { reads: [op.x, op.routing], writes: [op.out] };
     case "exchange":

@@ -105,7 +105,7 @@ interface OpBase {
   readonly stream: Stream;
   /** In Block.backward: belongs to the weight-gradient half. */
   readonly weightGrad?: boolean;
-  /** Fused into the kernel of the op before it: costs its extra bytes but no launch (a fact of the software preset). */
+  /** Fused into the kernel of the op before it: costs its extra bytes but no launch (a fact of the software preset). An exchange travels in the message before. */
   readonly fused?: boolean;
   /** Kernels an unfused framework launches for this op, each streaming the op's bytes again; 1 when absent. */
   readonly passes?: number;
@@ -181,14 +181,16 @@ export interface NormBackwardOp extends OpBase {
   readonly accumulate: boolean;
 }
 
-/** y = act(x), or with `gated` y = act(x[:, :F]) * x[:, F:]. */
+/** y = act(x), or with `gated` y = act(x[:, :F]) * x[:, F:]; times rowScale [rows, 1] where given (gates of routed tokens). */
 export interface ActivationOp extends OpBase {
   readonly kind: "activation";
   readonly fn: "gelu" | "silu" | "relu" | "relu2" | "quick_gelu" | "tanh";
   readonly gated: boolean;
   readonly x: BufferId;
   readonly y: BufferId;
+  readonly rowScale?: BufferId;
 }
+/** dx from dy; with rowScale also drowScale[r] = sum over columns of dy times the unscaled activation. */
 export interface ActivationBackwardOp extends OpBase {
   readonly kind: "activationBackward";
   readonly fn: ActivationOp["fn"];
@@ -196,6 +198,8 @@ export interface ActivationBackwardOp extends OpBase {
   readonly x: BufferId;
   readonly dy: BufferId;
   readonly dx: BufferId;
+  readonly rowScale?: BufferId;
+  readonly drowScale?: BufferId;
 }
 
 /** out = a + b, elementwise; out may be a or b. */
@@ -471,13 +475,17 @@ export interface RouterBackwardOp extends OpBase {
   readonly dlogits: BufferId;
   readonly geometry: MoeGeometry;
 }
-/** out [T*k, D]: row copies ordered by (destination ep rank, expert, token). Backward: dx[t] = sum of its k copies' gradients. */
+/**
+ * out [T*k, D]: row copies ordered by (destination ep rank, expert, token). Backward: dx[t] = sum of its k copies' gradients.
+ * With `perCopy` x is [T, k] (gates) and out [T*k, 1]: each copy takes its own entry.
+ */
 export interface PermuteOp extends OpBase {
   readonly kind: "permute";
   readonly x: BufferId;
   readonly routing: BufferId;
   readonly out: BufferId;
   readonly geometry: MoeGeometry;
+  readonly perCopy?: boolean;
 }
 export interface PermuteBackwardOp extends OpBase {
   readonly kind: "permuteBackward";
@@ -485,24 +493,24 @@ export interface PermuteBackwardOp extends OpBase {
   readonly routing: BufferId;
   readonly dx: BufferId;
   readonly geometry: MoeGeometry;
+  readonly perCopy?: boolean;
 }
-/** y[t] = sum_j gates[t,j] x expert output row (t,j). */
+/** y[t] = sum_j gates[t,j] x expert output row (t,j); without gates the rows are weighted already. */
 export interface CombineOp extends OpBase {
   readonly kind: "combine";
   readonly x: BufferId;
-  readonly gates: BufferId;
+  readonly gates?: BufferId;
   readonly routing: BufferId;
   readonly out: BufferId;
   readonly geometry: MoeGeometry;
 }
+/** Without `weighted` dx rows are copies of dout rows, and nothing of forward is needed. */
 export interface CombineBackwardOp extends OpBase {
   readonly kind: "combineBackward";
   readonly dout: BufferId;
-  readonly x: BufferId;
-  readonly gates: BufferId;
+  readonly weighted?: { readonly x: BufferId; readonly gates: BufferId; readonly dgates: BufferId };
   readonly routing: BufferId;
   readonly dx: BufferId;
-  readonly dgates: BufferId;
   readonly geometry: MoeGeometry;
 }
 /** Rows between "by destination" and "by source ep rank" and "by local expert" order after / before the exchange. */

@@ -101,6 +101,8 @@ export interface Software {
   readonly optimizerStateDtype: DType;
   /** Tensor-parallel collectives: blocking; dgradAsync: backward all-reduce beside the weight-gradient GEMM; userBuffers: pipelined with GEMMs. */
   readonly tpOverlap: "none" | "dgradAsync" | "userBuffers";
+  /** Gradients and updated parameters travel tensor by tensor instead of in buckets of a block: each pays the ring's latency. False when absent. */
+  readonly collectivesPerTensor?: boolean;
   readonly overlapGradReduce: boolean;
   readonly overlapParamGather: boolean;
   readonly prefetchBlocks: number;
@@ -112,12 +114,33 @@ export interface Software {
   readonly overlapMoeExchange: boolean;
   /** Kernels of permutation are fused. */
   readonly fusedPermute: boolean;
+  /**
+   * Gates multiply inside the experts' activation instead of at the combine, so neither expert outputs nor returned rows are kept for backward
+   * (Megatron-Core 0.12, weighted_bias_swiglu_impl). False when absent.
+   */
+  readonly gatesInActivation?: boolean;
   readonly groupedGemm: boolean;
   /** full: no host time; layers: host time per layer graph; none: every kernel is launched. */
   readonly cudaGraphs: "none" | "layers" | "full";
   /** Host seconds per launched kernel, framework overhead included (eager PyTorch, compiled, C++ runtime differ). */
   readonly hostSecPerKernel: number;
   readonly fusedOptimizer: boolean;
+  /**
+   * A weight-gradient kernel that writes the main gradient itself leaves autograd a placeholder in the working format: one for every shape of weight,
+   * kept (Transformer Engine module/base.py get_dummy_wgrad; Megatron-Core tensor_parallel/layers.py). False when absent.
+   */
+  readonly placeholderGrads?: boolean;
+  /** DeepSpeed-like staging of exchanges, elements in the working format: gradients on their way to the reduction; parameters while gathered. None when absent. */
+  readonly reduceBucketElements?: number;
+  readonly gatherBucketElements?: number;
+  /** ZeRO-3 that keeps parameters gathered until this many elements are alive (DeepSpeed stage3_max_live_parameters). Absent: the block in use and the prefetched ones. */
+  readonly liveGatherElements?: number;
+  /** The step copies the gradient of a rank's shard into flat tensors of these formats first, all alive together. None when absent. */
+  readonly flatGradCopies?: readonly DType[];
+  /** fp32Copy by torch's own loss: log-probabilities and their gradient are tensors beside the copy. False when absent. */
+  readonly eagerLoss?: boolean;
+  /** FSDP wraps embedding, final norm and head as one unit, gathered from the first use to the last. False when absent. */
+  readonly endsGatheredTogether?: boolean;
   /** Elementwise chains are fused by a compiler (torch.compile, XLA, nvFuser). */
   readonly compiled: boolean;
   /** CUDA context, NCCL buffers, cuBLAS workspaces. */

@@ -222,6 +222,11 @@ export const softwareFields = {
     doc: "Expert exchange of one micro-batch beside compute of another",
   },
   fused_permute: { type: flag, fallback: "preset", doc: "Token permutation kernels are fused" },
+  gates_in_activation: {
+    type: flag,
+    fallback: "preset",
+    doc: "Gates multiply inside the experts' activation: expert outputs are not kept for backward",
+  },
   grouped_gemm: { type: flag, fallback: "preset", doc: "All local experts in one GEMM launch" },
   cuda_graphs: {
     type: choice("none", "layers", "full"),

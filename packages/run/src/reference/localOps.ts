@@ -24,6 +24,8 @@ import {
   expertOrder,
   permute,
   permuteBackward,
+  permuteEntries,
+  permuteEntriesBackward,
   regroup,
   router,
   routerBackward,
@@ -73,10 +75,19 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       return;
     }
     case "activation":
-      elementwise.activation(op.fn, op.gated, m(op.x), m(op.y));
+      elementwise.activation(op.fn, op.gated, m(op.x), m(op.y), op.rowScale === undefined ? undefined : m(op.rowScale));
       return;
     case "activationBackward":
-      elementwise.activationBackward(op.fn, op.gated, m(op.x), m(op.dy), m(op.dx));
+      elementwise.activationBackward(
+        op.fn,
+        op.gated,
+        m(op.x),
+        m(op.dy),
+        m(op.dx),
+        op.rowScale === undefined || op.drowScale === undefined
+          ? undefined
+          : { scale: m(op.rowScale), dscale: m(op.drowScale) },
+      );
       return;
     case "add":
       elementwise.addTo(m(op.a), m(op.b), m(op.out));
@@ -214,22 +225,31 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       routerBackward(m(op.gates), m(op.routing), m(op.dgates), m(op.dlogits));
       return;
     case "permute":
-      permute(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
+      if (op.perCopy === true) permuteEntries(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
+      else permute(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
       return;
     case "permuteBackward":
-      permuteBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
+      if (op.perCopy === true)
+        permuteEntriesBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
+      else permuteBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
       return;
     case "combine":
-      combine(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.gates), m(op.out));
+      // Rows that are weighted already come together as a row's copies' gradients do.
+      if (op.gates === undefined)
+        permuteBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
+      else combine(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.gates), m(op.out));
       return;
     case "combineBackward":
-      combineBackward(routingAt(frame, rank, op.routing), op.geometry.topk, {
-        dout: m(op.dout),
-        x: m(op.x),
-        gates: m(op.gates),
-        dx: m(op.dx),
-        dgates: m(op.dgates),
-      });
+      if (op.weighted === undefined)
+        permute(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
+      else
+        combineBackward(routingAt(frame, rank, op.routing), op.geometry.topk, {
+          dout: m(op.dout),
+          x: m(op.weighted.x),
+          gates: m(op.weighted.gates),
+          dx: m(op.dx),
+          dgates: m(op.weighted.dgates),
+        });
       return;
     case "regroup":
       regroup(expertOrder(expertCounts(frame, rank, op.routing)), op.direction, m(op.x), m(op.out));

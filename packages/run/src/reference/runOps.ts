@@ -108,7 +108,7 @@ function rowsOfOutput(frame: Frame, rank: number, op: Op, id: BufferId): number 
     case "activation":
       return sameRows(frame, rank, op.x, id);
     case "activationBackward":
-      return sameRows(frame, rank, op.dy, id);
+      return id === op.drowScale ? matOf(frame, rank, op.dy).rows : sameRows(frame, rank, op.dy, id);
     case "add":
     case "mul":
       return sameRows(frame, rank, op.a, id);

@@ -191,6 +191,7 @@ export const tinySoftware = {
     fusedNorm: true,
     compiled: true,
     overlapMoeExchange: true,
+    gatesInActivation: true,
     masterWeights: false,
   },
   userBuffers: {
@@ -200,6 +201,7 @@ export const tinySoftware = {
     gradReduceDtype: "bf16",
     overlapCp: false,
     prefetchBlocks: 2,
+    gatesInActivation: true,
   },
 } satisfies Record<string, Software>;
 

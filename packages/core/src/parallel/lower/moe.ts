@@ -147,6 +147,7 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
       ? x.rows * spec.topk
       : Math.ceil((geometry.capacityFactor * x.rows * spec.topk) / spec.experts) * spec.experts;
   const received = expertRows(context, geometry, x.rows);
+  const gatesInActivation = software.gatesInActivation === true && (software.fusedActivation || !spec.gated);
   const permutePasses = software.fusedPermute || software.compiled ? {} : { passes: 2 };
   const sent = builder.value(`${name}.sent`, sentRows, hidden);
   builder.emit({ kind: "permute", stream: "compute", x: tokens.id, routing, out: sent.id, geometry, ...permutePasses });
@@ -157,18 +158,36 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
     );
   });
 
-  let rows = exchange(builder, sent, received, routing, geometry, "dispatch", `${name}.dispatched`);
   const gatherEtp = mesh.etp > 1 && !replicated;
   const expertRowsHere = received * (gatherEtp ? mesh.etp : 1);
-  if (gatherEtp) rows = rowsCollective(builder, rows, expertRowsHere, "allGather", `${name}.etpIn`);
-  if (replicated && mesh.etp > 1) {
-    const entered = rows;
+  /** Routed rows on their way to the experts, in the experts' order. */
+  const toExperts = (from: Value, part: string): Value => {
+    let arrived = exchange(builder, from, received, routing, geometry, "dispatch", `${name}.${part}dispatched`);
+    if (gatherEtp) arrived = rowsCollective(builder, arrived, expertRowsHere, "allGather", `${name}.${part}etpIn`);
+    if (replicated && mesh.etp > 1) {
+      const entered = arrived;
+      builder.onBackward(() => {
+        const dx = builder.gradOf(entered);
+        tpCollective(builder, "allReduce", dx, dx, true, null, "etp");
+      });
+    }
+    return regroup(builder, arrived, routing, geometry, "toExperts", `${name}.${part}grouped`);
+  };
+  const rows = toExperts(sent, "");
+  let scale: Value | null = null;
+  if (gatesInActivation) {
+    // Gates follow the tokens, in the same kernels and, with a dedicated exchange library, in the same messages.
+    const sentGates = builder.value(`${name}.sentGates`, sentRows, 1, "fp32");
+    const permuteGates = { routing, geometry, perCopy: true, fused: software.fusedPermute } as const;
+    builder.emit({ kind: "permute", stream: "compute", x: gates.id, out: sentGates.id, ...permuteGates });
     builder.onBackward(() => {
-      const dx = builder.gradOf(entered);
-      tpCollective(builder, "allReduce", dx, dx, true, null, "etp");
+      const dout = builder.gradOf(sentGates);
+      builder.contribute(gates, (dx) =>
+        builder.emit({ kind: "permuteBackward", stream: "compute", dout, dx, ...permuteGates }),
+      );
     });
+    scale = toExperts(sentGates, "gates.");
   }
-  rows = regroup(builder, rows, routing, geometry, "toExperts", `${name}.grouped`);
 
   const inner = spec.inner / mesh.etp;
   const segment = { rows: spec.inner, parts: mesh.etp };
@@ -190,7 +209,7 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
     experts: spec.experts,
   });
   const projected = groupedLinear(builder, rows, up, inner * segments.length, routing, `${name}.experts.up.out`);
-  const curved = activation(builder, projected, spec.activation, spec.gated, `${name}.experts.act`);
+  const curved = activation(builder, projected, spec.activation, spec.gated, `${name}.experts.act`, scale);
   let out = groupedLinear(builder, curved, down, hidden, routing, `${name}.experts.down.out`);
   if (replicated && mesh.etp > 1) {
     const partial = out;
@@ -208,7 +227,7 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
     kind: "combine",
     stream: "compute",
     x: returned.id,
-    gates: gates.id,
+    ...(gatesInActivation ? {} : { gates: gates.id }),
     routing,
     out: y.id,
     geometry,
@@ -216,22 +235,14 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
   });
   builder.onBackward(() => {
     const dout = builder.gradOf(y);
-    builder.contribute(returned, (dx) =>
-      builder.contribute(gates, (dgates) =>
-        builder.emit({
-          kind: "combineBackward",
-          stream: "compute",
-          dout,
-          x: returned.id,
-          gates: gates.id,
-          routing,
-          dx,
-          dgates,
-          geometry,
-          ...permutePasses,
-        }),
-      ),
-    );
+    const back = { kind: "combineBackward", stream: "compute", dout, routing, geometry, ...permutePasses } as const;
+    builder.contribute(returned, (dx) => {
+      if (gatesInActivation) builder.emit({ ...back, dx });
+      else
+        builder.contribute(gates, (dgates) =>
+          builder.emit({ ...back, dx, weighted: { x: returned.id, gates: gates.id, dgates } }),
+        );
+    });
   });
   if (hidden === model.hidden) return y;
   const weight = declareParam(builder, {
@@ -260,6 +271,7 @@ function exchange(
 ): Value {
   const { mesh, software } = builder.context;
   if (mesh.ep === 1) return x;
+  const { dtype } = builder.buffers[x.id]!;
   const op = {
     kind: "exchange",
     axis: "ep",
@@ -267,8 +279,9 @@ function exchange(
     geometry,
     library: software.moeExchange,
     stream: software.overlapMoeExchange ? "ep" : "compute",
+    fused: x.width === 1 && software.moeExchange !== "nccl",
   } as const;
-  const y = builder.value(name, rows, x.width);
+  const y = builder.value(name, rows, x.width, dtype);
   builder.emit({ ...op, phase, x: x.id, out: y.id });
   builder.onBackward(() => {
     const dy = builder.gradOf(y);
@@ -292,7 +305,7 @@ function regroup(
   // Without sequence parallelism the etp neighbours within tp hold the same tokens; else their rows were gathered.
   const sources = mesh.ep * (mesh.tp > 1 && !builder.context.sequenceParallel ? 1 : mesh.etp);
   if (sources === 1 || geometry.localExperts === 1) return x;
-  const y = builder.value(name, x.rows, x.width);
+  const y = builder.value(name, x.rows, x.width, builder.buffers[x.id]!.dtype);
   const fused = builder.context.software.fusedPermute;
   builder.emit({ kind: "regroup", stream: "compute", x: x.id, routing, out: y.id, direction, geometry, fused });
   builder.onBackward(() => {
@@ -312,7 +325,7 @@ function rowsCollective(
   op: "allGather" | "reduceScatter",
   name: string,
 ): Value {
-  const y = builder.value(name, rows, x.width);
+  const y = builder.value(name, rows, x.width, builder.buffers[x.id]!.dtype);
   tpCollective(builder, op, x.id, y.id, false, null, "etp");
   builder.onBackward(() => {
     const dy = builder.gradOf(y);

@@ -1,8 +1,9 @@
 // Norms, activations, dropout and residual adds: work bound by memory traffic, split by rows only.
 
 import type { ActivationKind, NormKind } from "../../model/types.ts";
+import { assert } from "../../units/errors.ts";
 import type { Axis } from "../mesh.ts";
-import type { TokenLayout } from "../program.ts";
+import type { BufferId, TokenLayout } from "../program.ts";
 import type { BlockBuilder, Param, Value } from "./builder.ts";
 import { declareParam } from "./parameters.ts";
 
@@ -85,22 +86,29 @@ export function activation(
   fn: ActivationKind,
   gated: boolean,
   name: string,
+  rowScale: Value | null = null,
 ): Value {
   const { software } = builder.context;
   const width = gated ? x.width / 2 : x.width;
   if (gated && !software.fusedActivation) {
+    assert(rowScale === null, "only a fused activation weights its rows");
     const gate = builder.columns(x, `${name}.gate`, 0, width);
     const up = builder.columns(x, `${name}.up`, width, width);
     return gatedParts(builder, [gate, up], fn, name);
   }
   return builder.within("activation", () => {
     const y = builder.value(name, x.rows, width);
-    builder.emit({ kind: "activation", stream: "compute", fn, gated, x: x.id, y: y.id });
+    const scale = rowScale === null ? {} : { rowScale: rowScale.id };
+    builder.emit({ kind: "activation", stream: "compute", fn, gated, x: x.id, y: y.id, ...scale });
     builder.onBackward(() => {
       const dy = builder.gradOf(y);
-      builder.contribute(x, (dx) =>
-        builder.emit({ kind: "activationBackward", stream: "compute", fn, gated, x: x.id, dy, dx }),
-      );
+      const emit = (dx: BufferId, extra: { readonly rowScale?: BufferId; readonly drowScale?: BufferId }) =>
+        builder.emit({ kind: "activationBackward", stream: "compute", fn, gated, x: x.id, dy, dx, ...extra });
+      if (rowScale === null) builder.contribute(x, (dx) => emit(dx, {}));
+      else
+        builder.contribute(x, (dx) =>
+          builder.contribute(rowScale, (drowScale) => emit(dx, { rowScale: rowScale.id, drowScale })),
+        );
     });
     return y;
   });
@@ -118,9 +126,7 @@ export function gatedParts(builder: BlockBuilder, parts: readonly Value[], fn: A
     builder.emit({ kind: "mul", stream: "compute", a: curved.id, b: up.id, out: y.id, fused });
     builder.onBackward(() => {
       const dy = builder.gradOf(y);
-      builder.contribute(up, (dup) =>
-        builder.emit({ kind: "mul", stream: "compute", a: dy, b: curved.id, out: dup }),
-      );
+      builder.contribute(up, (dup) => builder.emit({ kind: "mul", stream: "compute", a: dy, b: curved.id, out: dup }));
       const dcurved = builder.value(`d.${name}.curved`, gate.rows, gate.width);
       builder.emit({ kind: "mul", stream: "compute", a: dy, b: up.id, out: dcurved.id, fused });
       builder.contribute(gate, (dgate) =>

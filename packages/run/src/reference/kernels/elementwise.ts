@@ -56,27 +56,36 @@ export function activationSlope(fn: ActivationName, x: number): number {
   }
 }
 
-/** y = act(x), or act(left half of x) * right half when gated. */
-export function activation(fn: ActivationName, gated: boolean, x: Mat, y: Mat): void {
+/** y = act(x), or act(left half of x) * right half when gated; times the row's scale where given. */
+export function activation(fn: ActivationName, gated: boolean, x: Mat, y: Mat, rowScale?: Mat): void {
   assert(x.cols === (gated ? 2 : 1) * y.cols, `activation of ${x.cols} columns yields ${y.cols}`);
   for (let i = 0; i < y.rows; i++) {
-    for (let j = 0; j < y.cols; j++) set(y, i, j, activate(fn, at(x, i, j)) * (gated ? at(x, i, y.cols + j) : 1));
+    const scale = rowScale === undefined ? 1 : at(rowScale, i, 0);
+    for (let j = 0; j < y.cols; j++)
+      set(y, i, j, scale * activate(fn, at(x, i, j)) * (gated ? at(x, i, y.cols + j) : 1));
   }
 }
 
-export function activationBackward(fn: ActivationName, gated: boolean, x: Mat, dy: Mat, dx: Mat): void {
+export function activationBackward(
+  fn: ActivationName,
+  gated: boolean,
+  x: Mat,
+  dy: Mat,
+  dx: Mat,
+  rows?: { readonly scale: Mat; readonly dscale: Mat },
+): void {
   for (let i = 0; i < dy.rows; i++) {
+    const scale = rows === undefined ? 1 : at(rows.scale, i, 0);
+    let dscale = 0;
     for (let j = 0; j < dy.cols; j++) {
-      const g = at(dy, i, j);
+      const g = scale * at(dy, i, j);
       const left = at(x, i, j);
-      if (!gated) {
-        set(dx, i, j, g * activationSlope(fn, left));
-        continue;
-      }
-      const right = at(x, i, dy.cols + j);
+      const right = gated ? at(x, i, dy.cols + j) : 1;
+      dscale += at(dy, i, j) * activate(fn, left) * right;
       set(dx, i, j, g * activationSlope(fn, left) * right);
-      set(dx, i, dy.cols + j, g * activate(fn, left));
+      if (gated) set(dx, i, dy.cols + j, g * activate(fn, left));
     }
+    if (rows !== undefined) set(rows.dscale, i, 0, dscale);
   }
 }
 

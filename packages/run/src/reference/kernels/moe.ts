@@ -54,6 +54,18 @@ export function permuteBackward(routing: Routing, topk: number, dout: Mat, dx: M
   }
 }
 
+/** out row i = the entry x[row, slot] of copy i; padding is zero. */
+export function permuteEntries(routing: Routing, topk: number, x: Mat, out: Mat): void {
+  for (const [i, copy] of routing.copies.entries())
+    set(out, i, 0, copy < 0 ? 0 : at(x, Math.floor(copy / topk), copy % topk));
+}
+
+export function permuteEntriesBackward(routing: Routing, topk: number, dout: Mat, dx: Mat): void {
+  clear(dx);
+  for (const [i, copy] of routing.copies.entries())
+    if (copy >= 0) set(dx, Math.floor(copy / topk), copy % topk, at(dout, i, 0));
+}
+
 /** out[t] = sum over its copies of gate x row; dropped copies contribute nothing. */
 export function combine(routing: Routing, topk: number, x: Mat, gates: Mat, out: Mat): void {
   clear(out);
