@@ -120,8 +120,20 @@ export interface Software {
    */
   readonly gatesInActivation?: boolean;
   readonly groupedGemm: boolean;
+  /**
+   * loop: the host launches one multiplication and one quantisation per local expert (Transformer Engine's GroupedLinear: cuBLAS on several streams).
+   * fused: one kernel for all experts, which quantises what it makes (CUTLASS and CuTe DSL grouped kernels). fused when absent.
+   */
+  readonly expertKernels?: "loop" | "fused";
+  /** Dropless routing reads the counts of rows back to the host in every expert layer (split sizes, row counts of each GEMM). False when absent. */
+  readonly routingReadBack?: boolean;
   /** full: no host time; layers: host time per layer graph; none: every kernel is launched. */
   readonly cudaGraphs: "none" | "layers" | "full";
+  /**
+   * What of a layer its graph holds when cudaGraphs is layers. Routed rows have no fixed shape, so a dropless expert part is never in it. layer: all else;
+   * router: the router alone (Megatron's cuda_graph_scope without "attn"). layer when absent.
+   */
+  readonly graphScope?: "layer" | "router";
   /** Host seconds per launched kernel, framework overhead included (eager PyTorch, compiled, C++ runtime differ). */
   readonly hostSecPerKernel: number;
   readonly fusedOptimizer: boolean;
@@ -137,6 +149,10 @@ export interface Software {
   readonly liveGatherElements?: number;
   /** The step copies the gradient of a rank's shard into flat tensors of these formats first, all alive together. None when absent. */
   readonly flatGradCopies?: readonly DType[];
+  /** Gradients in the working format stay allocated beside main ones in another format (DeepSpeed BF16_Optimizer clears them in place). False when absent. */
+  readonly keepsWorkingGrads?: boolean;
+  /** Gradients are copied into reduction buckets as large as all of them together (torch DDP without gradient_as_bucket_view). False when absent. */
+  readonly gradBuckets?: boolean;
   /** fp32Copy by torch's own loss: log-probabilities and their gradient are tensors beside the copy. False when absent. */
   readonly eagerLoss?: boolean;
   /** FSDP wraps embedding, final norm and head as one unit, gathered from the first use to the last. False when absent. */

@@ -51,7 +51,8 @@ function precisionFacts(base: Software, strategy: Strategy, isMegatron: boolean)
       gatherDtype: "fp16",
       ...(base.gradDtype === "bf16" ? { gradDtype: "fp16", gradReduceDtype: "fp16" } : {}),
     };
-  if (base.gradDtype === "fp16") return { gradDtype: "fp32", gradReduceDtype: "fp32", gatherDtype: "bf16" };
+  if (base.gradDtype === "fp16")
+    return { gradDtype: "fp32", gradReduceDtype: "fp32", gatherDtype: "bf16", flatGradCopies: [] };
   // Megatron-Bridge's current-scaling and MXFP8 recipes keep parameters in fp8 and gather them so (fp8_param_gather = True); sub-channel ones do not.
   const fp8Gather =
     isMegatron &&
@@ -62,10 +63,11 @@ function precisionFacts(base: Software, strategy: Strategy, isMegatron: boolean)
 
 function exchangeFacts(row: Row, flags: Row, base: Software): SoftwareFacts {
   const backend = text(flags, "moe_flex_dispatcher_backend");
-  const facts: { moeExchange?: Software["moeExchange"]; overlapMoeExchange?: boolean } = {};
+  const facts: { moeExchange?: Software["moeExchange"]; overlapMoeExchange?: boolean; expertKernels?: "fused" } = {};
   if (backend === "deepep" || backend === "hybridep") facts.moeExchange = backend;
   // Without a flexible dispatcher Megatron's expert exchange is NCCL's all-to-all.
   else if (base.name.startsWith("megatron") && child(row, "model").experts !== undefined) facts.moeExchange = "nccl";
+  if (flag(flags, "cutedsl_fused_grouped_mlp") === true) facts.expertKernels = "fused";
   const overlap = flag(flags, "moe_a2a_overlap") ?? flag(argsOf(row), "overlap-moe-expert-parallel-comm");
   if (overlap !== undefined) facts.overlapMoeExchange = overlap;
   return facts;
@@ -103,7 +105,12 @@ function graphFacts(flags: Row, args: Row): SoftwareFacts {
   if (implementation === undefined || implementation === "none") return {};
   const scope = words(flags, "cuda_graph_scope") ?? words(args, "cuda-graph-modules") ?? [];
   const full = implementation === "full_iteration" || scope.includes("full_iteration");
-  return { cudaGraphs: full ? "full" : "layers", hostSecPerKernel: full ? hostSec.graph : hostSec.transformerEngine };
+  const routerOnly = scope.includes("moe_router") && !scope.includes("attn");
+  return {
+    graphScope: routerOnly ? "router" : "layer",
+    cudaGraphs: full ? "full" : "layers",
+    hostSecPerKernel: full ? hostSec.graph : hostSec.transformerEngine,
+  };
 }
 
 function shardingFacts(flags: Row, strategy: Strategy): SoftwareFacts {

@@ -2,6 +2,7 @@
 // split vocabularies, arXiv 1909.08053 section 3), also as the extra heads of multi-token prediction.
 
 import type { DType } from "../../units/dtype.ts";
+import type { BufferId } from "../program.ts";
 import type { BlockBuilder, Param, Value } from "./builder.ts";
 import { linear, quantise, tpCollective, weightGrad } from "./linear.ts";
 import { declareParam } from "./parameters.ts";
@@ -68,20 +69,39 @@ export function embed(
     }
     const accumulate = builder.accumulates(table);
     if (positions !== undefined) builder.accumulates(positions);
+    // Lookups have no kernel that adds to a kept gradient: a dense one of the whole table is made and added (torch embedding_dense_backward).
+    const apart = !table.gradFresh;
+    const tables = positions === undefined ? [table] : [table, positions];
+    const targets = tables.map((param) => (apart ? denseGradient(builder, param) : param.grad!));
     // Part of B even where backward is split: only multiplications are worth delaying (arXiv 2401.10241, section 2). But a gradient that the
     // head's delayed multiplication writes first must wait for it.
     builder.emit({
       kind: "embeddingBackward",
       stream: "compute",
       dout,
-      dtable: table.grad!,
-      accumulate,
+      dtable: targets[0]!,
+      accumulate: accumulate && !apart,
       ...(accumulate && table.gradFresh ? { weightGrad: true } : {}),
       ...place,
-      ...(positions === undefined ? {} : { dpositions: positions.grad! }),
+      ...(positions === undefined ? {} : { dpositions: targets[1]! }),
+    });
+    if (!apart) return;
+    tables.forEach((param, i) => {
+      const grad = param.grad!; // tables are trained
+      builder.emit({ kind: "add", stream: "compute", a: grad, b: targets[i]!, out: grad });
     });
   });
   return dropout(builder, out, { name: `${options.name}.dropped`, layout: context.layout, columnAxis: null, site: 0 });
+}
+
+function denseGradient(builder: BlockBuilder, param: Param): BufferId {
+  return builder.buffer({
+    name: `${param.slice.name}.dense`,
+    shape: builder.buffers[param.grad!]!.shape,
+    dtype: builder.context.actDtype,
+    kind: "gradient",
+    scope: "micro",
+  });
 }
 
 export interface HeadOptions {
@@ -126,6 +146,13 @@ function wholeLogits(builder: BlockBuilder, x: Value, options: HeadOptions): voi
     scored = builder.value(`${name}.logits32`, logits.rows, vocab, statDtype);
     builder.emit({ kind: "cast", stream: "compute", x: logits.id, out: scored.id });
   }
+  const eager = scored !== logits && software.eagerLoss === true;
+  if (eager) {
+    // torch's log_softmax leaves a tensor of its own, which stands for the copy from here on.
+    const logProbs = builder.value(`${name}.logProbs`, logits.rows, vocab, statDtype);
+    builder.emit({ kind: "copy", stream: "compute", x: scored.id, out: logProbs.id });
+    scored = logProbs;
+  }
   const rowMax = builder.value(`${name}.rowMax`, logits.rows, 1, statDtype);
   const sums = builder.value(`${name}.sums`, logits.rows, 2, statDtype);
   const loss = lossBuffer(builder, name);
@@ -165,18 +192,24 @@ function wholeLogits(builder: BlockBuilder, x: Value, options: HeadOptions): voi
   builder.emit({ kind: "loss", stream: "compute", sums: sums.id, loss, layout, scale });
   // The gradient takes the place of what it is made from, as in Megatron's and the fused losses.
   builder.onBackward(() => {
-    builder.emit({
-      kind: "lossBackward",
-      stream: "compute",
-      logits: scored.id,
-      rowMax: rowMax.id,
-      sums: sums.id,
-      dlogits: scored.id,
-      layout,
-      vocabAxis,
-      shift,
-      scale,
-    });
+    const backward = (dlogits: BufferId) =>
+      builder.emit({
+        kind: "lossBackward",
+        stream: "compute",
+        logits: scored.id,
+        rowMax: rowMax.id,
+        sums: sums.id,
+        dlogits,
+        layout,
+        vocabAxis,
+        shift,
+        scale,
+      });
+    if (eager) {
+      backwardApart(builder, name, { like: scored, backward, to: logits });
+      return;
+    }
+    backward(scored.id);
     if (scored === logits) {
       builder.setGrad(logits, logits.id);
       return;
@@ -185,6 +218,26 @@ function wholeLogits(builder: BlockBuilder, x: Value, options: HeadOptions): voi
     builder.emit({ kind: "cast", stream: "compute", x: scored.id, out: dlogits.id });
     builder.setGrad(logits, dlogits.id);
   });
+}
+
+/**
+ * torch's nll_loss and log_softmax, run backward: the gradient of the log-probabilities is a tensor (zeros but for the targets), that of the scores another,
+ * and the log-probabilities live until both are there (ATen LossNLL.cpp, SoftMax.cpp).
+ */
+function backwardApart(
+  builder: BlockBuilder,
+  name: string,
+  parts: { readonly like: Value; readonly backward: (dlogits: BufferId) => void; readonly to: Value },
+): void {
+  const { rows, width } = parts.like;
+  const zeros = builder.value(`d.${name}.logProbs`, rows, width, "fp32");
+  builder.emit({ kind: "fill", stream: "compute", out: zeros.id, value: 0 });
+  const dscores = builder.value(`d.${name}.logits32`, rows, width, "fp32");
+  parts.backward(dscores.id);
+  builder.emit({ kind: "add", stream: "compute", a: dscores.id, b: zeros.id, out: dscores.id });
+  const dlogits = builder.value(`d.${name}.logits`, rows, width);
+  builder.emit({ kind: "cast", stream: "compute", x: dscores.id, out: dlogits.id });
+  builder.setGrad(parts.to, dlogits.id);
 }
 
 /**

@@ -29,6 +29,11 @@ export const reserved = {
   cuda11: 1.5 * GIB,
   cuda12: 2.5 * GIB,
   tpu: 0.5 * GIB,
+  /**
+   * One more NCCL communicator: 16 channels with a send and a receive side, each with buffers of all three protocols (4 MiB Simple: NCCL_BUFFSIZE;
+   * 4.7 MiB LL128 and 0.5 MiB LL: nccl src/init.cc, computeBuffSizes).
+   */
+  communicator: 0.29 * GIB,
 } as const;
 
 export type SoftwareFacts = Partial<Omit<Software, "name">>;
@@ -59,8 +64,12 @@ export const generic: Software = {
   moeExchange: "nccl",
   overlapMoeExchange: false,
   fusedPermute: true,
+  gatesInActivation: false,
   groupedGemm: true,
+  expertKernels: "fused",
+  routingReadBack: false,
   cudaGraphs: "none",
+  graphScope: "layer",
   hostSecPerKernel: hostSec.eager,
   fusedOptimizer: true,
   compiled: false,

@@ -58,6 +58,9 @@ export const megatronDeepspeed2022 = derive(megatron2021, "megatron-deepspeed-20
   gatherBucketElements: 5e8,
   // stage_1_and_2.py: gradients of the partition are gathered in one flat buffer (grads_in_partition), flattened, and cast to fp32 for the step.
   flatGradCopies: ["fp16", "fp16", "fp32"],
+  keepsWorkingGrads: true,
+  // runtime/pipe/topology.py makes groups of its own: model, pipeline, pairs of stages.
+  reservedBytes: reserved.cuda11 + 3 * reserved.communicator,
   source:
     "bigscience-workshop/Megatron-DeepSpeed; DeepSpeed runtime/pipe/engine.py, zero/stage_1_and_2.py, bf16_optimizer.py",
 });
@@ -101,11 +104,13 @@ export const nemo2024 = derive(nemo2023, "nemo-2024", { date: "2024-07" });
 export const megatronCore2025 = derive(nemo2024, "megatron-core-2025", {
   date: "2025-04",
   gatesInActivation: true,
+  expertKernels: "loop",
+  routingReadBack: true,
   crossEntropy: "vocabParallel",
   placeholderGrads: true,
   moeExchange: "nccl",
   source:
-    "NeMo scripts/performance/helpers.py; Megatron-Core 0.12 distributed_data_parallel.py (grad_dtype), extensions/transformer_engine.py, transformer/moe/experts.py (weighted_bias_swiglu_impl)",
+    "NeMo scripts/performance/helpers.py; Megatron-Core 0.12 distributed_data_parallel.py (grad_dtype), extensions/transformer_engine.py, transformer/moe/experts.py (weighted_bias_swiglu_impl), token_dispatcher.py (_maybe_dtoh_and_synchronize); TE GroupedLinear",
 });
 
 export const megatronBridge2025 = derive(megatronCore2025, "megatron-bridge-2025", {

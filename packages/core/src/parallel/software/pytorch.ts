@@ -20,6 +20,7 @@ export const pytorchFsdp2 = derive(generic, "pytorch-fsdp2", {
 /** bf16 autocast over fp32 parameters: gradients fp32, all-reduced in buckets beside backward. */
 export const pytorchDdp = derive(pytorchFsdp2, "pytorch-ddp", {
   overlapParamGather: false,
+  gradBuckets: true,
   source: "torch.nn.parallel.DistributedDataParallel: bucketed all-reduce from autograd hooks",
 });
 
@@ -80,6 +81,9 @@ export const deepspeedHf = derive(pytorchFsdp2, "deepspeed-hf-2026", {
   gradDtype: "bf16",
   gradReduceDtype: "bf16",
   masterWeights: true,
+  // DeepSpeed's defaults (zero/config.py): reduce_bucket_size, stage3_max_live_parameters.
+  reduceBucketElements: 5e8,
+  liveGatherElements: 1e9,
   source:
     "DeepSpeed zero/stage3.py (overlap_comm, prefetch_bucket_size), linkedin/Liger-Kernel (rope, swiglu, rms_norm, fused_linear_cross_entropy)",
 });

@@ -3,6 +3,7 @@
 import { opAccess } from "../../parallel/access.ts";
 import { baseOf, blockLives, bufferBytes } from "../../parallel/liveness.ts";
 import type { Block, BufferDecl, BufferKind, Op } from "../../parallel/program.ts";
+import { dtypeBytes } from "../../units/dtype.ts";
 
 /** Bytes by what they are for. */
 export interface KindBytes {
@@ -49,6 +50,8 @@ export interface BlockMemory {
   readonly hostStashBytes: number;
   /** Buffers that only the update phase uses, and the copies an optimizer without fused kernels makes. */
   readonly updateBytes: number;
+  /** Elements of the gradient shards that the optimizer reads on the device. */
+  readonly optimizedElements: number;
 }
 
 export function blockMemory(
@@ -98,6 +101,7 @@ export function blockMemory(
     W: action(bounds[2], bounds[3]),
     hostStashBytes,
     updateBytes: microBytes(block, block.update) + (at.fusedOptimizer ? 0 : optimizerCopies(block)),
+    optimizedElements: optimizedElements(block),
   };
 }
 
@@ -140,6 +144,18 @@ function optimizerCopies(block: Block): number {
     });
   }
   return bytes;
+}
+
+function optimizedElements(block: Block): number {
+  let elements = 0;
+  for (const op of block.update) {
+    if (op.kind !== "optimizer") continue;
+    for (const id of op.masters) {
+      const master = block.buffers[id]!;
+      if (master.tier === "hbm") elements += ownBytes(master, block.buffers) / dtypeBytes(master.dtype);
+    }
+  }
+  return elements;
 }
 
 function ownBytes(buffer: BufferDecl, buffers: readonly BufferDecl[]): number {

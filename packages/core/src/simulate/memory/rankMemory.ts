@@ -7,6 +7,7 @@ import type { MemoryBreakdown } from "../types.ts";
 import { type AllocatorParameters, fragmentationBytes } from "./allocator.ts";
 import { addBytes, type BlockMemory, blockMemory, type KindBytes, noBytes, sumBytes } from "./blockMemory.ts";
 import { type StageMemory, stageMemory } from "./stageMemory.ts";
+import { flatStepBytes, gradientStagingBytes, liveGatherBytes, placeholderBytes } from "./staging.ts";
 
 export interface MemoryRequest {
   readonly program: Program;
@@ -51,12 +52,20 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
     let persistent = noBytes;
     let hostBytes = hostStash?.peakBytes[rank] ?? 0;
     let updateBytes = 0;
+    let optimizedElements = 0;
     for (const stage of held) {
       persistent = addBytes(persistent, stage.persistent);
       hostBytes += stage.hostBytes;
       updateBytes += stage.updateBytes;
+      optimizedElements += stage.optimizedElements;
     }
-    const gathered = gatheredBytes(program, held);
+    const staged =
+      gradientStagingBytes(program, software, rank) +
+      (software.placeholderGrads === true ? placeholderBytes(program, rank) : 0);
+    persistent = addBytes(persistent, { ...noBytes, workspace: staged });
+    const flatBytes = flatStepBytes(program, software, optimizedElements);
+    updateBytes += flatBytes;
+    const gathered = gatheredBytes(program, software, rank, held);
     const inPipeline = stash.peakBytes[rank]!;
     const composition = peakComposition(timeline, stages, rank, stash.peakAction[rank]!);
     const inUpdate = updateBytes > inPipeline + gathered;
@@ -67,7 +76,12 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
     const dynamicBytes = inUpdate ? updateBytes : inPipeline + gathered;
     const neededBytes = sumBytes(persistent) + dynamicBytes + software.reservedBytes;
     const slack = fragmentationBytes(
-      { dynamicBytes, persistentBytes: sumBytes(persistent), roomBytes: capacityBytes - neededBytes },
+      {
+        dynamicBytes,
+        persistentBytes: sumBytes(persistent),
+        flatBytes: inUpdate ? 0 : flatBytes,
+        roomBytes: capacityBytes - neededBytes,
+      },
       allocator,
     );
     return {
@@ -155,19 +169,26 @@ function hostDeltas(timeline: PipelineTimeline, stages: readonly StageMemory[]):
 }
 
 /** Gathered parameters alive together: all of the rank's, or those of the block in use and the prefetched ones. */
-function gatheredBytes(program: Program, held: readonly StageMemory[]): number {
+function gatheredBytes(program: Program, software: Software, rank: number, held: readonly StageMemory[]): number {
   const sizes = held.map((stage) => stage.gatheredBytes);
-  if (program.gatherPolicy === "perForward") return sizes.flat().reduce((a, b) => a + b, 0);
+  const whole = sizes.flat().reduce((a, b) => a + b, 0);
+  if (program.gatherPolicy === "perForward") return whole;
   const window = 1 + (program.overlapGather ? program.prefetchBlocks : 0);
+  let ends = 0;
   let most = 0;
-  for (const stage of sizes) {
-    for (let i = 0; i < stage.length; i++) {
-      let sum = 0;
-      for (let j = i; j < Math.min(stage.length, i + window); j++) sum += stage[j]!;
-      most = Math.max(most, sum);
-    }
-  }
-  return most;
+  sizes.forEach((stage, chunk) => {
+    const { uses } = program.stages[program.schedule.stageOf[rank]![chunk]!]!;
+    const isEnd = (i: number) => uses[i]!.label === "embedding" || uses[i]!.label === "head";
+    const together = software.endsGatheredTogether === true;
+    const passing = together ? stage.filter((_, i) => !isEnd(i)) : stage;
+    if (together) for (let i = 0; i < stage.length; i++) if (isEnd(i)) ends += stage[i]!;
+    for (let i = 0; i < passing.length; i++)
+      most = Math.max(
+        most,
+        passing.slice(i, i + window).reduce((a, b) => a + b, 0),
+      );
+  });
+  return Math.max(ends + most, liveGatherBytes(software, whole));
 }
 
 /** What the running action holds by kind, at its fullest op; the stash of other micro-batches is activations. */

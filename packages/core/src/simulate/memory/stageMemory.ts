@@ -19,6 +19,7 @@ export interface StageMemory {
   readonly peakW: KindBytes;
   readonly hostStashBytes: number;
   readonly updateBytes: number;
+  readonly optimizedElements: number;
 }
 
 export function stageMemory(blocks: readonly BlockMemory[]): StageMemory {
@@ -26,11 +27,13 @@ export function stageMemory(blocks: readonly BlockMemory[]): StageMemory {
   let hostBytes = 0;
   let hostStashBytes = 0;
   let updateBytes = 0;
+  let optimizedElements = 0;
   for (const block of blocks) {
     persistent = addBytes(persistent, block.persistent);
     hostBytes += block.hostBytes;
     hostStashBytes += block.hostStashBytes;
     updateBytes += block.updateBytes;
+    optimizedElements += block.optimizedElements;
   }
   let held = noBytes;
   let peakF = noBytes;
@@ -62,6 +65,7 @@ export function stageMemory(blocks: readonly BlockMemory[]): StageMemory {
     peakW,
     hostStashBytes,
     updateBytes,
+    optimizedElements,
   };
 }
 
