@@ -36,7 +36,7 @@ function peakShare(family: ArchFamily, impl: KnownImpl): Share {
       if (impl === "flash3") return { forward: 0.36, backward: 0.29 };
       return { forward: 0.62, backward: 0.49 };
     case "cdna":
-      // Composable-kernel FlashAttention-2 keeps about two thirds of the NVIDIA share: no asynchronous copies into the matrix cores.
+      // Assumed two thirds of the NVIDIA share: no AMD attention was measured here.
       return { forward: 0.42, backward: 0.31 };
     default:
       if (impl === "flash1") return { forward: 0.36, backward: 0.29 };

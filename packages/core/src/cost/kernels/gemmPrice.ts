@@ -6,7 +6,10 @@ import { GEMM_PARAMS } from "./gemmModel.ts";
 import type { GridTable } from "./gridTable.ts";
 import { operandBytes, peakFlopsPerSec } from "./roofline.ts";
 
-/** Leading dimensions that are not multiples of 16 bytes keep tensor cores waiting (NVIDIA, Matrix Multiplication Background, section 4.1). */
+/**
+ * Leading dimensions that are not multiples of 16 bytes leave the fast path (rule: NVIDIA, Matrix Multiplication Background User's Guide, tensor core
+ * requirements). The size of the loss is assumed: no table here holds such shapes.
+ */
 const UNALIGNED_SLOWDOWN = 1.8;
 
 /** Epilogue of C += A B into fp32 beyond its traffic: 4 % on A100 PCIe, 5 % on B200 (gemm_train, NT against TN). */
