@@ -151,6 +151,12 @@ export interface Software {
   readonly flatGradCopies?: readonly DType[];
   /** Gradients in the working format stay allocated beside main ones in another format (DeepSpeed BF16_Optimizer clears them in place). False when absent. */
   readonly keepsWorkingGrads?: boolean;
+  /** A pipeline stage keeps what it sent until its backward (no deallocate_pipeline_outputs). False when absent. */
+  readonly keepsStageOutputs?: boolean;
+  /** 16-bit parameters are updated in place, without fp32 masters (with masterWeights: the format alone). False when absent. */
+  readonly updatesWorkingParams?: boolean;
+  /** RMSNorm written in the framework's own ops keeps its input once more in fp32. False when absent. */
+  readonly normKeepsFp32?: boolean;
   /** Gradients are copied into reduction buckets as large as all of them together (torch DDP without gradient_as_bucket_view). False when absent. */
   readonly gradBuckets?: boolean;
   /** fp32Copy by torch's own loss: log-probabilities and their gradient are tensors beside the copy. False when absent. */

@@ -363,7 +363,7 @@ function declareUpdate(builder: BlockBuilder, request: ParamRequest, param: Para
   const reduced = builder.reducedGrads.get(request.name);
   assert(reduced !== undefined, `${request.name} has a reduced gradient`);
   const working = builder.buffers[site.source]!;
-  const needsMaster = software.masterWeights && working.dtype !== "fp32";
+  const needsMaster = software.masterWeights && software.updatesWorkingParams !== true && working.dtype !== "fp32";
   const master = needsMaster ? site.persistent(".master", site.dims, "fp32", "optimizer", site.hostTier) : site.source;
   const states = stateShapes(context, param.slice, site.dims).map((dims, i) =>
     site.persistent(`.state${i}`, dims, software.optimizerStateDtype, "optimizer", site.hostTier),

@@ -42,12 +42,18 @@ export function norm(
   const width = options.width ?? 0;
   const passes =
     kind === "rmsnorm" && !context.software.fusedNorm && !context.software.compiled ? { passes: eagerNormPasses } : {};
+  let source = x;
+  if (kind === "rmsnorm" && context.software.normKeepsFp32 === true) {
+    const wide = builder.value(`${options.name}.in32`, x.rows, x.width, "fp32");
+    builder.within("norm", () => builder.emit({ kind: "cast", stream: "compute", x: x.id, out: wide.id }));
+    source = wide;
+  }
   builder.within("norm", () =>
     builder.emit({
       kind: "norm",
       norm: kind,
       stream: "compute",
-      x: x.id,
+      x: source.id,
       weight: weight.id,
       y: y.id,
       width,
@@ -64,7 +70,7 @@ export function norm(
         kind: "normBackward",
         norm: kind,
         stream: "compute",
-        x: x.id,
+        x: source.id,
         weight: weight.id,
         dy,
         dx,

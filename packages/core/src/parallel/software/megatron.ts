@@ -24,6 +24,7 @@ export const megatron2021 = derive(generic, "megatron-2021", {
   overlapGradReduce: false,
   overlapParamGather: false,
   overlapP2p: false,
+  keepsStageOutputs: true,
   overlapCp: false,
   fusedPermute: false,
   groupedGemm: false,
@@ -44,6 +45,7 @@ export const megatron2022 = derive(megatron2021, "megatron-2022", {
   gradReduceDtype: "fp32",
   tpOverlap: "dgradAsync",
   fusedGradAccumulation: true,
+  keepsStageOutputs: false,
   source: "Megatron-LM v3.0 core/tensor_parallel/layers.py; arXiv 2205.05198 sections 4-5",
 });
 

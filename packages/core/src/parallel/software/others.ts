@@ -17,6 +17,8 @@ export const internevo = derive(generic, "internevo-2023", {
   gradReduceDtype: "bf16",
   fusedActivation: false,
   overlapParamGather: false,
+  // hybrid_zero_optim.py _step: averaged gradients of the rank's parameters are flattened, then cast to fp32.
+  flatGradCopies: ["bf16", "fp32"],
   reservedBytes: reserved.cuda11,
   source: "InternLM/InternEvo configs/7B_sft.py, internlm/solver/optimizer/hybrid_zero_optim.py",
 });

@@ -100,8 +100,7 @@ export const litgpt2023 = derive(pytorchFsdp2, "litgpt-2023", {
 });
 
 /**
- * LitGPT's default precision bf16-true: parameters, gradients and Adam states all bf16. There is no master copy; the program's working
- * parameters are 16 bit only beside one, so 4 bytes per parameter too many are counted here. Eager torch kernels, SDPA flash.
+ * LitGPT's default precision bf16-true: parameters, gradients and Adam states all bf16, no master copy. Eager torch kernels, RMSNorm in Python, SDPA flash.
  */
 export const litgptEager = derive(pytorchFsdp2, "litgpt-2024-eager", {
   date: "2024",
@@ -109,6 +108,9 @@ export const litgptEager = derive(pytorchFsdp2, "litgpt-2024-eager", {
   gradDtype: "bf16",
   gradReduceDtype: "bf16",
   optimizerStateDtype: "bf16",
+  updatesWorkingParams: true,
+  normKeepsFp32: true,
+  gradBuckets: true,
   source: "Lightning-AI/litgpt litgpt/pretrain.py defaults (precision bf16-true), extensions/thunder",
 });
 
@@ -119,5 +121,7 @@ export const litgptThunder = derive(litgptEager, "litgpt-2024-thunder", {
   fusedRope: true,
   crossEntropy: "vocabParallel",
   compiled: true,
+  normKeepsFp32: false,
+  gradBuckets: false,
   hostSecPerKernel: hostSec.compiled,
 });

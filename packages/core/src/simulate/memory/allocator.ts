@@ -16,19 +16,19 @@ export const defaultAllocator: AllocatorParameters = { dynamicSlackFrac: 0.04, p
 /**
  * When memory runs out the allocator returns cached segments and tries again before it fails, so slack never takes more than the room that is left.
  *
- * @param at.flatBytes contiguous tensors of another moment, too large for the segments of what is alive at the peak: they stay cached beside it.
+ * @param at.apartBytes freed segments of another moment that the tensors alive at the peak do not fit into (flat tensors of the step, or activations beside them).
  * @param at.roomBytes capacity minus everything alive and reserved; nothing is slack where it is negative.
  */
 export function fragmentationBytes(
   at: {
     readonly dynamicBytes: number;
     readonly persistentBytes: number;
-    readonly flatBytes: number;
+    readonly apartBytes: number;
     readonly roomBytes: number;
   },
   parameters: AllocatorParameters,
 ): number {
   const slack =
-    at.flatBytes + at.dynamicBytes * parameters.dynamicSlackFrac + at.persistentBytes * parameters.persistentSlackFrac;
+    at.apartBytes + at.dynamicBytes * parameters.dynamicSlackFrac + at.persistentBytes * parameters.persistentSlackFrac;
   return Math.max(0, Math.min(slack, at.roomBytes));
 }

@@ -95,7 +95,7 @@ for (const [name, strategy, software] of [
 test("fragmentationBytes() is a share of what comes and goes, and gives way when memory runs out", () => {
   const parameters = { dynamicSlackFrac: 0.1, persistentSlackFrac: 0.01 };
   const at = (roomBytes: number) =>
-    fragmentationBytes({ dynamicBytes: 1000, persistentBytes: 1000, flatBytes: 40, roomBytes }, parameters);
+    fragmentationBytes({ dynamicBytes: 1000, persistentBytes: 1000, apartBytes: 40, roomBytes }, parameters);
   expect(at(1e6)).toBeCloseTo(150, 9);
   expect(at(50)).toBe(50);
   expect(at(-5)).toBe(0);

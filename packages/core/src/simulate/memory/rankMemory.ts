@@ -1,5 +1,6 @@
 // Peak memory of each pipeline rank: what persists, what is gathered, and the stash that follows the schedule's order of actions.
 
+import { bufferBytes } from "../../parallel/liveness.ts";
 import type { Program } from "../../parallel/program.ts";
 import type { Software } from "../../parallel/strategy.ts";
 import { actionTable, type PipelineTimeline, type StashDeltas, stashTimeline } from "../pipeline/index.ts";
@@ -40,7 +41,7 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
     fusedOptimizer: software.fusedOptimizer,
   };
   const blocks = program.blocks.map((block) => blockMemory(block, at));
-  const stages = stageMemories(program, blocks);
+  const stages = stageMemories(program, blocks, software.keepsStageOutputs === true);
   const deltas = stashDeltas(timeline, stages);
   const stash = stashTimeline(timeline, deltas);
   const hostStash = stages.some((stage) => stage.hostStashBytes > 0)
@@ -79,7 +80,7 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
       {
         dynamicBytes,
         persistentBytes: sumBytes(persistent),
-        flatBytes: inUpdate ? 0 : flatBytes,
+        apartBytes: flatBytes === 0 ? 0 : inUpdate ? inPipeline + gathered : flatBytes,
         roomBytes: capacityBytes - neededBytes,
       },
       allocator,
@@ -112,13 +113,19 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
 }
 
 /** Equal stages are worked out once. */
-function stageMemories(program: Program, blocks: readonly BlockMemory[]): StageMemory[] {
+function stageMemories(program: Program, blocks: readonly BlockMemory[], keepsOutputs: boolean): StageMemory[] {
   const known = new Map<string, StageMemory>();
   return program.stages.map(({ uses }) => {
     const key = uses.map((use) => use.block).join(",");
     let memory = known.get(key);
     if (memory === undefined) {
-      memory = stageMemory(uses.map((use) => blocks[use.block]!));
+      const last = program.blocks[uses.at(-1)?.block ?? -1];
+      const sentBytes =
+        last === undefined ? 0 : last.outputs.reduce((sum, id) => sum + bufferBytes(last.buffers[id]!), 0);
+      memory = stageMemory(
+        uses.map((use) => blocks[use.block]!),
+        keepsOutputs ? sentBytes : 0,
+      );
       known.set(key, memory);
     }
     return memory;

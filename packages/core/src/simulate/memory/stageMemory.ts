@@ -22,7 +22,8 @@ export interface StageMemory {
   readonly optimizedElements: number;
 }
 
-export function stageMemory(blocks: readonly BlockMemory[]): StageMemory {
+/** @param keptBytes what the stage sends on and yet keeps until its backward is through. */
+export function stageMemory(blocks: readonly BlockMemory[], keptBytes: number): StageMemory {
   let persistent = noBytes;
   let hostBytes = 0;
   let hostStashBytes = 0;
@@ -41,13 +42,15 @@ export function stageMemory(blocks: readonly BlockMemory[]): StageMemory {
     peakF = larger(peakF, addBytes(held, block.F.peak));
     held = addBytes(held, block.F.after);
   }
-  const afterF = held;
+  const kept: KindBytes = { ...noBytes, activation: keptBytes };
+  const afterF = addBytes(held, kept);
   let peakB = noBytes;
   for (let j = blocks.length - 1; j >= 0; j--) {
     held = addBytes(held, blocks[j]!.F.after, -1);
     peakB = larger(peakB, addBytes(held, blocks[j]!.B.peak));
     held = addBytes(held, blocks[j]!.B.after);
   }
+  peakB = addBytes(peakB, kept);
   const afterB = held;
   let peakW = noBytes;
   for (let j = blocks.length - 1; j >= 0; j--) {
