@@ -20,6 +20,8 @@ function ownPasses(op: Op): Passes {
     case "normBackward":
       // Input gradient, then the second stage of the column sum of the weight gradient.
       return { bytes: 1, kernels: 2 };
+    case "cast":
+      return { bytes: 1, kernels: op.numParts ?? 1 };
     case "router":
       // Softmax and top-k, histogram, load-balancing statistics.
       return { bytes: 1, kernels: 3 };

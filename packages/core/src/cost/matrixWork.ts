@@ -130,7 +130,8 @@ export function groupedWork(op: GroupedMatmulOp, block: Block, context: OpContex
     layout: layouts[op.role],
     accumulate: op.accumulate,
   };
-  return { queries: [{ query, times: 1 }], numLaunches: 1, workFlops, sizeBytes };
+  const numLaunches = context.software.expertKernels === "loop" ? groups : 1;
+  return { queries: [{ query, times: 1 }], numLaunches, workFlops, sizeBytes };
 }
 
 /** Products of unfused attention: [sq, d] x [skv, d] scores per sequence and head. Layout letters follow which operand is transposed. */

@@ -12,7 +12,7 @@
 
 import { opAccess } from "../parallel/access.ts";
 import type { Block, BufferId, CollectiveOp, Op, OptimizerOp } from "../parallel/program.ts";
-import { dtypeBytes } from "../units/dtype.ts";
+import { type DType, dtypeBytes } from "../units/dtype.ts";
 import { elementwisePasses } from "./elementwisePasses.ts";
 import { attentionWork, batchWork, groupedWork, matmulWork, scanWork } from "./matrixWork.ts";
 import { bufferOf, memoryWork, network, ownBytes, totalBytes } from "./opBytes.ts";
@@ -173,8 +173,16 @@ function elementwiseWork(op: Op, block: Block, inFlight: InFlight): OpWork {
     );
   }
   const passes = fused ? { bytes: 1, kernels: 0 } : elementwisePasses(op);
-  const sizeBytes = (moved(reads) + moved(writes)) * passes.bytes;
+  // Formats with scales are written twice, along rows for this multiplication and along columns for the weight gradient (Transformer Engine's
+  // rowwise and columnwise data); only the second is kept.
+  const secondCopyBytes =
+    op.kind === "cast" && isQuantised(bufferOf(block, op.out).dtype) ? ownBytes(block, op.out) : 0;
+  const sizeBytes = (moved(reads) + moved(writes) + secondCopyBytes) * passes.bytes;
   return memoryWork(sizeBytes, accessOf(op), passes.kernels, passes.kernels);
+}
+
+function isQuantised(dtype: DType): boolean {
+  return dtype === "fp8" || dtype === "mxfp8" || dtype === "fp8_block" || dtype === "nvfp4" || dtype === "mxfp4";
 }
 
 function accessOf(op: Op): MemoryQuery["access"] {

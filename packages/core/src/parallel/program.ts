@@ -107,6 +107,8 @@ interface OpBase {
   readonly weightGrad?: boolean;
   /** Fused into the kernel of the op before it: costs its extra bytes but no launch (a fact of the software preset). An exchange travels in the message before. */
   readonly fused?: boolean;
+  /** The host reads this op's result before it issues anything more (row counts of dropless routing). */
+  readonly hostSync?: boolean;
   /** Kernels an unfused framework launches for this op, each streaming the op's bytes again; 1 when absent. */
   readonly passes?: number;
   /**
@@ -638,6 +640,8 @@ export interface CastOp extends OpBase {
   readonly kind: "cast";
   readonly x: BufferId;
   readonly out: BufferId;
+  /** Rows are cast part by part, a kernel each (one per local expert); 1 when absent. */
+  readonly numParts?: number;
 }
 
 /** Every element of out becomes `value`. */

@@ -46,6 +46,8 @@ export interface Strategy {
   readonly recompute: Recompute;
   readonly offloadOptimizer: boolean;
   readonly offloadActivations: boolean;
+  /** Only the first so many layers of each stage offload (Megatron's cpu-offloading-num-layers); all when absent. */
+  readonly offloadLayers?: number;
   readonly precision: Precision;
   readonly optimizer: OptimizerKind;
   /** Layers of each stage, in order; null = as even as possible. */
@@ -82,6 +84,8 @@ export interface Software {
   readonly fusedNorm: boolean;
   /** q, k, v (and gate, up) are one multiplication; false: one each (Hugging Face, torchtitan). True when absent. */
   readonly fusedProjections?: boolean;
+  /** Per-tensor fp8 scales: from this tensor (current; the default) or from earlier steps (delayed). */
+  readonly fp8Scaling?: "current" | "delayed";
   readonly fusedRope: boolean;
   /** scale + mask + softmax in one kernel, for unfused attention. */
   readonly fusedSoftmax: boolean;
@@ -122,9 +126,9 @@ export interface Software {
   readonly groupedGemm: boolean;
   /**
    * loop: the host launches one multiplication and one quantisation per local expert (Transformer Engine's GroupedLinear: cuBLAS on several streams).
-   * fused: one kernel for all experts, which quantises what it makes (CUTLASS and CuTe DSL grouped kernels). fused when absent.
+   * grouped: one kernel for all experts. fused: it also applies the activation and quantises its result (CuTe DSL grouped MLP). grouped when absent.
    */
-  readonly expertKernels?: "loop" | "fused";
+  readonly expertKernels?: "loop" | "grouped" | "fused";
   /** Dropless routing reads the counts of rows back to the host in every expert layer (split sizes, row counts of each GEMM). False when absent. */
   readonly routingReadBack?: boolean;
   /** full: no host time; layers: host time per layer graph; none: every kernel is launched. */

@@ -228,10 +228,25 @@ export const softwareFields = {
     doc: "Gates multiply inside the experts' activation: expert outputs are not kept for backward",
   },
   grouped_gemm: { type: flag, fallback: "preset", doc: "All local experts in one GEMM launch" },
+  expert_kernels: {
+    type: choice("loop", "grouped", "fused"),
+    fallback: "preset",
+    doc: "One GEMM and quantisation per local expert, one kernel for all, or one with activation and quantisation in it",
+  },
+  routing_read_back: {
+    type: flag,
+    fallback: "preset",
+    doc: "Dropless routing waits for row counts on the host in every expert layer",
+  },
   cuda_graphs: {
     type: choice("none", "layers", "full"),
     fallback: "preset",
     doc: "What of the step is replayed without host launches",
+  },
+  graph_scope: {
+    type: choice("layer", "router"),
+    fallback: "preset",
+    doc: "What of a layer its graph holds, beside the routed experts which have no fixed shape",
   },
   host_sec_per_kernel: {
     type: { kind: "seconds" },

@@ -30,6 +30,18 @@ describe("expert exchange", () => {
     expect(distinctPlaces(1000, 8)).toBeCloseTo(8, 9);
   });
 
+  it("sends HybridEP's tokens once to each rank of the NVLink domain that needs them, near the links' rate", () => {
+    const nvl72 = clusterFromShorthand("64xgb200");
+    const ask = { library: "hybridep", bytesPerElement: 2, spans: [64] } as const;
+    const wireBytes = 4096 * 7168 * 2 * distinctPlaces(8, 64) * (63 / 64);
+    const rate = wireBytes / (micros(ask, nvl72) * 1e-6);
+    expect(rate).toBeGreaterThan(0.6 * 900e9);
+    expect(rate).toBeLessThan(0.75 * 900e9);
+    // Twice the choices on few ranks are far from twice the copies.
+    const few = { ...ask, spans: [4] } as const;
+    expect(micros({ ...few, topk: 16 }, nvl72) / micros({ ...few, topk: 8 }, nvl72)).toBeLessThan(1.15);
+  });
+
   it("reproduces DeepEP's own low-latency table without having seen it", () => {
     // deepseek-ai/DeepEP README of 2026-02-03: H800, 128 tokens, hidden 7168, top-8; microseconds.
     const dispatch: readonly [number, number][] = [

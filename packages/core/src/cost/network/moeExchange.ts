@@ -7,6 +7,10 @@
 //   normal:       T = local start + nodes x notify + max(NIC wire, local wire) + fill
 //   low latency:  T = remote start + max(NIC wire, local wire)
 //
+// HybridEP (deepseek-ai/DeepEP, branch hybrid-ep; NVIDIA) writes a token once to every rank of the NVLink domain that holds one of its experts,
+// by TMA from a handful of SMs at close to the links' rate; no curves of it are shipped, so its local part is wire time. Neglected: the gather
+// of the routing map before the first dispatch (a byte per token and expert).
+//
 // Routing is balanced unless the caller scales `tokens` to the busiest rank. Source of the volumes: DeepEP (deepseek-ai/DeepEP).
 
 import { findDevice } from "../../cluster/catalogue.ts";
@@ -22,7 +26,9 @@ import {
   EXCHANGE_REMOTE_SEC,
   FILL_HOPS,
   FILL_SHARE,
+  HYBRID_START_SEC,
   REL_STD,
+  RING_EFFICIENCY,
 } from "./params.ts";
 
 /** Bytes per element of the measured DeepEP tables: fp8 with one fp32 scale per 128 for dispatch, bf16 for combine. */
@@ -95,6 +101,15 @@ function localCost(
   tables: ExchangeTables,
 ): Cost {
   const link = cluster.levels[0]!;
+  if (query.library === "hybridep" && link.kind === "nvlink") {
+    const remote = distinctPlaces(query.topk, ranks) * ((ranks - 1) / ranks);
+    const wireBytes = tokens * remote * query.hidden * query.bytesPerElement;
+    return {
+      durationSec: HYBRID_START_SEC + wireBytes / (link.bytesPerSec * RING_EFFICIENCY.nvlink),
+      source: "analytic",
+      relStd: REL_STD.analytic,
+    };
+  }
   const base = {
     deviceId: cluster.device.id,
     numRanks: ranks,

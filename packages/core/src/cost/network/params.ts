@@ -58,6 +58,8 @@ export const LL_BYTES = 64e3;
 export const EXCHANGE_NIC_EFFICIENCY = 0.88;
 /** Low-latency exchange over RDMA with hardly any data (same tables). */
 export const EXCHANGE_REMOTE_SEC = 20e-6;
+/** HybridEP with hardly any data: metadata kernel, exchange kernel, and a barrier over the domain's ranks at either end (launch and hops as in LAUNCH_SEC). */
+export const HYBRID_START_SEC = 20e-6;
 /** Normal mode: notify round per node (57 us for 2 nodes, 122 us for 8, in the table's dispatch of one token). */
 export const EXCHANGE_NODE_SEC = 11e-6;
 

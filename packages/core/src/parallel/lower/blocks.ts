@@ -74,7 +74,7 @@ export function addGradNorm(builder: BlockBuilder): void {
 export function layersBlock(
   context: Context,
   specs: readonly LayerSpec[],
-  recompute: Recompute,
+  keep: { readonly recompute: Recompute; readonly offload: boolean },
   withEncoder: boolean,
   name: string,
 ): Block {
@@ -86,8 +86,8 @@ export function layersBlock(
   });
   const ends = encoder === null ? [] : [encoder];
   const block = finish(builder, [x, ...ends], [h, ...ends]);
-  const recomputed = recomputeForward(block, builder.modules, recompute);
-  return context.strategy.offloadActivations ? offloadActivations(recomputed) : recomputed;
+  const recomputed = recomputeForward(block, builder.modules, keep.recompute);
+  return keep.offload ? offloadActivations(recomputed) : recomputed;
 }
 
 export function embeddingBlock(

@@ -145,13 +145,14 @@ function lowerStages(context: Context, schedule: Schedule): { blocks: Block[]; s
             ),
           );
         }
-        const key = `${run.map((site) => site.kind).join(",")}|${JSON.stringify(group.recompute)}`;
+        const offload = strategy.offloadActivations && group.from < (strategy.offloadLayers ?? numHere);
+        const key = `${run.map((site) => site.kind).join(",")}|${JSON.stringify(group.recompute)}${offload ? "|offload" : ""}`;
         uses.push(
           use(key, first.label, () =>
             layersBlock(
               context,
               run.map((site) => site.spec),
-              group.recompute,
+              { recompute: group.recompute, offload },
               isEncoderDecoder && first.decoder,
               `layer ${key}`,
             ),

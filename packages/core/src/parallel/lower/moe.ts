@@ -109,6 +109,7 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
     gates: gates.id,
     routing,
     geometry,
+    ...(software.routingReadBack === true && geometry.capacityFactor === null ? { hostSync: true } : {}),
   });
   builder.onBackward(() => {
     const dgates = builder.gradOf(gates);
@@ -208,9 +209,17 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
     dim: 1,
     experts: spec.experts,
   });
-  const projected = groupedLinear(builder, rows, up, inner * segments.length, routing, `${name}.experts.up.out`);
-  const curved = activation(builder, projected, spec.activation, spec.gated, `${name}.experts.act`, scale);
-  let out = groupedLinear(builder, curved, down, hidden, routing, `${name}.experts.down.out`);
+  // Nothing upstream of the experts or of their output's gradient quantises; between the two products the grouped kernel may.
+  const joined = software.expertKernels === "fused";
+  const projected = groupedLinear(builder, rows, up, inner * segments.length, routing, `${name}.experts.up.out`, {
+    input: false,
+    gradient: joined,
+  });
+  const curved = activation(builder, projected, spec.activation, spec.gated, `${name}.experts.act`, scale, joined);
+  let out = groupedLinear(builder, curved, down, hidden, routing, `${name}.experts.down.out`, {
+    input: joined,
+    gradient: false,
+  });
   if (replicated && mesh.etp > 1) {
     const partial = out;
     const sum = builder.value(`${name}.experts.sum`, partial.rows, hidden);
@@ -343,9 +352,11 @@ function groupedLinear(
   width: number,
   routing: number,
   name: string,
+  quantisesInPassing: { readonly input: boolean; readonly gradient: boolean },
 ): Value {
   const compute = builder.context.computeDtype;
-  const xq = quantise(builder, x, compute, builder.context.software.fusedPermute);
+  const perExpert = builder.context.software.expertKernels === "loop" ? builder.buffers[weight.id]!.shape[0]! : 1;
+  const xq = quantise(builder, x, compute, quantisesInPassing.input, perExpert);
   const y = builder.value(name, x.rows, width);
   builder.emit({
     kind: "groupedMatmul",
@@ -359,7 +370,13 @@ function groupedLinear(
     compute,
   });
   builder.onBackward(() => {
-    const dy = quantise(builder, { id: builder.gradOf(y), rows: y.rows, width }, compute, false);
+    const dy = quantise(
+      builder,
+      { id: builder.gradOf(y), rows: y.rows, width },
+      compute,
+      quantisesInPassing.gradient,
+      perExpert,
+    );
     builder.contribute(x, (dx) =>
       builder.emit({
         kind: "groupedMatmul",

@@ -93,6 +93,7 @@ export function activation(
   gated: boolean,
   name: string,
   rowScale: Value | null = null,
+  fused = false,
 ): Value {
   const { software } = builder.context;
   const width = gated ? x.width / 2 : x.width;
@@ -104,12 +105,22 @@ export function activation(
   }
   return builder.within("activation", () => {
     const y = builder.value(name, x.rows, width);
-    const scale = rowScale === null ? {} : { rowScale: rowScale.id };
+    const scale = { ...(rowScale === null ? {} : { rowScale: rowScale.id }), ...(fused ? { fused } : {}) };
     builder.emit({ kind: "activation", stream: "compute", fn, gated, x: x.id, y: y.id, ...scale });
     builder.onBackward(() => {
       const dy = builder.gradOf(y);
       const emit = (dx: BufferId, extra: { readonly rowScale?: BufferId; readonly drowScale?: BufferId }) =>
-        builder.emit({ kind: "activationBackward", stream: "compute", fn, gated, x: x.id, dy, dx, ...extra });
+        builder.emit({
+          kind: "activationBackward",
+          stream: "compute",
+          fn,
+          gated,
+          x: x.id,
+          dy,
+          dx,
+          ...(fused ? { fused } : {}),
+          ...extra,
+        });
       if (rowScale === null) builder.contribute(x, (dx) => emit(dx, {}));
       else
         builder.contribute(x, (dx) =>

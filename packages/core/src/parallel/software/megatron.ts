@@ -83,6 +83,8 @@ export const nemo2022 = derive(megatron2022, "nemo-2022", {
  * collectives, gradient and parameter exchange overlapped and in bf16, p2p overlapped under interleaving. cuDNN flash attention.
  */
 export const nemo2023 = derive(generic, "nemo-2023", {
+  // Transformer Engine's DelayedScaling was the only per-tensor recipe of the time.
+  fp8Scaling: "delayed",
   date: "2023-11",
   attention: "cudnn",
   fusedNorm: true,
@@ -104,6 +106,7 @@ export const nemo2024 = derive(nemo2023, "nemo-2024", { date: "2024-07" });
  * accumulation, bf16), `te` cross-entropy fusion (in place on bf16 logits), user buffers for tp > 1 with sequence parallel.
  */
 export const megatronCore2025 = derive(nemo2024, "megatron-core-2025", {
+  fp8Scaling: "current",
   date: "2025-04",
   gatesInActivation: true,
   expertKernels: "loop",

@@ -30,6 +30,7 @@ export const pytorchDdp = derive(pytorchFsdp2, "pytorch-ddp", {
  * forward_prefetch is off; the backward prefetch is BACKWARD_POST (Composer's default), limit_all_gathers keeps two blocks in flight.
  */
 export const llmFoundry2023 = derive(pytorchFsdp2, "llm-foundry-2023", {
+  fp8Scaling: "delayed",
   date: "2023-10",
   attention: "flash1",
   // Composer computes its training metrics (cross-entropy, perplexity) from the logits beside the fused loss, in eager fp32.

@@ -5,6 +5,7 @@ import { type PricedOp, priceOps } from "../../cost/priceOps.ts";
 import { opAccess } from "../../parallel/access.ts";
 import type { Block, Op, Program } from "../../parallel/program.ts";
 import { type ContentionParameters, type OpDemand, opDemand } from "../contention.ts";
+import { type Pace, paced } from "../pace.ts";
 
 /** BW: the whole backward with its recompute. B, W: its halves. tail: every phase in order (blocks that run once a step). */
 export type OpList = "gather" | "forward" | "BW" | "B" | "W" | "reduce" | "update" | "tail";
@@ -23,6 +24,8 @@ export interface PreparedOp {
   readonly demand: OpDemand;
   readonly reads: readonly Touch[];
   readonly writes: readonly Touch[];
+  /** Between routing and combination: shapes depend on the routing, so no graph of a layer holds it. */
+  readonly routed: boolean;
   /** Index in its list of the op it is pipelined with, and which of the two runs first; absent when it runs alone. */
   readonly pipe?: { readonly partner: number; readonly first: boolean; readonly chunks: number };
 }
@@ -35,12 +38,11 @@ export interface BlockPrices {
   readonly listOf: (block: Block, which: OpList) => readonly PreparedOp[];
 }
 
-/** @param clockFrac sustained clock / boost clock: matrix work takes 1 / clockFrac as long (power.ts). */
 export function blockPrices(
   program: Program,
   context: OpContext,
   contention: ContentionParameters,
-  clockFrac = 1,
+  pace: Pace,
 ): BlockPrices {
   const lists = new Map<Block, Map<OpList, readonly PreparedOp[]>>();
   const listOf = (block: Block, which: OpList): readonly PreparedOp[] => {
@@ -51,7 +53,7 @@ export function blockPrices(
     }
     let prepared = ofBlock.get(which);
     if (prepared === undefined) {
-      prepared = prepare(block, opsOf(block, which), context, contention, clockFrac);
+      prepared = prepare(block, opsOf(block, which), context, contention, pace);
       ofBlock.set(which, prepared);
     }
     return prepared;
@@ -86,11 +88,9 @@ function prepare(
   ops: readonly Op[],
   context: OpContext,
   contention: ContentionParameters,
-  clockFrac: number,
+  pace: Pace,
 ): PreparedOp[] {
-  const priced = priceOps(block, ops, context).map((op) =>
-    op.matrix && clockFrac < 1 ? { ...op, durationSec: op.durationSec / clockFrac } : op,
-  );
+  const priced = priceOps(block, ops, context).map((op) => paced(op, pace));
   const accesses = ops.map((op) => {
     const { reads, writes } = opAccess(op);
     return { reads: reads.map((id) => touchOf(block, id)), writes: writes.map((id) => touchOf(block, id)) };
@@ -107,12 +107,25 @@ function prepare(
     pipes[i] = { partner, first: leads, chunks: asked.chunks };
     pipes[partner] = { partner: i, first: !leads, chunks: asked.chunks };
   }
+  const routed = routedOps(ops);
   return priced.map((each, i) => ({
     priced: each,
+    routed: routed[i]!,
     demand: opDemand(each, context.cluster.device, contention),
     ...accesses[i]!,
     ...(pipes[i] === undefined ? {} : { pipe: pipes[i]! }),
   }));
+}
+
+/** Forward and recompute: from the first permutation to the combination; backward: from the combination's to the permutation's gradient. */
+function routedOps(ops: readonly Op[]): boolean[] {
+  let inside = false;
+  return ops.map((op) => {
+    if (op.kind === "permute" || op.kind === "combineBackward") inside = true;
+    const result = inside;
+    if (op.kind === "combine" || (op.kind === "permuteBackward" && op.perCopy !== true)) inside = false;
+    return result;
+  });
 }
 
 type Accesses = readonly { readonly reads: readonly Touch[]; readonly writes: readonly Touch[] }[];

@@ -181,10 +181,20 @@ class ActionWriter {
       ops.position[i] = position;
       firstPiece[i] = entry.firstPiece ? 1 : 0;
       const launches = entry.firstPiece ? priced.numLaunches : 0;
-      if (software.cudaGraphs === "none") ops.launchSec[i] = launches * software.hostSecPerKernel;
+      const { op } = priced;
+      const inGraph =
+        software.cudaGraphs === "layers" &&
+        !prepared.routed &&
+        (software.graphScope !== "router" || op.kind === "router" || op.kind === "routerBackward");
+      if (software.cudaGraphs === "none" || (software.cudaGraphs === "layers" && !inGraph))
+        ops.launchSec[i] = launches * software.hostSecPerKernel;
       // One graph launch per layer, which costs the host about as much as one eager kernel.
-      else if (software.cudaGraphs === "layers" && position !== previous) ops.launchSec[i] = software.hostSecPerKernel;
-      previous = position;
+      else if (inGraph && position !== previous) {
+        ops.launchSec[i] = software.hostSecPerKernel;
+        previous = position;
+      }
+      // A whole captured step cannot wait for the host: its routing stays on the device.
+      ops.hostSync[i] = op.hostSync === true && software.cudaGraphs !== "full" ? 1 : 0;
     });
     return { ops, priced: entries.map((entry) => entry.priced), firstPiece };
   }

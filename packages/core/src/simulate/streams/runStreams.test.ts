@@ -156,3 +156,18 @@ test("runStreams() lets a spilling op outlast the action", () => {
   const run = runStreams(ops, 0, 0.4);
   expect([run.durationSec, run.spillSec]).toEqual([1, 4]);
 });
+
+test("runStreams() issues nothing past an op that the host must read, until that op has ended", () => {
+  const ops = makeStreamOps(4);
+  ops.durationSec.set([1, 1, 1, 1]);
+  ops.launchSec.set([0.1, 0.1, 0.1, 0.1]);
+  const free = runStreams(ops, 1, 0);
+  expect(free.durationSec).toBeCloseTo(4, 9);
+  ops.hostSync[1] = 1;
+  const read = runStreams(ops, 1, 0);
+  // Launch and read-back lie bare after the second op; the fourth is issued while the third runs.
+  expect(read.startSec[2]! - read.endSec[1]!).toBeGreaterThan(0.1);
+  expect(read.startSec[2]! - read.endSec[1]!).toBeLessThan(0.1001);
+  expect(read.startSec[3]).toBeCloseTo(read.endSec[2]!, 9);
+  expect(read.shares[HOST_SHARE]! - free.shares[HOST_SHARE]!).toBeCloseTo(read.durationSec - free.durationSec, 9);
+});

@@ -1,7 +1,7 @@
 // Level 1 of the simulation: ops of one action on the streams of one rank.
 //
 // Streams are in-order queues. An op starts when it heads its stream, the ops it depends on have ended and the host has issued it; the host
-// issues in list order, each launch taking its time, and runs ahead freely. Running ops share the device (contention.ts), so the engine
+// issues in list order, each launch taking its time, and runs ahead freely, except past an op whose result it must read first. Running ops share the device (contention.ts), so the engine
 // is fluid: between two events every running op progresses at a constant rate. An event is an end or an issue; at most two per op.
 // Ties end together in stream order, so the result depends on nothing but the input.
 //
@@ -29,6 +29,9 @@ export interface StreamRun {
   readonly shares: Float64Array;
 }
 
+/** Copy of a few words to the host, synchronisation, and Python's turn to use them: PCIe or C2C round trip plus cudaStreamSynchronize. */
+const READ_BACK_SEC = 20e-6;
+
 /**
  * @param hostLeadSec how far the host is ahead when the device begins: 0 after a synchronisation, more in steady state.
  * @param computeFloor least rate of a compute op under contention.
@@ -38,6 +41,7 @@ export function runStreams(ops: StreamOps, hostLeadSec: number, computeFloor: nu
     stream,
     durationSec,
     launchSec,
+    hostSync,
     deps,
     share,
     matrix,
@@ -56,15 +60,14 @@ export function runStreams(ops: StreamOps, hostLeadSec: number, computeFloor: nu
   const positionEndSec = new Float64Array(numPositions);
   const positionShares = new Float64Array(numPositions * NUM_SHARES);
   const shares = new Float64Array(NUM_SHARES);
-  const issueSec = new Float64Array(numOps);
+  const issueSec = new Float64Array(numOps).fill(Number.POSITIVE_INFINITY);
   let hostSec = -hostLeadSec;
+  let nextToIssue = 0;
   let lastBlocking = -1;
   // The last op of each position in list order ends it; ops on other streams of that position can only matter through later ones.
   const blockingLeft = new Int32Array(numPositions);
   let blockingTotal = 0;
   for (let i = 0; i < numOps; i++) {
-    hostSec += launchSec[i]!;
-    issueSec[i] = hostSec;
     if (spills[i] === 0) {
       lastBlocking = i;
       blockingLeft[position[i]!]!++;
@@ -81,6 +84,16 @@ export function runStreams(ops: StreamOps, hostLeadSec: number, computeFloor: nu
   let actionEndSec = 0;
   const counting = { shares, exposedSec };
   while (left > 0) {
+    // The host issues up to the next op that it must wait for.
+    while (nextToIssue < numOps) {
+      const before = nextToIssue - 1;
+      if (before >= 0 && hostSync[before] === 1) {
+        if (done[before] === 0) break;
+        if (endSec[before]! + READ_BACK_SEC > hostSec) hostSec = endSec[before]! + READ_BACK_SEC;
+      }
+      hostSec += launchSec[nextToIssue]!;
+      issueSec[nextToIssue++] = hostSec;
+    }
     // Start what can start; note the next issue among ops that only wait for the host.
     let nextIssue = Number.POSITIVE_INFINITY;
     let computeHead = -1;

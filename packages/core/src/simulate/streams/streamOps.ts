@@ -19,6 +19,8 @@ export interface StreamOps {
   /** Host time spent before this op is issued (its own launch). */
   readonly launchSec: Float64Array;
   /** deps[i * NUM_STREAMS + s]: the latest op of stream s that op i waits for, or -1. Earlier ones of s hold by order. */
+  /** 1: the host issues nothing more until this op has ended and its result is read back. */
+  readonly hostSync: Uint8Array;
   readonly deps: Int32Array;
   /** Index into SHARES. */
   readonly share: Uint8Array;
@@ -40,6 +42,7 @@ export function makeStreamOps(numOps: number): StreamOps {
     stream: new Uint8Array(numOps),
     durationSec: new Float64Array(numOps),
     launchSec: new Float64Array(numOps),
+    hostSync: new Uint8Array(numOps),
     deps: new Int32Array(numOps * NUM_STREAMS).fill(-1),
     share: new Uint8Array(numOps),
     matrix: new Uint8Array(numOps),
