@@ -79,8 +79,11 @@ function fastestEngine(device: ClusterSpec["device"], query: KernelQuery): Cost 
   return blocked.durationSec < own.durationSec ? blocked : own;
 }
 
-/** Share of peak host-memory bandwidth that a vectorised optimizer loop on all cores sustains (STREAM on two-socket hosts: 0.75-0.85). */
-const HOST_STREAM_EFFICIENCY = 0.75;
+/**
+ * Share of peak host-memory bandwidth that a vectorised CPU optimizer sustains beside the rest of the job: 8 G parameters in 2.4 s on a DGX-2 host of
+ * 256 GB/s, at 28 bytes a parameter (ZeRO-Offload, arXiv 2101.06840, table of CPU-Adam latencies, as remembered).
+ */
+const HOST_STREAM_EFFICIENCY = 0.36;
 
 function computeCost(cluster: ClusterSpec, query: OpQuery): Cost {
   switch (query.kind) {

@@ -4,6 +4,7 @@ export { type ContentionParameters, defaultContention, noContention } from "./co
 export { type AllocatorParameters, defaultAllocator } from "./memory/allocator.ts";
 export { defaultNoise, expectedMaximum, type NoiseParameters, noNoise, stragglerFrac } from "./noise.ts";
 export type { SimulateOptions, TimelineOptions } from "./options.ts";
+export { defaultPace, type PaceParameters } from "./pace.ts";
 export * from "./pipeline/index.ts";
 export { defaultPower, type PowerParameters, type StepLoad, stepEnergyJoules, sustainedClock } from "./power.ts";
 export { predictStep, type StepSpec } from "./predictStep.ts";

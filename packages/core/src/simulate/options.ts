@@ -3,6 +3,7 @@
 import { type ContentionParameters, defaultContention } from "./contention.ts";
 import { type AllocatorParameters, defaultAllocator } from "./memory/allocator.ts";
 import { defaultNoise, type NoiseParameters } from "./noise.ts";
+import { defaultPace, type PaceParameters } from "./pace.ts";
 import { defaultPower, type PowerParameters } from "./power.ts";
 
 export interface SimulateOptions {
@@ -15,6 +16,7 @@ export interface SimulateOptions {
   readonly contention?: Partial<ContentionParameters>;
   readonly noise?: Partial<NoiseParameters>;
   readonly power?: Partial<PowerParameters>;
+  readonly pace?: Partial<PaceParameters>;
   readonly allocator?: Partial<AllocatorParameters>;
   /** Simulate every block of every stage instead of extrapolating repeated ones (the slow twin). */
   readonly full?: boolean;
@@ -33,6 +35,7 @@ export interface ResolvedOptions {
   readonly contention: ContentionParameters;
   readonly noise: NoiseParameters;
   readonly power: PowerParameters;
+  readonly pace: PaceParameters;
   readonly allocator: AllocatorParameters;
   readonly full: boolean;
 }
@@ -48,6 +51,7 @@ export function resolveOptions(options: SimulateOptions): ResolvedOptions {
     contention: { ...defaultContention, ...options.contention },
     noise: { ...defaultNoise, ...options.noise },
     power: { ...defaultPower, ...options.power },
+    pace: { ...defaultPace, ...options.pace },
     allocator: { ...defaultAllocator, ...options.allocator },
     full: options.full ?? false,
   };

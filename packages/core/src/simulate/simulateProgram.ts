@@ -19,6 +19,7 @@ import { type ProgramMemory, programMemory } from "./memory/rankMemory.ts";
 import { stragglerFrac } from "./noise.ts";
 import { type ResolvedOptions, resolveOptions, type SimulateOptions } from "./options.ts";
 import { hiddenExchange } from "./overlapExchange.ts";
+import { paceOf } from "./pace.ts";
 import { type OverlappedPair, simulatePipeline } from "./pipeline/index.ts";
 import { type StepLoad, stepEnergyJoules, sustainedClock } from "./power.ts";
 import { rankClass } from "./rankClass.ts";
@@ -78,7 +79,12 @@ function runStep(
   const { cluster, software, model, workload } = site;
   const { schedule, mesh } = program;
   const context = opContext({ cluster, mesh, software });
-  const prices = blockPrices(program, context, options.contention, clockFrac);
+  const prices = blockPrices(
+    program,
+    context,
+    options.contention,
+    paceOf(cluster.device, software, clockFrac, options.pace),
+  );
   const actionOptions = { computeFloor: options.contention.computeFloor, full: options.full };
   const actions = hiddenExchange(stageActions(prices, actionOptions), program, software, options.contention);
   const variants = actionVariants(schedule, {

@@ -83,7 +83,7 @@ export function strategyOfRow(
     microBatch: batch.microBatch,
     recompute: recompute.first,
     offloadOptimizer: flag(flags, "cpu_optimizer_offload") === true,
-    offloadActivations: offloadsActivations(flags, notes),
+    ...offloadsActivations(flags),
     precision: precisionOf(row),
     optimizer: text(args, "optimizer") === "muon" ? "muon" : text(args, "optimizer") === "sgd" ? "sgd" : "adamw",
     stageLayers: split.stageLayers,
@@ -319,10 +319,10 @@ function modulesOf(names: readonly string[], notes: string[]): readonly Recomput
   return [...modules];
 }
 
-function offloadsActivations(flags: Row, notes: string[]): boolean {
+function offloadsActivations(flags: Row): Pick<Strategy, "offloadActivations" | "offloadLayers"> {
   const layers = count(flags, "cpu_offloading_num_layers");
-  if (layers !== undefined) notes.push(`activations of ${layers} layers go to the host: all layers modelled so`);
-  return layers !== undefined || flag(flags, "activation_cpu_offload") === true;
+  if (layers !== undefined) return { offloadActivations: true, offloadLayers: layers };
+  return { offloadActivations: flag(flags, "activation_cpu_offload") === true };
 }
 
 /** `fp8` is refined by the recipe: MXFP8 on Blackwell, blocks of 128 on Hopper (no MX units there), else per tensor. */

@@ -36,8 +36,8 @@ const JOULES_PER_FLOP: Readonly<Record<ArchFamily, number>> = {
   ampere: 1.19e-12,
   ampere_gddr: 1.5e-12,
   ada: 0.95e-12,
-  hopper: 1.45e-12,
-  blackwell: 1.3e-12,
+  hopper: 1.38e-12,
+  blackwell: 1.2e-12,
   blackwell_gddr: 0.95e-12,
   cdna: 0.85e-12,
   xe: 1.3e-12,
@@ -57,11 +57,11 @@ function energyRatio(dtype: GemmDType): number {
     case "mxfp8":
     case "int8":
     case "int8_sq":
-      return 0.52;
+      return 0.42;
     case "nvfp4":
     case "mxfp4":
     case "fp4":
-      return 0.28;
+      return 0.2;
     default:
       return 1;
   }

@@ -1,0 +1,70 @@
+// How fast single ops run inside a step, against the same ops alone with the newest kernels: the clock that power allows (power.ts), the bandwidth
+// that memory-bound kernels find, and the age of the kernel library.
+//
+// Memory: tables of memory-bound kernels were measured by replaying one kernel on one set of buffers. Inside a step buffers are cold, pages miss the TLB,
+// kernels are short and drain alone, and frameworks run small helpers that no op list names (zero fills, layout copies, reductions of statistics).
+//
+// Library: the tables were measured in 2026. Matrix kernels of cuBLAS, cuDNN and CUTLASS keep improving for some years after an architecture ships
+// (MLPerf results on unchanged H100 systems rose by a quarter from v3.0 to v4.0); a framework release of a given date has the kernels of that date.
+
+import type { DeviceSpec } from "../cluster/types.ts";
+import type { PricedOp } from "../cost/priceOps.ts";
+import type { Software } from "../parallel/strategy.ts";
+
+export interface PaceParameters {
+  /** Bandwidth of memory-bound kernels inside a step over the one a replayed kernel reaches. */
+  readonly memoryFrac: number;
+  /** Share by which matrix kernels of an architecture's first year are slower than mature ones. */
+  readonly libraryGapFrac: number;
+  /** Years in which that gap shrinks by a factor e. */
+  readonly libraryYears: number;
+}
+
+/** Estimated once over all measured training rows (docs/accuracy.md says how, and the intervals). */
+export const defaultPace: PaceParameters = { memoryFrac: 0.7, libraryGapFrac: 0.2, libraryYears: 1.5 };
+
+export interface Pace {
+  readonly memoryFrac: number;
+  /** Rate of matrix kernels over boost clock and mature libraries. */
+  readonly matrixFrac: number;
+}
+
+/** @param clockFrac sustained clock over boost clock. */
+export function paceOf(device: DeviceSpec, software: Software, clockFrac: number, parameters: PaceParameters): Pace {
+  return { memoryFrac: parameters.memoryFrac, matrixFrac: clockFrac * libraryFrac(device, software, parameters) };
+}
+
+function libraryFrac(device: DeviceSpec, software: Software, parameters: PaceParameters): number {
+  const ageYears = Math.max(0, yearOf(software.date) - shippedYear(device));
+  return 1 / (1 + parameters.libraryGapFrac * Math.exp(-ageYears / parameters.libraryYears));
+}
+
+/** Software dates are `2023`, `2023-10`; a bare year stands for its middle. */
+function yearOf(date: string): number {
+  const [year, month] = date.split("-").map(Number);
+  return (year ?? 0) + (month === undefined ? 0.5 : (month - 0.5) / 12);
+}
+
+/** When the architecture's first data-centre part shipped in volume; kernels are written per architecture, so H200 inherits H100's. */
+function shippedYear(device: DeviceSpec): number {
+  const arch = device.arch.toLowerCase();
+  for (const [name, year] of firstShipped) if (arch.startsWith(name)) return year;
+  return device.year + 0.5;
+}
+
+/** Vendors' announcements of general availability. */
+const firstShipped: readonly (readonly [string, number])[] = [
+  ["volta", 2017.7],
+  ["turing", 2018.8],
+  ["ampere", 2020.5],
+  ["ada", 2022.8],
+  ["hopper", 2022.8],
+  ["blackwell", 2025.0],
+];
+
+/** The op as it runs inside the step. Collectives and copies between tiers have their own limits (contention.ts). */
+export function paced(op: PricedOp, pace: Pace): PricedOp {
+  if (op.matrix) return pace.matrixFrac === 1 ? op : { ...op, durationSec: op.durationSec / pace.matrixFrac };
+  if (op.level >= 0 || op.kind !== "compute" || pace.memoryFrac === 1) return op;
+  return { ...op, durationSec: op.durationSec / pace.memoryFrac };
+}
