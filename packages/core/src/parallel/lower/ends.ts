@@ -23,6 +23,7 @@ export function tokenTable(builder: BlockBuilder, name: string, shared: boolean)
     columns: context.model.hidden,
     axis: "tp",
     dim: 0,
+    exact: true,
     shared,
   });
 }
@@ -207,6 +208,13 @@ function wholeLogits(builder: BlockBuilder, x: Value, options: HeadOptions): voi
       });
     if (eager) {
       backwardApart(builder, name, { like: scored, backward, to: logits });
+      return;
+    }
+    if (scored === logits && software.compiled) {
+      // A compiled loss takes the logits as an argument, which its backward may not overwrite.
+      const dlogits = builder.value(`d.${name}.logits`, logits.rows, vocab);
+      backward(dlogits.id);
+      builder.setGrad(logits, dlogits.id);
       return;
     }
     backward(scored.id);

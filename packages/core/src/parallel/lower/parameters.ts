@@ -8,7 +8,7 @@
 //   zero3  only shards persist; the working copy is gathered before use (P_os+g+p, FSDP).
 // Sharding is over `shard` (experts: `eshard`); what is left of data parallelism, `replicate`, all-reduces the shards (HSDP, MiCS).
 
-import type { DType } from "../../units/dtype.ts";
+import { type DType, dtypeBytes } from "../../units/dtype.ts";
 import { assert } from "../../units/errors.ts";
 import { type Axis, axisSize } from "../mesh.ts";
 import type { BufferDecl, BufferId, CollectiveOp, OptimizerOp, ParamSlice } from "../program.ts";
@@ -25,6 +25,8 @@ export interface ParamRequest {
   readonly init?: ParamSlice["init"];
   /** Every tp rank sees other rows or heads through this replicated parameter: its gradients are summed over tp. */
   readonly tpPartial?: boolean;
+  /** Never multiplied in low precision, so it is gathered in the activations' format where others travel in 8 bits. */
+  readonly exact?: boolean;
   /** Second holder of a tied table on the same pipeline rank. */
   readonly shared?: boolean;
 }
@@ -84,6 +86,8 @@ export function declareParam(builder: BlockBuilder, request: ParamRequest): Para
     });
   const shardShape = [shardElements(numElements, shardRanks)];
   const sharded = strategy.sharding !== "none" && shardRanks > 1;
+  const narrow = dtypeBytes(software.gatherDtype) < dtypeBytes(context.actDtype);
+  const gatherDtype = request.exact === true && narrow ? context.actDtype : software.gatherDtype;
   const hostTier = strategy.offloadOptimizer ? ({ tier: "host" } as const) : {};
 
   // Working copy.
@@ -93,7 +97,7 @@ export function declareParam(builder: BlockBuilder, request: ParamRequest): Para
     id = builder.buffer({
       name: `${request.name}.full`,
       shape,
-      dtype: software.gatherDtype,
+      dtype: gatherDtype,
       kind: "workspace",
       scope: "gathered",
       param: slice,
@@ -130,7 +134,7 @@ export function declareParam(builder: BlockBuilder, request: ParamRequest): Para
     if (source !== null && request.shared !== true) gatherInto(builder, source, id, shardAxis, undefined);
   } else {
     assert(source !== null, "zero3 keeps a shard");
-    gatherInto(builder, source, id, shardAxis, software.gatherDtype);
+    gatherInto(builder, source, id, shardAxis, gatherDtype);
   }
   if (request.shared !== true)
     declareUpdate(builder, request, param, {
