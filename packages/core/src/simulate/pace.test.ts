@@ -30,10 +30,10 @@ it("older libraries are slower on a young architecture, and a derived part inher
   expect(rate("b200", "2025-01")).toBeCloseTo(1 / (1 + defaultPace.libraryGapFrac), 2);
 });
 
-it("slows matrix work by clock and library, memory-bound work by bandwidth, and leaves collectives and host copies alone", () => {
-  const pace = { memoryFrac: 0.5, matrixFrac: 0.8 };
+it("slows matrix work by clock and library, memory-bound work by bandwidth, collectives by skew, and leaves host copies alone", () => {
+  const pace = { memoryFrac: 0.5, networkFrac: 0.25, matrixFrac: 0.8 };
   expect(paced(op({ matrix: true }), pace).durationSec).toBeCloseTo(1.25, 12);
   expect(paced(op({}), pace).durationSec).toBe(2);
-  expect(paced(op({ level: 0, kind: "tp" }), pace).durationSec).toBe(1);
+  expect(paced(op({ level: 0, kind: "tp" }), pace).durationSec).toBe(4);
   expect(paced(op({ kind: "copy" }), pace).durationSec).toBe(1);
 });

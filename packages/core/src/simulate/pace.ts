@@ -4,6 +4,9 @@
 // Memory: tables of memory-bound kernels were measured by replaying one kernel on one set of buffers. Inside a step buffers are cold, pages miss the TLB,
 // kernels are short and drain alone, and frameworks run small helpers that no op list names (zero fills, layout copies, reductions of statistics).
 //
+// Network: collective tables come from loops in which ranks stay in step and channels stay open. Inside a step every call starts cold, with the ranks
+// skewed by whatever ran before, and shares memory bandwidth with it.
+//
 // Library: the tables were measured in 2026. Matrix kernels of cuBLAS, cuDNN and CUTLASS keep improving for some years after an architecture ships
 // (MLPerf results on unchanged H100 systems rose by a quarter from v3.0 to v4.0); a framework release of a given date has the kernels of that date.
 
@@ -14,6 +17,8 @@ import type { Software } from "../parallel/strategy.ts";
 export interface PaceParameters {
   /** Bandwidth of memory-bound kernels inside a step over the one a replayed kernel reaches. */
   readonly memoryFrac: number;
+  /** Rate of collectives and messages inside a step over the one in a benchmark's loop. */
+  readonly networkFrac: number;
   /** Share by which matrix kernels of an architecture's first year are slower than mature ones. */
   readonly libraryGapFrac: number;
   /** Years in which that gap shrinks by a factor e. */
@@ -21,17 +26,19 @@ export interface PaceParameters {
 }
 
 /** Estimated once over all measured training rows (docs/accuracy.md says how, and the intervals). */
-export const defaultPace: PaceParameters = { memoryFrac: 0.7, libraryGapFrac: 0.2, libraryYears: 1.5 };
+export const defaultPace: PaceParameters = { memoryFrac: 0.7, networkFrac: 0.75, libraryGapFrac: 0.2, libraryYears: 1.5 };
 
 export interface Pace {
   readonly memoryFrac: number;
+  readonly networkFrac: number;
   /** Rate of matrix kernels over boost clock and mature libraries. */
   readonly matrixFrac: number;
 }
 
 /** @param clockFrac sustained clock over boost clock. */
 export function paceOf(device: DeviceSpec, software: Software, clockFrac: number, parameters: PaceParameters): Pace {
-  return { memoryFrac: parameters.memoryFrac, matrixFrac: clockFrac * libraryFrac(device, software, parameters) };
+  const { memoryFrac, networkFrac } = parameters;
+  return { memoryFrac, networkFrac, matrixFrac: clockFrac * libraryFrac(device, software, parameters) };
 }
 
 function libraryFrac(device: DeviceSpec, software: Software, parameters: PaceParameters): number {
@@ -62,9 +69,8 @@ const firstShipped: readonly (readonly [string, number])[] = [
   ["blackwell", 2025.0],
 ];
 
-/** The op as it runs inside the step. Collectives and copies between tiers have their own limits (contention.ts). */
+/** The op as it runs inside the step. Copies between tiers have their own limits (contention.ts). */
 export function paced(op: PricedOp, pace: Pace): PricedOp {
-  if (op.matrix) return pace.matrixFrac === 1 ? op : { ...op, durationSec: op.durationSec / pace.matrixFrac };
-  if (op.level >= 0 || op.kind !== "compute" || pace.memoryFrac === 1) return op;
-  return { ...op, durationSec: op.durationSec / pace.memoryFrac };
+  const rate = op.matrix ? pace.matrixFrac : op.level >= 0 ? pace.networkFrac : op.kind === "compute" ? pace.memoryFrac : 1;
+  return rate === 1 ? op : { ...op, durationSec: op.durationSec / rate };
 }
