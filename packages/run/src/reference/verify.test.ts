@@ -1,4 +1,4 @@
-import { type Block, lowerTraining, type Op, type Program } from "@meshwright/core";
+import { type Block, lowerTraining, type Op, type Program, type Software } from "@meshwright/core";
 import { describe, expect, it } from "vitest";
 import { offloadActivations } from "../../../core/src/parallel/lower/offload.ts";
 import { runStep } from "./engine.ts";
@@ -29,7 +29,7 @@ function lowered(
     readonly vocabOverStages?: boolean;
     readonly attention?: "unfused";
     readonly globalBatch?: number;
-  } = {},
+  } & Partial<Software> = {},
 ) {
   const { model, strategy, workload, software } = tinyCase({ ...plain, ...choice });
   const { vocabOverStages = false, globalBatch = workload.globalBatch, ...facts } = changes;
@@ -138,6 +138,27 @@ describe("runStep()", () => {
       expect(result.gradMaxRelErr).toBeLessThan(1e-9);
       expect(result.memory.mismatches).toEqual([]);
       expect(result.memory.executedPeakBytes).toEqual(result.memory.predictedPeakBytes);
+    }
+  });
+
+  it("keeps the gradients of losses, norms and updates that hold more than they need", () => {
+    const facts: readonly Partial<Software>[] = [
+      { crossEntropy: "fp32Copy", eagerLoss: true },
+      { crossEntropy: "vocabParallel", compiled: true },
+      { normKeepsFp32: true },
+      { updatesWorkingParams: true, optimizerStateDtype: "bf16" },
+    ];
+    const whole = lowered({});
+    for (const changes of facts) {
+      for (const tp of [1, 2]) {
+        const { program, request } = lowered({ tensor: { tp, sequenceParallel: tp > 1 }, dp: 2 }, changes);
+        const result = verifyProgram(program, request);
+        expect(result.lossRelErr).toBeLessThan(1e-9);
+        expect(result.gradMaxRelErr).toBeLessThan(1e-9);
+        expect(result.updateMaxRelErr).toBeLessThan(1e-9);
+        expect(result.memory.mismatches).toEqual([]);
+      }
+      expect(lowered({}, changes).program.blocks).not.toEqual(whole.program.blocks);
     }
   });
 
