@@ -19,6 +19,17 @@ export function opAccess(op: Op): Access {
     }
     case "groupedMatmul":
       return { reads: op.accumulate ? [op.a, op.b, op.routing, op.out] : [op.a, op.b, op.routing], writes: [op.out] };
+    case "expertBias": {
+      const reads = [op.x, op.bias, op.routing];
+      if (op.rowScale !== undefined) reads.push(op.rowScale);
+      return { reads, writes: [op.out] };
+    }
+    case "expertBiasBackward": {
+      const reads = [op.dy, op.routing];
+      if (op.weighted !== undefined) reads.push(op.weighted.bias, op.weighted.rowScale);
+      if (op.accumulate) reads.push(op.dbias);
+      return { reads, writes: op.weighted === undefined ? [op.dbias] : [op.dbias, op.weighted.drowScale] };
+    }
     case "biasGrad":
       return { reads: op.accumulate ? [op.x, op.out] : [op.x], writes: [op.out] };
     case "norm":

@@ -150,6 +150,29 @@ export interface GroupedMatmulOp extends OpBase {
   readonly compute: DType;
 }
 
+/** Row r of expert e: out = x + bias[e] x rowScale[r] x biasScale; out may be x. rowScale: the gates of rows that are weighted already. */
+export interface ExpertBiasOp extends OpBase {
+  readonly kind: "expertBias";
+  readonly x: BufferId;
+  /** [Eloc, N]. */
+  readonly bias: BufferId;
+  readonly rowScale?: BufferId;
+  /** 1/etp before a sum over etp. */
+  readonly biasScale: number;
+  readonly out: BufferId;
+  readonly routing: BufferId;
+}
+/** dbias[e] (+)= sum over its rows of rowScale x dy (unscaled by biasScale: all etp ranks hold the same rows); drowScale[r] = biasScale x sum of dy x bias[e]. */
+export interface ExpertBiasBackwardOp extends OpBase {
+  readonly kind: "expertBiasBackward";
+  readonly dy: BufferId;
+  readonly dbias: BufferId;
+  readonly accumulate: boolean;
+  readonly weighted?: { readonly bias: BufferId; readonly rowScale: BufferId; readonly drowScale: BufferId };
+  readonly biasScale: number;
+  readonly routing: BufferId;
+}
+
 /** Column sums: dbias (+)= sum over rows of x. */
 export interface BiasGradOp extends OpBase {
   readonly kind: "biasGrad";
@@ -703,6 +726,8 @@ export type Op =
   | PermuteBackwardOp
   | CombineOp
   | CombineBackwardOp
+  | ExpertBiasOp
+  | ExpertBiasBackwardOp
   | RegroupOp
   | ExchangeOp
   | ScanOp

@@ -28,6 +28,8 @@ function description(stated: Row, args: Row): Row {
   );
   // Published configs of this family normalise q and k per head; tables of its runs leave that out (Qwen3 technical report, arXiv 2505.09388, section 2).
   if (/^qwen-?3/i.test(text(stated, "name") ?? "")) fields.qk_norm ??= true;
+  // Every matrix of gpt-oss has a bias, the experts' too (openai/gpt-oss-120b config.json, modeling_gpt_oss.py).
+  if (/^gpt-?oss/i.test(text(stated, "name") ?? "")) fields.bias ??= true;
   if (Object.keys(args).length === 0) return fields;
   // Megatron's defaults: learned positions, biases, an untied head only on request (arguments.py).
   fields.pos ??= text(args, "position-embedding-type") ?? "learned";

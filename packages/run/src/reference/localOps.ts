@@ -21,6 +21,8 @@ import { at, clear, copyInto, flatten, type Mat, set, unflatten } from "./kernel
 import {
   combine,
   combineBackward,
+  expertBias,
+  expertBiasBackward,
   expertOrder,
   permute,
   permuteBackward,
@@ -36,6 +38,12 @@ import { scan, scanBackward } from "./kernels/scan.ts";
 
 export type LocalOp = Exclude<Op, { readonly kind: "collective" | "ringShift" | "exchange" }>;
 
+/** Rows of each of the rank's experts, from all sources together. */
+function rowsPerExpert(frame: Frame, rank: number, routing: number): number[] {
+  const counts = expertCounts(frame, rank, routing);
+  return counts[0]!.map((_, e) => counts.reduce((sum, ofSource) => sum + ofSource[e]!, 0));
+}
+
 export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
   const m = (id: number): Mat => matOf(frame, rank, id);
   const { mesh, vocab, globalTokens } = frame.run;
@@ -49,9 +57,36 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       matmul(m(op.a), m(op.b), m(op.out), op, op.bias === undefined ? undefined : m(op.bias));
       return;
     case "groupedMatmul": {
-      const counts = expertCounts(frame, rank, op.routing);
-      const perExpert = counts[0]!.map((_, e) => counts.reduce((sum, ofSource) => sum + ofSource[e]!, 0));
-      groupedMatmul(op.role, m(op.a), m(op.b), m(op.out), perExpert, op.accumulate);
+      groupedMatmul(op.role, m(op.a), m(op.b), m(op.out), rowsPerExpert(frame, rank, op.routing), op.accumulate);
+      return;
+    }
+    case "expertBias":
+      expertBias(
+        rowsPerExpert(frame, rank, op.routing),
+        {
+          x: m(op.x),
+          bias: m(op.bias),
+          out: m(op.out),
+          rowScale: op.rowScale === undefined ? undefined : m(op.rowScale),
+        },
+        op.biasScale,
+      );
+      return;
+    case "expertBiasBackward": {
+      const { weighted } = op;
+      fresh(op.accumulate, m(op.dbias));
+      expertBiasBackward(
+        rowsPerExpert(frame, rank, op.routing),
+        {
+          dy: m(op.dy),
+          dbias: m(op.dbias),
+          weighted:
+            weighted === undefined
+              ? undefined
+              : { bias: m(weighted.bias), rowScale: m(weighted.rowScale), drowScale: m(weighted.drowScale) },
+        },
+        op.biasScale,
+      );
       return;
     }
     case "biasGrad":

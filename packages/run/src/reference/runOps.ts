@@ -105,6 +105,8 @@ function rowsOfOutput(frame: Frame, rank: number, op: Op, id: BufferId): number 
       if (op.op === "reduceScatter" && op.axis === "etp") return ownRoutedRows(frame, rank);
       return undefined;
     }
+    case "expertBiasBackward":
+      return id === op.weighted?.drowScale ? matOf(frame, rank, op.dy).rows : undefined;
     case "activation":
       return sameRows(frame, rank, op.x, id);
     case "activationBackward":

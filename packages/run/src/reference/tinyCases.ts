@@ -149,7 +149,7 @@ export const tinyModels = {
   moe: { ...base, layerKinds: [{ ...layer, ffn: moe }] },
   sharedMoe: {
     ...base,
-    layerKinds: [{ ...layer, mixer: mla, ffn: { ...moe, sharedInner: 4, sharedGate: true, latentDim: 4 } }],
+    layerKinds: [{ ...layer, mixer: mla, ffn: { ...moe, bias: true, sharedInner: 4, sharedGate: true, latentDim: 4 } }],
   },
   mtp: { ...base, tiedEmbeddings: true, mtpLayers: 1, layerKinds: [{ ...layer, mixer: mla }] },
   hybrid: {

@@ -209,17 +209,33 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
     dim: 1,
     experts: spec.experts,
   });
+  const expertBias = (part: string, rows: number, extra: { axis: "etp" | null; parts: number }): Param | null =>
+    spec.bias
+      ? declareParam(builder, {
+          name: `${name}.experts.${part}.bias`,
+          segments: segments.slice(0, part === "up" ? segments.length : 1).map(() => ({ rows, parts: extra.parts })),
+          columns: 1,
+          axis: extra.axis,
+          dim: 0,
+          experts: spec.experts,
+          init: "zeros",
+        })
+      : null;
+  const upBias = expertBias("up", spec.inner, { axis: "etp", parts: mesh.etp });
+  const downBias = expertBias("down", hidden, { axis: null, parts: 1 });
   // Nothing upstream of the experts or of their output's gradient quantises; between the two products the grouped kernel may.
   const joined = software.expertKernels === "fused";
   const projected = groupedLinear(builder, rows, up, inner * segments.length, routing, `${name}.experts.up.out`, {
     input: false,
     gradient: joined,
   });
+  if (upBias !== null) addBias(builder, projected, upBias, { routing, rowScale: null, biasScale: 1 });
   const curved = activation(builder, projected, spec.activation, spec.gated, `${name}.experts.act`, scale, joined);
   let out = groupedLinear(builder, curved, down, hidden, routing, `${name}.experts.down.out`, {
     input: joined,
     gradient: false,
   });
+  if (downBias !== null) addBias(builder, out, downBias, { routing, rowScale: scale, biasScale: 1 / mesh.etp });
   if (replicated && mesh.etp > 1) {
     const partial = out;
     const sum = builder.value(`${name}.experts.sum`, partial.rows, hidden);
@@ -343,6 +359,55 @@ function rowsCollective(
     );
   });
   return y;
+}
+
+/**
+ * Passes over the rows that Megatron-Core's eager chain takes where a weighted bias is no part of the multiplication (experts.py _apply_bias: bias x gate in
+ * fp32, sum, concatenation of the experts' parts, cast; 28 bytes an element for the 4 of one pass), and its gradients (40 bytes for 2).
+ */
+const eagerBiasPasses = { forward: 7, backward: 20 } as const;
+
+/** Adds the experts' bias in place. Without gates it is the multiplication's epilogue, its gradient that of the weight gradient. */
+function addBias(
+  builder: BlockBuilder,
+  x: Value,
+  bias: Param,
+  at: { readonly routing: number; readonly rowScale: Value | null; readonly biasScale: number },
+): void {
+  const { routing, rowScale, biasScale } = at;
+  const eager = rowScale !== null && builder.context.software.expertKernels === "loop";
+  const cost = (passes: number) => (eager ? { passes } : { fused: true });
+  builder.emit({
+    kind: "expertBias",
+    stream: "compute",
+    x: x.id,
+    bias: bias.id,
+    out: x.id,
+    routing,
+    biasScale,
+    ...(rowScale === null ? {} : { rowScale: rowScale.id }),
+    ...cost(eagerBiasPasses.forward),
+  });
+  builder.onBackward(() => {
+    const dy = builder.gradOf(x);
+    const dbias = bias.grad;
+    if (dbias === null) return;
+    const back = {
+      kind: "expertBiasBackward",
+      stream: "compute",
+      dy,
+      dbias,
+      accumulate: builder.accumulates(bias),
+      routing,
+      biasScale,
+      ...cost(eagerBiasPasses.backward),
+    } as const;
+    if (rowScale === null) builder.emit(back);
+    else
+      builder.contribute(rowScale, (drowScale) =>
+        builder.emit({ ...back, weighted: { bias: bias.id, rowScale: rowScale.id, drowScale } }),
+      );
+  });
 }
 
 function groupedLinear(

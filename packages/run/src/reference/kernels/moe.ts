@@ -95,6 +95,46 @@ export function combineBackward(
   }
 }
 
+/** out = x + the bias of the row's expert x rowScale x factor. `perExpert`: rows of each local expert, which lie one after another. */
+export function expertBias(
+  perExpert: readonly number[],
+  args: { readonly x: Mat; readonly bias: Mat; readonly out: Mat; readonly rowScale?: Mat | undefined },
+  factor: number,
+): void {
+  const { x, bias, out, rowScale } = args;
+  let row = 0;
+  for (const [expert, count] of perExpert.entries()) {
+    for (const end = row + count; row < end; row++) {
+      const scale = factor * (rowScale === undefined ? 1 : at(rowScale, row, 0));
+      for (let c = 0; c < x.cols; c++) set(out, row, c, at(x, row, c) + scale * at(bias, expert, c));
+    }
+  }
+}
+
+export function expertBiasBackward(
+  perExpert: readonly number[],
+  args: {
+    readonly dy: Mat;
+    readonly dbias: Mat;
+    readonly weighted?: { readonly bias: Mat; readonly rowScale: Mat; readonly drowScale: Mat } | undefined;
+  },
+  factor: number,
+): void {
+  const { dy, dbias, weighted } = args;
+  let row = 0;
+  for (const [expert, count] of perExpert.entries()) {
+    for (const end = row + count; row < end; row++) {
+      const scale = weighted === undefined ? 1 : at(weighted.rowScale, row, 0);
+      let dscale = 0;
+      for (let c = 0; c < dy.cols; c++) {
+        add(dbias, expert, c, scale * at(dy, row, c));
+        if (weighted !== undefined) dscale += at(dy, row, c) * at(weighted.bias, expert, c);
+      }
+      if (weighted !== undefined) set(weighted.drowScale, row, 0, factor * dscale);
+    }
+  }
+}
+
 /**
  * Row orders after the exchange. By source: rows of source rank 0 sorted by expert, then source 1... By expert: rows of local expert 0
  * sorted by source, then expert 1... counts[source][expert] gives the lengths. Returns for each row by expert its row by source.

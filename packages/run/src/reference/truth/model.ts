@@ -370,6 +370,13 @@ class Network {
     const width = tokens.cols;
     const up = this.matrix(`${name}.experts.up`, spec.experts * spec.inner * (spec.gated ? 2 : 1), width);
     const down = this.matrix(`${name}.experts.down`, spec.experts * width, spec.inner);
+    const rowsUp = spec.inner * (spec.gated ? 2 : 1);
+    const biases = spec.bias
+      ? {
+          up: this.vector(`${name}.experts.up.bias`, spec.experts * rowsUp, "zeros"),
+          down: this.vector(`${name}.experts.down.bias`, spec.experts * width, "zeros"),
+        }
+      : null;
     const geometry = {
       experts: spec.experts,
       topk: spec.topk,
@@ -386,21 +393,22 @@ class Network {
       const token = tape.rows(tokens, [row]);
       let sum: Var | null = null;
       for (const [j, expert] of chosen.entries()) {
-        const rowsUp = spec.inner * (spec.gated ? 2 : 1);
-        const inner = tape.matmulT(
+        let inner = tape.matmulT(
           token,
           tape.rows(
             up,
             range(rowsUp).map((i) => expert * rowsUp + i),
           ),
         );
-        const out = tape.matmulT(
+        if (biases !== null) inner = tape.add(inner, tape.columns(biases.up, expert * rowsUp, rowsUp));
+        let out = tape.matmulT(
           this.activate(inner, spec.activation, spec.gated),
           tape.rows(
             down,
             range(width).map((i) => expert * width + i),
           ),
         );
+        if (biases !== null) out = tape.add(out, tape.columns(biases.down, expert * width, width));
         const weighted = tape.mul(out, tape.columns(gates, j, 1));
         sum = sum === null ? weighted : tape.add(sum, weighted);
       }
