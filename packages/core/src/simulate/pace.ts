@@ -26,7 +26,12 @@ export interface PaceParameters {
 }
 
 /** Estimated once over all measured training rows (docs/accuracy.md says how, and the intervals). */
-export const defaultPace: PaceParameters = { memoryFrac: 0.7, networkFrac: 0.75, libraryGapFrac: 0.2, libraryYears: 1.5 };
+export const defaultPace: PaceParameters = {
+  memoryFrac: 0.7,
+  networkFrac: 0.65,
+  libraryGapFrac: 0.25,
+  libraryYears: 1,
+};
 
 export interface Pace {
   readonly memoryFrac: number;
@@ -71,6 +76,12 @@ const firstShipped: readonly (readonly [string, number])[] = [
 
 /** The op as it runs inside the step. Copies between tiers have their own limits (contention.ts). */
 export function paced(op: PricedOp, pace: Pace): PricedOp {
-  const rate = op.matrix ? pace.matrixFrac : op.level >= 0 ? pace.networkFrac : op.kind === "compute" ? pace.memoryFrac : 1;
+  const rate = op.matrix
+    ? pace.matrixFrac
+    : op.level >= 0
+      ? pace.networkFrac
+      : op.kind === "compute"
+        ? pace.memoryFrac
+        : 1;
   return rate === 1 ? op : { ...op, durationSec: op.durationSec / rate };
 }

@@ -91,7 +91,7 @@ function runStep(
     lastDiffers: actions.lastDiffers,
     secondsOf: (stage, kind, variant) => actions.cost(stage, kind, variant).durationSec,
   });
-  const transferSec = transferSeconds(program, cluster);
+  const transferSec = transferSeconds(program, cluster, options.pace.networkFrac);
   const gathers = gatherStream(prices, schedule, variants);
   const timeline = simulatePipeline({
     schedule,

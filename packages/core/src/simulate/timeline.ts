@@ -68,6 +68,7 @@ export function stepTimeline(input: TimelineInput): TimelineSpans {
     }
     pushTail(input, spans, rank, rankIndex);
   });
+  queueStreams(spans);
   return {
     title: `${input.model.name}, one step`,
     ranks: shown.map((rank) => ({
@@ -180,6 +181,22 @@ function pushTail(input: TimelineInput, spans: TimelineSpan[], rank: number, ran
       scale: 1,
       limitSec: Number.POSITIVE_INFINITY,
     });
+  }
+}
+
+/** Ops of a stream that outlast their action (gradient sums beside later actions) hold up the stream's next ones: streams are in-order queues. */
+function queueStreams(spans: TimelineSpan[]): void {
+  const order = spans
+    .map((_, i) => i)
+    .filter((i) => spans[i]!.streamIndex !== PIPELINE_STREAM)
+    .sort((a, b) => spans[a]!.startSec - spans[b]!.startSec || a - b);
+  const freeSec = new Map<string, number>();
+  for (const i of order) {
+    const span = spans[i]!;
+    const lane = `${span.rankIndex}:${span.streamIndex}`;
+    const startSec = Math.max(span.startSec, freeSec.get(lane) ?? 0);
+    if (startSec > span.startSec) spans[i] = { ...span, startSec };
+    freeSec.set(lane, startSec + span.durationSec);
   }
 }
 

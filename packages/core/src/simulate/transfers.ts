@@ -8,8 +8,12 @@ import type { Block, Program } from "../parallel/program.ts";
 import { dtypeBytes } from "../units/dtype.ts";
 import type { StageBoundary } from "./pipeline/index.ts";
 
-/** Seconds of one message over a boundary, alone on its link. */
-export function transferSeconds(program: Program, cluster: ClusterSpec): (boundary: StageBoundary) => number {
+/** Seconds of one message over a boundary, alone on its link. @param networkFrac rate inside a step over a benchmark's (pace.ts). */
+export function transferSeconds(
+  program: Program,
+  cluster: ClusterSpec,
+  networkFrac: number,
+): (boundary: StageBoundary) => number {
   const known = new Map<string, number>();
   return (boundary) => {
     const sizeBytes = boundaryBytes(program, boundary);
@@ -17,14 +21,15 @@ export function transferSeconds(program: Program, cluster: ClusterSpec): (bounda
     const key = `${sizeBytes}:${spans.join()}`;
     let sec = known.get(key);
     if (sec === undefined) {
-      sec = queryCost(cluster, {
+      const query = {
         kind: "collective",
         op: "sendRecv",
         sizeBytes,
         spans,
         algorithm: "auto",
         backend: "nccl",
-      }).durationSec;
+      } as const;
+      sec = queryCost(cluster, query).durationSec / networkFrac;
       known.set(key, sec);
     }
     return sec;

@@ -11,7 +11,7 @@ export interface AllocatorParameters {
   readonly persistentSlackFrac: number;
 }
 
-export const defaultAllocator: AllocatorParameters = { dynamicSlackFrac: 0.04, persistentSlackFrac: 0.002 };
+export const defaultAllocator: AllocatorParameters = { dynamicSlackFrac: 0.02, persistentSlackFrac: 0.002 };
 
 /**
  * When memory runs out the allocator returns cached segments and tries again before it fails, so slack never takes more than the room that is left.

@@ -4,6 +4,7 @@ import { opAccess } from "../../parallel/access.ts";
 import { baseOf, blockLives, bufferBytes } from "../../parallel/liveness.ts";
 import type { Block, BufferDecl, BufferKind, Op } from "../../parallel/program.ts";
 import { dtypeBytes } from "../../units/dtype.ts";
+import { idleSegmentBytes } from "./segments.ts";
 
 /** Bytes by what they are for. */
 export interface KindBytes {
@@ -52,6 +53,8 @@ export interface BlockMemory {
   readonly updateBytes: number;
   /** Elements of the gradient shards that the optimizer reads on the device. */
   readonly optimizedElements: number;
+  /** Segments that the allocator holds for the block's tensors beside those alive at their peak. */
+  readonly idleSegmentBytes: number;
 }
 
 export function blockMemory(
@@ -102,6 +105,7 @@ export function blockMemory(
     hostStashBytes,
     updateBytes: microBytes(block, block.update) + (at.fusedOptimizer ? 0 : optimizerCopies(block)),
     optimizedElements: optimizedElements(block),
+    idleSegmentBytes: idleSegmentBytes(onDevice),
   };
 }
 

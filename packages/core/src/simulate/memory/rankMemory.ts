@@ -80,7 +80,9 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
       {
         dynamicBytes,
         persistentBytes: sumBytes(persistent),
-        apartBytes: flatBytes === 0 ? 0 : inUpdate ? inPipeline + gathered : flatBytes,
+        apartBytes:
+          (flatBytes === 0 ? 0 : inUpdate ? inPipeline + gathered : flatBytes) +
+          Math.max(...held.map((stage) => stage.idleSegmentBytes)),
         roomBytes: capacityBytes - neededBytes,
       },
       allocator,

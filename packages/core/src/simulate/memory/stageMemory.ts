@@ -20,6 +20,8 @@ export interface StageMemory {
   readonly hostStashBytes: number;
   readonly updateBytes: number;
   readonly optimizedElements: number;
+  /** Idle segments at the fullest point of backward. */
+  readonly idleSegmentBytes: number;
 }
 
 /** @param keptBytes what the stage sends on and yet keeps until its backward is through. */
@@ -45,11 +47,14 @@ export function stageMemory(blocks: readonly BlockMemory[], keptBytes: number): 
   const kept: KindBytes = { ...noBytes, activation: keptBytes };
   const afterF = addBytes(held, kept);
   let peakB = noBytes;
+  let reservedB = 0;
   for (let j = blocks.length - 1; j >= 0; j--) {
     held = addBytes(held, blocks[j]!.F.after, -1);
     peakB = larger(peakB, addBytes(held, blocks[j]!.B.peak));
+    reservedB = Math.max(reservedB, sumBytes(held) + sumBytes(blocks[j]!.B.peak) + blocks[j]!.idleSegmentBytes);
     held = addBytes(held, blocks[j]!.B.after);
   }
+  const idleSegmentBytes = reservedB - sumBytes(peakB);
   peakB = addBytes(peakB, kept);
   const afterB = held;
   let peakW = noBytes;
@@ -69,6 +74,7 @@ export function stageMemory(blocks: readonly BlockMemory[], keptBytes: number): 
     hostStashBytes,
     updateBytes,
     optimizedElements,
+    idleSegmentBytes,
   };
 }
 
