@@ -174,9 +174,11 @@ function elementwiseWork(op: Op, block: Block, inFlight: InFlight): OpWork {
   }
   const passes = fused ? { bytes: 1, kernels: 0 } : elementwisePasses(op);
   // Formats with scales are written twice, along rows for this multiplication and along columns for the weight gradient (Transformer Engine's
-  // rowwise and columnwise data); only the second is kept.
+  // rowwise and columnwise data); only the second is kept. Two passes of current scaling (read, read and write) have room for it: 6 bytes an element.
   const secondCopyBytes =
-    op.kind === "cast" && isQuantised(bufferOf(block, op.out).dtype) ? ownBytes(block, op.out) : 0;
+    op.kind === "cast" && op.passes === undefined && isQuantised(bufferOf(block, op.out).dtype)
+      ? ownBytes(block, op.out)
+      : 0;
   const sizeBytes = (moved(reads) + moved(writes) + secondCopyBytes) * passes.bytes;
   return memoryWork(sizeBytes, accessOf(op), passes.kernels, passes.kernels);
 }

@@ -55,16 +55,14 @@ export function tpCollective(
 
 /**
  * x in the multiplication's format: itself, or a quantised copy (fused into the producer where the framework's kernels do so).
- * @param numParts kernels that do it, one per local expert where the framework loops over them.
+ * @param numParts parts that are quantised one by one, one per local expert where the framework loops over them.
  */
 export function quantise(builder: BlockBuilder, x: Value, compute: DType, fused: boolean, numParts = 1): Value {
   const dtype = builder.buffers[x.id]!.dtype;
   if (compute === dtype || compute === "tf32" || compute === "fp32" || compute === "bf16" || compute === "fp16")
     return x;
   const quantised = builder.value(`${builder.buffers[x.id]!.name}.q`, x.rows, x.width, compute);
-  // One scale for a whole tensor needs its largest element first: maximum, scale, then the cast.
-  const kernels = compute === "fp8" && numParts > 1 ? 3 * numParts : numParts;
-  const parts = kernels === 1 ? {} : { numParts: kernels };
+  const parts = numParts === 1 ? {} : { numParts };
   // Current scaling reads the tensor for its largest value before it can cast: two passes, and no producer to fuse with.
   const current = compute === "fp8" && builder.context.software.fp8Scaling !== "delayed";
   const how = current ? { passes: 2 } : { fused };
