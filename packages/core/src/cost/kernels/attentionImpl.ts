@@ -23,6 +23,7 @@ function usualImpl(family: ArchFamily): KnownImpl {
  * Sources: FlashAttention, arXiv 2205.14135 (25-40 % of A100); FlashAttention-2, arXiv 2307.08691, section 4.1 (A100: up to 73 % forward and
  * 63 % backward; the same code on H100: about 335 of 989 TFLOP/s forward and backward); FlashAttention-3, arXiv 2407.08608, section 4.1
  * (H100: up to 75 % forward, backward 1.5-1.75 x FlashAttention-2). Blackwell and A100 backward shares: slopes over heads of attention_train.
+ * FlashAttention-4 (T. Dao and others, 2026): up to 1,605 TFLOP/s forward on B200, as remembered; backward assumed to gain as much over cuDNN.
  */
 function peakShare(family: ArchFamily, impl: KnownImpl): Share {
   switch (family) {
@@ -34,6 +35,7 @@ function peakShare(family: ArchFamily, impl: KnownImpl): Share {
       if (impl === "flash1") return { forward: 0.12, backward: 0.1 };
       if (impl === "flash2") return { forward: 0.18, backward: 0.16 };
       if (impl === "flash3") return { forward: 0.36, backward: 0.29 };
+      if (impl === "flash4") return { forward: 0.71, backward: 0.56 };
       return { forward: 0.62, backward: 0.49 };
     case "cdna":
       // Assumed two thirds of the NVIDIA share: no AMD attention was measured here.

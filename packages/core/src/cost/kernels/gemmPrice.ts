@@ -6,11 +6,19 @@ import { GEMM_PARAMS } from "./gemmModel.ts";
 import type { GridTable } from "./gridTable.ts";
 import { operandBytes, peakFlopsPerSec } from "./roofline.ts";
 
+/** Elements of 16 bits in the widest load (16 bytes) that tensor-core kernels are built on. */
+const ALIGNED_ELEMENTS = 8;
+
 /**
- * Leading dimensions that are not multiples of 16 bytes leave the fast path (rule: NVIDIA, Matrix Multiplication Background User's Guide, tensor core
- * requirements). The size of the loss is assumed: no table here holds such shapes.
+ * Loss of leading dimensions that are not multiples of 16 bytes: operands arrive in loads of the largest power of two that divides them, so as many more
+ * loads are issued, and the products are bound by them (NVIDIA, Matrix Multiplication Background User's Guide, tensor core requirements). No table here
+ * holds such shapes.
  */
-const UNALIGNED_SLOWDOWN = 1.8;
+function unalignedSlowdown(leading: readonly number[]): number {
+  let elements = ALIGNED_ELEMENTS;
+  while (leading.some((size) => size % elements !== 0)) elements /= 2;
+  return ALIGNED_ELEMENTS / elements;
+}
 
 /** Epilogue of C += A B into fp32 beyond its traffic: 4 % on A100 PCIe, 5 % on B200 (gemm_train, NT against TN). */
 const WEIGHT_GRADIENT_SLOWDOWN = 1.04;
@@ -72,8 +80,5 @@ const FLOOR_INDEX = GEMM_PARAMS.findIndex(({ name }) => name === "floorUs");
 export function layoutSlowdown(query: GemmQuery): number {
   const leading =
     query.layout === "TN" ? [query.k, query.n] : query.layout === "NN" ? [query.k, query.n] : [query.m, query.n];
-  const aligned = leading.every((size) => size % 8 === 0);
-  return (
-    (aligned ? 1 : UNALIGNED_SLOWDOWN) * (query.layout === "NT" && query.accumulate ? WEIGHT_GRADIENT_SLOWDOWN : 1)
-  );
+  return unalignedSlowdown(leading) * (query.layout === "NT" && query.accumulate ? WEIGHT_GRADIENT_SLOWDOWN : 1);
 }
