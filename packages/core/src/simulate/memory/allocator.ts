@@ -1,8 +1,9 @@
 // Memory the caching allocator holds beyond what is alive.
 //
-// PyTorch's allocator serves small requests from 2 MiB segments and large ones from segments it keeps; freed blocks of one size leave holes that the
-// next request of another size does not fill (pytorch c10/cuda/CUDACachingAllocator.cpp). Long-lived tensors are allocated once and pack densely; the
-// holes come with what is allocated and freed every micro-batch. So slack is a share of the dynamic bytes at the peak.
+// PyTorch's allocator serves small requests from 2 MiB segments and large ones from segments it keeps (c10/cuda/CUDACachingAllocator.cpp). Long-lived
+// tensors are allocated once and pack densely; holes come with what is allocated and freed every micro-batch. Whole segments that a later, larger
+// tensor cannot use are counted one by one (segments.ts, staging.ts); the rest - rounding, tensors of less than a segment, memory that waits for another
+// stream - is a share of the dynamic bytes at the peak.
 
 export interface AllocatorParameters {
   /** Slack per dynamic byte (activations, workspace, gathered parameters) at the peak. */
@@ -11,7 +12,7 @@ export interface AllocatorParameters {
   readonly persistentSlackFrac: number;
 }
 
-export const defaultAllocator: AllocatorParameters = { dynamicSlackFrac: 0.02, persistentSlackFrac: 0.002 };
+export const defaultAllocator: AllocatorParameters = { dynamicSlackFrac: 0.04, persistentSlackFrac: 0.002 };
 
 /**
  * When memory runs out the allocator returns cached segments and tries again before it fails, so slack never takes more than the room that is left.
