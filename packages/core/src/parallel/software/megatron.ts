@@ -61,6 +61,8 @@ export const megatronDeepspeed2022 = derive(megatron2021, "megatron-deepspeed-20
   // stage_1_and_2.py: gradients of the partition are gathered in one flat buffer (grads_in_partition), flattened, and cast to fp32 for the step.
   flatGradCopies: ["fp16", "fp16", "fp32"],
   keepsWorkingGrads: true,
+  // pipe/engine.py _exec_forward_pass: under tensor parallelism outputs are sent in parts and the whole one is cleared.
+  keepsStageOutputs: false,
   // runtime/pipe/topology.py makes groups of its own: model, pipeline, pairs of stages.
   reservedBytes: reserved.cuda11 + 3 * reserved.communicator,
   source:
