@@ -86,7 +86,8 @@ function runStep(
     paceOf(cluster.device, software, clockFrac, options.pace),
   );
   const actionOptions = { computeFloor: options.contention.computeFloor, full: options.full };
-  const actions = hiddenExchange(stageActions(prices, actionOptions), program, software, options.contention);
+  const plainActions = stageActions(prices, actionOptions);
+  const actions = hiddenExchange(plainActions, program, software, options.contention, cluster.device.units);
   const variants = actionVariants(schedule, {
     lastDiffers: actions.lastDiffers,
     secondsOf: (stage, kind, variant) => actions.cost(stage, kind, variant).durationSec,
