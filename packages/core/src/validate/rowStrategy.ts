@@ -63,7 +63,6 @@ export function strategyOfRow(
   const sharding = shardingOf(row, { framework, megatron, pp }, notes);
   const ulysses = /a2a(?!\+)/.test(text(flags, "cp_comm_type") ?? text(args, "cp-comm-type") ?? "") ? cp : 1;
   const hierarchical = words(args, "hierarchical-context-parallel-sizes");
-  const zigzag = megatron && cp > 1;
   const strategy: Strategy = {
     tp,
     cp,
@@ -73,8 +72,8 @@ export function strategyOfRow(
     ...experts,
     order: flag(args, "use-tp-pp-dp-mapping") === true ? ["tp", "cp", "pp", "dp"] : ["tp", "cp", "dp", "pp"],
     sequenceParallel: sequenceParallelOf(row, tp),
-    // Megatron and Transformer Engine deal two chunks to each rank (arXiv 2310.01889's balance); torch's context parallel does so too.
-    cpLayout: zigzag || /titan/.test(framework) ? "zigzag" : "contiguous",
+    // Megatron, torch's context parallel and Llama 3 (arXiv 2407.21783, section 3.3.2) deal two of 2 cp chunks to each rank, which balances causality.
+    cpLayout: cp > 1 && (num(row, "seq_len") ?? 1) % (2 * cp) === 0 ? "zigzag" : "contiguous",
     schedule: scheduleOf(text(flags, "schedule"), pp, numChunks, notes),
     numChunks,
     sharding,
