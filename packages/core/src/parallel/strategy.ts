@@ -153,7 +153,7 @@ export interface Software {
   readonly liveGatherElements?: number;
   /** The step copies the gradient of a rank's shard into flat tensors of these formats first, all alive together. None when absent. */
   readonly flatGradCopies?: readonly DType[];
-  /** Gradients in the working format stay allocated beside main ones in another format (DeepSpeed BF16_Optimizer clears them in place). False when absent. */
+  /** Gradients in the working format live on beside main ones in another format until the next backward begins, so through the forward that fills the stash (DeepSpeed pipe/engine.py: update_hp_grads(clear_lp_grads=False)); counted throughout. False when absent. */
   readonly keepsWorkingGrads?: boolean;
   /** A pipeline stage keeps what it sent until its backward (no deallocate_pipeline_outputs). False when absent. */
   readonly keepsStageOutputs?: boolean;
