@@ -21,10 +21,12 @@ function ownPasses(op: Op): Passes {
       // Input gradient, then the second stage of the column sum of the weight gradient.
       return { bytes: 1, kernels: 2 };
     case "cast":
-      return { bytes: 1, kernels: op.numParts ?? 1 };
+      // Two passes of current scaling are three kernels a part: largest value, scale, cast.
+      return { bytes: 1, kernels: ((op.numParts ?? 1) * (op.passes === undefined ? 1 : 3)) / (op.passes ?? 1) };
     case "router":
-      // Softmax and top-k, histogram, load-balancing statistics.
-      return { bytes: 1, kernels: 3 };
+      // Softmax and top-k, histogram, load-balancing statistics. Counts that the host reads: sums over local experts, exchange of counts, split sizes,
+      // row maps and the copies to the host (Megatron-Core token_dispatcher.py preprocess).
+      return { bytes: 1, kernels: op.hostSync === true ? 12 : 3 };
     case "routerBackward":
     case "loss":
     case "gradNorm":

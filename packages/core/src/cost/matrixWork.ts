@@ -130,7 +130,9 @@ export function groupedWork(op: GroupedMatmulOp, block: Block, context: OpContex
     layout: layouts[op.role],
     accumulate: op.accumulate,
   };
-  const numLaunches = context.software.expertKernels === "loop" ? groups : 1;
+  // One by one, each expert's weight gradient also runs the hook of its parameter (Megatron's DistributedDataParallel registers one per weight).
+  const perExpert = op.role === "weightGrad" ? 2 : 1;
+  const numLaunches = context.software.expertKernels === "loop" ? groups * perExpert : 1;
   return { queries: [{ query, times: 1 }], numLaunches, workFlops, sizeBytes };
 }
 

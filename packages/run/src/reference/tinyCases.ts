@@ -125,6 +125,13 @@ export const tinyModels = {
       },
     ],
   },
+  multiQuery: {
+    ...base,
+    layerKinds: [
+      { ...layer, mixer: { ...attention, kvHeads: 1, qkvBias: true, qkNorm: "perHead" } },
+      { ...layer, mixer: { ...attention, kvHeads: 2 } },
+    ],
+  },
   variants: {
     ...base,
     layerKinds: [
@@ -202,6 +209,8 @@ export const tinySoftware = {
     overlapCp: false,
     prefetchBlocks: 2,
     gatesInActivation: true,
+    expertKernels: "loop",
+    routingReadBack: true,
   },
 } satisfies Record<string, Software>;
 

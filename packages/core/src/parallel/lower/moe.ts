@@ -5,6 +5,7 @@
 //   T rows, k experts per token, R = rows that reach this rank's experts (balanced: T k; expected value otherwise)
 
 import type { MoeFfnSpec } from "../../model/types.ts";
+import type { DType } from "../../units/dtype.ts";
 import { assert } from "../../units/errors.ts";
 import type { MoeGeometry } from "../program.ts";
 import { sigmoidGate } from "./attention.ts";
@@ -174,7 +175,15 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
     }
     return regroup(builder, arrived, routing, geometry, "toExperts", `${name}.${part}grouped`);
   };
-  const rows = toExperts(sent, "");
+  // The loop's low-precision products want each expert's rows in multiples of 16 or 32: dropless rows are copied into padded tensors and back (TE Fp8Padding)
+  // unless the exchange pads. The few rows of padding are neglected.
+  const pads =
+    software.expertKernels === "loop" &&
+    software.moeExchange !== "hybridep" &&
+    geometry.capacityFactor === null &&
+    isLowPrecision(context.computeDtype);
+  const arrived = toExperts(sent, "");
+  const rows = pads ? copied(builder, arrived, `${name}.padded`) : arrived;
   let scale: Value | null = null;
   if (gatesInActivation) {
     // Gates follow the tokens, in the same kernels and, with a dedicated exchange library, in the same messages.
@@ -236,6 +245,7 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
     gradient: false,
   });
   if (downBias !== null) addBias(builder, out, downBias, { routing, rowScale: scale, biasScale: 1 / mesh.etp });
+  if (pads) out = copied(builder, out, `${name}.unpadded`);
   if (replicated && mesh.etp > 1) {
     const partial = out;
     const sum = builder.value(`${name}.experts.sum`, partial.rows, hidden);
@@ -283,6 +293,20 @@ function routedExperts(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, geomet
     parallel: "none",
     compute: context.computeDtype,
   });
+}
+
+function isLowPrecision(dtype: DType): boolean {
+  return dtype !== "bf16" && dtype !== "fp16" && dtype !== "fp32" && dtype !== "tf32" && dtype !== "fp64";
+}
+
+function copied(builder: BlockBuilder, x: Value, name: string): Value {
+  const y = builder.value(name, x.rows, x.width);
+  builder.emit({ kind: "copy", stream: "compute", x: x.id, out: y.id });
+  builder.onBackward(() => {
+    const dy = builder.gradOf(y);
+    builder.contribute(x, (dx) => builder.emit({ kind: "copy", stream: "compute", x: dy, out: dx }));
+  });
+  return y;
 }
 
 function exchange(
