@@ -20,6 +20,7 @@ const axes: readonly Axis[] = [
   "eshard",
   "ereplicate",
   "dpcp",
+  "kvReplica",
   "embed",
   "all",
 ];
@@ -55,6 +56,7 @@ test("axisSpans() counts the members of rank 0's group in each level's first ins
           ulysses: pick(cp, a),
           ep: pick((tp * cp * dp) / etp, b),
           etp,
+          kvReplicas: pick(tp, b),
           shard: pick(dp * cp, a),
           order,
         };

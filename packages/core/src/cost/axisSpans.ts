@@ -64,6 +64,8 @@ function axisDigits(mesh: Mesh, axis: Axis): Digit[] | null {
       return nested(cut([dense[1]!], 1, mesh.ulysses));
     case "cpRing":
       return nested(cut([dense[1]!], mesh.ulysses, mesh.cp / mesh.ulysses));
+    case "kvReplica":
+      return nested(cut([dense[0]!], 1, axisSize(mesh, "kvReplica")));
     case "dpcp":
       return nested(dataOnly);
     case "shard":

@@ -6,11 +6,12 @@ import type { Block, BufferId, Op } from "../parallel/program.ts";
 /** Compute, communication by the axis family it serves, or copies between memory tiers. */
 export type OpTimeKind = "compute" | "tp" | "cp" | "ep" | "dp" | "pp" | "copy";
 
-/** Axis family of a collective: shards and replicas of data parallelism count as dp, expert tensor parallelism as tp, tied embeddings as pp. */
+/** Axis family of a collective: shards and replicas of data parallelism count as dp, expert tensor parallelism and copies of kv heads as tp, tied embeddings as pp. */
 export function axisTimeKind(axis: Axis): Exclude<OpTimeKind, "compute" | "copy"> {
   switch (axis) {
     case "tp":
     case "etp":
+    case "kvReplica":
       return "tp";
     case "cp":
     case "cpRing":

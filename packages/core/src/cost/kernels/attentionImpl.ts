@@ -23,12 +23,13 @@ function usualImpl(family: ArchFamily): KnownImpl {
  * Sources: FlashAttention, arXiv 2205.14135 (25-40 % of A100); FlashAttention-2, arXiv 2307.08691, section 4.1 (A100: up to 73 % forward and
  * 63 % backward; the same code on H100: about 335 of 989 TFLOP/s forward and backward); FlashAttention-3, arXiv 2407.08608, section 4.1
  * (H100: up to 75 % forward, backward 1.5-1.75 x FlashAttention-2). Blackwell and A100 backward shares: slopes over heads of attention_train.
+ * FlashAttention-1 on Hopper: its A100 rate times what FlashAttention-2 gains from A100 to H100 (1.5 forward, 1.7 backward), as both use the same instructions.
  * FlashAttention-4 (T. Dao and others, 2026): up to 1,605 TFLOP/s forward on B200, as remembered; backward assumed to gain as much over cuDNN.
  */
 function peakShare(family: ArchFamily, impl: KnownImpl): Share {
   switch (family) {
     case "hopper":
-      if (impl === "flash1") return { forward: 0.24, backward: 0.2 };
+      if (impl === "flash1") return { forward: 0.175, backward: 0.155 };
       if (impl === "flash2") return { forward: 0.37, backward: 0.33 };
       return { forward: 0.64, backward: 0.52 };
     case "blackwell":
