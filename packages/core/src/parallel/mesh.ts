@@ -9,6 +9,7 @@ import { assert } from "../units/errors.ts";
 /**
  * tp tensor, cp context, dp data, pp pipeline; ep expert, etp tensor within an expert, edp data for experts.
  * cpUlysses (inner) and cpRing (outer) split cp. shard / replicate split dp x cp for ZeRO, FSDP, HSDP; eshard / ereplicate split edp.
+ * kvReplica: neighbouring tp ranks that hold the same key-value heads, where these are fewer than tp.
  * `embed`: first and last pipeline rank, which share a tied embedding. `vocab`: tp within pp, over which a head spread over the stages is cut. `all`: every rank.
  */
 export type Axis =
@@ -26,6 +27,7 @@ export type Axis =
   | "eshard"
   | "ereplicate"
   | "dpcp"
+  | "kvReplica"
   | "embed"
   | "vocab"
   | "all";
@@ -43,6 +45,8 @@ export interface Mesh {
   readonly etp: number;
   /** Ranks over which ZeRO/FSDP state is sharded, a divisor of dp x cp (and of edp for experts: the smaller of the two is used there). */
   readonly shard: number;
+  /** Neighbouring tp ranks that share one key-value head (tp / kv heads); 1 when absent. */
+  readonly kvReplicas?: number;
   /** Fastest axis first. */
   readonly order: readonly OrderAxis[];
 }
@@ -75,6 +79,8 @@ export function axisSize(mesh: Mesh, axis: Axis): number {
       return edp;
     case "dpcp":
       return mesh.dp * mesh.cp;
+    case "kvReplica":
+      return mesh.kvReplicas ?? 1;
     case "shard":
       return mesh.shard;
     case "replicate":
@@ -166,6 +172,8 @@ export function coordinateAlong(mesh: Mesh, rank: number, axis: Axis): number {
       return edp;
     case "dpcp":
       return dpcp;
+    case "kvReplica":
+      return at.tp % (mesh.kvReplicas ?? 1);
     case "shard":
       return dpcp % mesh.shard;
     case "replicate":
@@ -224,6 +232,9 @@ export function groupOf(mesh: Mesh, rank: number, axis: Axis): number[] {
       case "dpcp":
         ranks.push(fromInner(mesh, at.tp + tpSize * i, at.pp));
         break;
+      case "kvReplica":
+        ranks.push(rankOf(mesh, { ...at, tp: at.tp - (at.tp % size) + i }));
+        break;
       case "shard":
         ranks.push(fromInner(mesh, at.tp + tpSize * (Math.floor(dpcp / mesh.shard) * mesh.shard + i), at.pp));
         break;
@@ -261,5 +272,7 @@ export function checkMesh(mesh: Mesh): void {
     (mesh.tp * mesh.cp * mesh.dp) % (mesh.ep * mesh.etp) === 0,
     `ep=${mesh.ep} x etp=${mesh.etp} divides tp x cp x dp`,
   );
+  const replicas = mesh.kvReplicas ?? 1;
+  assert(mesh.tp % replicas === 0, `kvReplicas=${replicas} divides tp=${mesh.tp}`);
   assert((mesh.dp * mesh.cp) % mesh.shard === 0, `shard=${mesh.shard} divides dp x cp = ${mesh.dp * mesh.cp}`);
 }

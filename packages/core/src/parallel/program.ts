@@ -679,6 +679,8 @@ export interface GradNormOp extends OpBase {
   readonly kind: "gradNorm";
   readonly grads: readonly BufferId[];
   readonly weights: readonly number[];
+  /** Where a parameter's last rows lie on several tp ranks (kv heads fewer than tp): elements of the rank's slice from `from` on count `weight`. */
+  readonly tails?: readonly ({ readonly from: number; readonly weight: number } | null)[];
   readonly out: BufferId;
 }
 /** Update of master (or parameter) from grad with state buffers; writes the working copy `param` too when it differs from master. */

@@ -76,11 +76,14 @@ function checkWidths({ model, strategy }: ClosedSpec): readonly Finding[] {
     if (mixer.kind === "attention" || mixer.kind === "mla") {
       split("attention heads", mixer.heads);
       const local = mixer.heads / tp;
-      if (mixer.heads % tp === 0 && local % ulysses !== 0) {
+      // Copied kv heads: one per rank.
+      const localKv = mixer.kind === "attention" ? Math.max(1, mixer.kvHeads / tp) : local;
+      if (mixer.heads % tp === 0 && Number.isInteger(localKv) && localKv % ulysses !== 0) {
+        const what = localKv === local ? "heads" : "key-value heads";
         add(
           "strategy.ulysses",
-          `Cannot exchange ${local} heads per tp rank over ulysses=${ulysses}`,
-          useOneOf("ulysses", divisorsNear(local, ulysses)),
+          `Cannot exchange ${localKv} ${what} per tp rank over ulysses=${ulysses}`,
+          useOneOf("ulysses", divisorsNear(localKv, ulysses)),
         );
       }
     }
@@ -94,7 +97,10 @@ function checkWidths({ model, strategy }: ClosedSpec): readonly Finding[] {
         useOneOf("tp", near),
       );
     }
-    if (mixer.kind === "ssm") split("state-space heads", mixer.heads);
+    if (mixer.kind === "ssm") {
+      split("state-space heads", mixer.heads);
+      split("state-space groups", mixer.groups);
+    }
     if (ffn.kind === "dense") split("feed-forward columns", ffn.inner);
     if (ffn.kind === "moe" && ffn.sharedInner > 0) split("shared expert columns", ffn.sharedInner);
   }

@@ -63,7 +63,7 @@ export function predictedPeak(
   peak: Pick<MeasuredPeak, "counts" | "ranks">,
 ): number {
   const last = Math.max(...ranks.map((rank) => rank.pipelineRank));
-  const wanted = ranks.filter(({ pipelineRank }) => {
+  const isWanted = (pipelineRank: number): boolean => {
     switch (peak.ranks) {
       case "first":
         return pipelineRank === 0;
@@ -74,6 +74,7 @@ export function predictedPeak(
       case "worst":
         return true;
     }
-  });
+  };
+  const wanted = ranks.filter((rank) => isWanted(rank.pipelineRank));
   return Math.max(...wanted.map((rank) => countedBytes(rank.memory, peak.counts)));
 }

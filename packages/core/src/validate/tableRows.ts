@@ -33,11 +33,20 @@ export function validateTable(
     if (content.trim() === "" || content.startsWith("#")) continue;
     const cells = content.split(",");
     if (cells.length !== columns.length) {
-      findings.push({ line: i + 1, message: `Line ${i + 1} has ${cells.length} cells, the header has ${columns.length}` });
+      findings.push({
+        line: i + 1,
+        message: `Line ${i + 1} has ${cells.length} cells, the header has ${columns.length}`,
+      });
       continue;
     }
     const row = Object.fromEntries(columns.map((column, c) => [column, (cells[c] ?? "").trim()]));
-    rows.push(scoredRow({ id: `${base}:${i + 1}`, source_key: `${file.family}/${base}`, tier: file.tier }, row, score(file.name, row)));
+    rows.push(
+      scoredRow(
+        { id: `${base}:${i + 1}`, source_key: `${file.family}/${base}`, tier: file.tier },
+        row,
+        score(file.name, row),
+      ),
+    );
   }
   return { rows, findings };
 }
@@ -49,7 +58,12 @@ function scoredRow(
 ): ValidationRow {
   if ("unsupported" in result) {
     const measured = Number(row.latency_us);
-    return { ...base, status: "unsupported", reason: result.unsupported, measured: measured > 0 ? { latency_us: measured } : {} };
+    return {
+      ...base,
+      status: "unsupported",
+      reason: result.unsupported,
+      measured: measured > 0 ? { latency_us: measured } : {},
+    };
   }
   const figures = { predicted: { latency_us: result.predictedUs }, measured: { latency_us: result.measuredUs } };
   const error = errorOf(figures, "latency");

@@ -74,6 +74,7 @@ function isRefused(pair: Partial<TinyChoice>): boolean {
   if (!isRouted && (expert !== undefined || routing !== undefined || typeof capacityFactor === "number")) return true;
   if (model === "encoderDecoder" && ((pipeline?.pp ?? 1) > 1 || ring)) return true;
   if (model === "hybrid" && (context?.cp ?? 1) > 1) return true;
+  if (model === "multiQuery" && (context?.ulysses ?? 1) > 1) return true; // one kv head cannot be exchanged
   // Half of dp x cp must still be a group.
   const halved = sharding?.shardShare === 2;
   if (halved && (dp === 1 || context?.cp === 1 || model === "hybrid" || model === "encoderDecoder")) return true;

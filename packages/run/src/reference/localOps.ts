@@ -1,6 +1,6 @@
 // Ops that need no other rank: buffers in, kernel, buffers out.
 
-import { assert, coordinateAlong, type Op } from "@meshwright/core";
+import { assert, type BufferId, coordinateAlong, type Op } from "@meshwright/core";
 import { idsOf } from "./data.ts";
 import { attentionRowsAt, expertCounts, type Frame, matOf, routingAt, rowsAt } from "./frame.ts";
 import { attention, attentionBackward } from "./kernels/attention.ts";
@@ -35,6 +35,7 @@ import {
 import { norm, normBackward } from "./kernels/norm.ts";
 import { optimizerStep } from "./kernels/optimizer.ts";
 import { scan, scanBackward } from "./kernels/scan.ts";
+import { shardOffset, sliceIndices } from "./slices.ts";
 
 export type LocalOp = Exclude<Op, { readonly kind: "collective" | "ringShift" | "exchange" }>;
 
@@ -325,8 +326,15 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     }
     case "gradNorm": {
       let sum = 0;
-      for (const [i, grad] of op.grads.entries())
-        for (const value of flatten(m(grad))) sum += op.weights[i]! * value * value;
+      for (const [i, grad] of op.grads.entries()) {
+        const values = flatten(m(grad));
+        const tail = op.tails?.[i] ?? null;
+        const start = tail === null ? 0 : placeInSlice(frame, rank, grad, values.length);
+        for (const [e, value] of values.entries()) {
+          const weight = tail !== null && start + e >= tail.from ? tail.weight : op.weights[i]!;
+          sum += weight * value * value;
+        }
+      }
       return set(m(op.out), 0, 0, sum);
     }
     case "optimizer":
@@ -338,6 +346,14 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     default:
       assert(false, `op ${(op satisfies never as Op).kind} has a kernel`);
   }
+}
+
+/** Where in the rank's slice of its parameter a gradient of `length` elements starts: it is the slice, or a shard of it. */
+function placeInSlice(frame: Frame, rank: number, grad: BufferId, length: number): number {
+  const slice = frame.place.block.buffers[grad]!.param;
+  assert(slice !== undefined, "a gradient names its parameter");
+  const { mesh } = frame.run;
+  return shardOffset(slice, mesh, rank, length, sliceIndices(slice, mesh, rank).length);
 }
 
 /** Whether this rank's rows enter the loss, where several ranks hold the same ones. */

@@ -4,7 +4,7 @@ import { hash32 } from "./hash.ts";
 
 /** Random tries per pair, and how many more where neither they nor earlier cases give a valid one. */
 const numRandom = 40;
-const numDesperate = 400;
+const numDesperate = 3000;
 
 export type Choice<F> = { readonly [K in keyof F]: F[K] extends readonly (infer V)[] ? V : never };
 

@@ -149,7 +149,8 @@ export class RankStore {
         case "columns":
           return columnsOf(base, decl.view.from, cols);
         case "rows":
-          return rowsOf(base, decl.view.from, rows);
+          // A vector's rows are its elements.
+          return decl.shape.length === 1 ? columnsOf(base, decl.view.from, cols) : rowsOf(base, decl.view.from, rows);
         case "shard": {
           const length = decl.shape.reduce((product, n) => product * n, 1);
           const size = axisSize(this.mesh, decl.view.axis);

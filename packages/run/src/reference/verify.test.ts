@@ -1,8 +1,15 @@
-import { type Block, lowerTraining, type Op, type Program, type Software } from "@meshwright/core";
+import {
+  type Block,
+  lowerTraining,
+  type ModelSpec,
+  type Op,
+  offloadActivations,
+  type Program,
+  type Software,
+} from "@meshwright/core";
 import { describe, expect, it } from "vitest";
-import { offloadActivations } from "../../../core/src/parallel/lower/offload.ts";
 import { runStep } from "./engine.ts";
-import { type TinyChoice, tinyCase } from "./tinyCases.ts";
+import { type TinyChoice, tinyCase, tinyModels } from "./tinyCases.ts";
 import { verifyProgram } from "./verify.ts";
 
 const plain: TinyChoice = {
@@ -25,16 +32,20 @@ const plain: TinyChoice = {
 function lowered(
   choice: Partial<TinyChoice>,
   changes: {
-    readonly dropout?: number;
     readonly vocabOverStages?: boolean;
-    readonly attention?: "unfused";
     readonly globalBatch?: number;
+    readonly layerKinds?: ModelSpec["layerKinds"];
   } & Partial<Software> = {},
 ) {
   const { model, strategy, workload, software } = tinyCase({ ...plain, ...choice });
-  const { vocabOverStages = false, globalBatch = workload.globalBatch, ...facts } = changes;
+  const {
+    vocabOverStages = false,
+    globalBatch = workload.globalBatch,
+    layerKinds = model.layerKinds,
+    ...facts
+  } = changes;
   const layers = vocabOverStages ? model.layers.slice(0, (strategy.numChunks - 1) * strategy.pp) : model.layers;
-  const spec = { ...model, layers };
+  const spec = { ...model, layers, layerKinds };
   const program = lowerTraining(
     spec,
     { ...strategy, vocabOverStages },
@@ -159,6 +170,37 @@ describe("runStep()", () => {
         expect(result.memory.mismatches).toEqual([]);
       }
       expect(lowered({}, changes).program.blocks).not.toEqual(whole.program.blocks);
+    }
+  });
+
+  it("copies key-value heads over neighbouring ranks where there are fewer than tp", () => {
+    const layerKinds = tinyModels.multiQuery.layerKinds.map((each) => ({
+      ...each,
+      mixer: { ...each.mixer, kvHeads: 2 },
+    }));
+    for (const kind of ["none", "zero1", "zero3"] as const) {
+      for (const fusedProjections of [true, false]) {
+        const { program, request } = lowered(
+          {
+            model: "multiQuery",
+            tensor: { tp: 4, sequenceParallel: kind !== "none" },
+            dp: 2,
+            sharding: { kind, shardShare: 1, reshard: true },
+          },
+          { layerKinds, fusedProjections },
+        );
+        expect(program.mesh.kvReplicas).toBe(2);
+        const result = verifyProgram(program, request);
+        expect(result.gradMaxRelErr, result.worstParameter).toBeLessThan(1e-9);
+        expect(result.updateMaxRelErr).toBeLessThan(1e-9);
+        expect(result.gradNormRelErr).toBeLessThan(1e-9);
+        expect(result.bytes.mismatches).toEqual([]);
+        const unsummed = changeBlocks(program, (block) => ({
+          ...block,
+          reduce: block.reduce.filter((op) => op.kind !== "collective" || op.axis !== "kvReplica"),
+        }));
+        expect(() => verifyProgram(unsummed, request)).toThrow(/copies of .*qkv.* agree/);
+      }
     }
   });
 

@@ -30,12 +30,14 @@ export function attentionMixer(
   const { mesh, model } = context;
   const { name } = site;
   const heads = spec.heads / mesh.tp;
-  const kvHeads = spec.kvHeads / mesh.tp;
+  // Fewer kv heads than ranks: each lies on tp / kvHeads neighbours, whose query heads all use it.
+  const kvHeads = Math.max(1, spec.kvHeads / mesh.tp);
   const qWidth = heads * spec.headDim;
   const kWidth = kvHeads * spec.headDim;
   const vWidth = kvHeads * spec.vHeadDim;
   const gateWidth = spec.outputGate === true ? qWidth : 0;
   const column = (rows: number) => ({ rows, parts: mesh.tp });
+  const kvColumn = (rows: number) => ({ rows, parts: Math.min(mesh.tp, spec.kvHeads) });
   const cross = site.encoder;
   const inner = { axis: "tp", dim: 0 } as const;
 
@@ -47,8 +49,8 @@ export function attentionMixer(
     const segments = [
       column(spec.heads * spec.headDim),
       ...(gateWidth > 0 ? [column(spec.heads * spec.headDim)] : []),
-      column(spec.kvHeads * spec.headDim),
-      column(spec.kvHeads * spec.vHeadDim),
+      kvColumn(spec.kvHeads * spec.headDim),
+      kvColumn(spec.kvHeads * spec.vHeadDim),
     ];
     const weight = declareParam(builder, { name: `${name}.qkv`, segments, columns: model.hidden, ...inner });
     const bias = spec.qkvBias
@@ -78,7 +80,7 @@ export function attentionMixer(
     v = qkv.at(-1)!;
   } else {
     const qSegments = [column(spec.heads * spec.headDim)];
-    const kvSegments = [column(spec.kvHeads * spec.headDim), column(spec.kvHeads * spec.vHeadDim)];
+    const kvSegments = [kvColumn(spec.kvHeads * spec.headDim), kvColumn(spec.kvHeads * spec.vHeadDim)];
     const wq = declareParam(builder, { name: `${name}.q`, segments: qSegments, columns: model.hidden, ...inner });
     const wkv = declareParam(builder, { name: `${name}.kv`, segments: kvSegments, columns: model.hidden, ...inner });
     const biasOf = (suffix: string, segments: typeof qSegments) =>

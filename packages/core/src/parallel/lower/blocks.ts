@@ -10,7 +10,7 @@ import { embed, finalNorm, headLoss, tokenTable } from "./ends.ts";
 import { lowerLayer } from "./layer.ts";
 import { linear } from "./linear.ts";
 import { offloadActivations } from "./offload.ts";
-import { declareParam } from "./parameters.ts";
+import { declareParam, replicatedFrom } from "./parameters.ts";
 import { add, norm } from "./pointwise.ts";
 import { recomputeForward } from "./recompute.ts";
 
@@ -52,6 +52,7 @@ export function addGradNorm(builder: BlockBuilder): void {
   const { mesh, strategy } = builder.context;
   const grads: BufferId[] = [];
   const weights: number[] = [];
+  const tails: ({ readonly from: number; readonly weight: number } | null)[] = [];
   for (const param of builder.params) {
     const reduced = builder.reducedGrads.get(param.slice.name)!; // declareParam records one for every parameter
     if (builder.buffers[reduced]!.shared === true) continue;
@@ -62,11 +63,22 @@ export function addGradNorm(builder: BlockBuilder): void {
       : axisSize(mesh, sharded ? "replicate" : "dpcp");
     const stages = param.slice.name === "embedding.table" ? builder.context.tableCopies : 1;
     grads.push(reduced);
-    weights.push(1 / (splitRanks * copies * stages * builder.context.replicas));
+    const weight = 1 / (splitRanks * copies * stages * builder.context.replicas);
+    weights.push(weight);
+    const from = replicatedFrom(mesh, param.slice);
+    const rowElements = param.slice.columns;
+    tails.push(from === null ? null : { from: from * rowElements, weight: weight / axisSize(mesh, "kvReplica") });
   }
   if (grads.length === 0) return;
   const out = builder.buffer({ name: "gradNorm", shape: [1], dtype: "fp32", kind: "workspace", scope: "persistent" });
-  const op: GradNormOp = { kind: "gradNorm", stream: "compute", grads, weights, out };
+  const op: GradNormOp = {
+    kind: "gradNorm",
+    stream: "compute",
+    grads,
+    weights,
+    ...(tails.some((tail) => tail !== null) ? { tails } : {}),
+    out,
+  };
   builder.update.unshift(op);
 }
 

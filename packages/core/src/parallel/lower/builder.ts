@@ -235,5 +235,5 @@ export class BlockBuilder {
 }
 
 function overTp(op: Op): boolean {
-  return op.kind === "collective" && op.axis === "tp";
+  return op.kind === "collective" && (op.axis === "tp" || op.axis === "kvReplica");
 }

@@ -102,9 +102,24 @@ export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Wo
     );
   if (model.embeddingDim !== undefined && model.embeddingDim !== model.hidden)
     say("model", `Model "${model.name}" embeds tokens in another width than its hidden size: that is not lowered`);
+  const replicas = kvReplicasOf(model, tp);
+  if (replicas.length > 1)
+    say(
+      "strategy.tp",
+      `Layers of "${model.name}" would copy key-value heads over ${replicas.join(" and ")} of the tp=${tp} ranks: one number of copies is lowered`,
+      "use a smaller tp",
+    );
   for (const spec of [...model.layerKinds, ...(model.encoder?.layerKinds ?? [])])
     checkLayer(spec, strategy, divides, say);
   return findings;
+}
+
+/** How many neighbouring tp ranks share a kv head, in the layers that have fewer kv heads than tp ranks: the distinct numbers above 1. */
+export function kvReplicasOf(model: ModelSpec, tp: number): readonly number[] {
+  const counts = [...model.layerKinds, ...(model.encoder?.layerKinds ?? [])].flatMap(({ mixer }) =>
+    mixer.kind === "attention" && mixer.kvHeads < tp ? [tp / mixer.kvHeads] : [],
+  );
+  return [...new Set(counts)];
 }
 
 type Divides = (path: string, amount: number, by: number, what: string) => void;
@@ -120,9 +135,9 @@ function checkLayer(spec: LayerSpec, strategy: Strategy, divides: Divides, say: 
     if (mixer.valueIsKey === true || mixer.kvShared === true)
       say("model", "Layers that share keys and values (Gemma 4) are not lowered");
     divides("strategy.tp", mixer.heads, tp, "attention heads");
-    divides("strategy.tp", mixer.kvHeads, tp, "key-value heads");
-    if (mixer.kvHeads % tp === 0)
-      divides("strategy.ulysses", mixer.kvHeads / tp, ulysses, "key-value heads of a tp rank");
+    if (tp % mixer.kvHeads !== 0) divides("strategy.tp", mixer.kvHeads, tp, "key-value heads");
+    const localKv = Math.max(1, mixer.kvHeads / tp);
+    if (Number.isInteger(localKv)) divides("strategy.ulysses", localKv, ulysses, "key-value heads of a tp rank");
     if (mixer.qkNorm === "full" && tp > 1)
       say("strategy.tp", "A q/k norm over all heads cannot be split over tp", "use tp=1");
     if (mixer.crossAttention && cp > ulysses)

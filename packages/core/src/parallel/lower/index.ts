@@ -8,12 +8,13 @@ import type { Block, BlockUse, GatherPolicy, Program, ReducePolicy, Stage } from
 import { buildSchedule, type Schedule } from "../schedules/index.ts";
 import type { Software, Strategy, Workload } from "../strategy.ts";
 import { embeddingBlock, headBlock, layersBlock, mtpBlock } from "./blocks.ts";
-import { checkLowering } from "./check.ts";
+import { checkLowering, kvReplicasOf } from "./check.ts";
 import { type Context, makeContext } from "./context.ts";
 import { dealLayers, groupLayers } from "./stages.ts";
 import { vocabStageBlock } from "./vocabStages.ts";
 
 export { checkLowering } from "./check.ts";
+export { offloadActivations } from "./offload.ts";
 export { dealLayers } from "./stages.ts";
 
 export interface LowerOptions {
@@ -37,7 +38,8 @@ export function lowerTraining(
 ): Program {
   const findings: readonly Finding[] = checkLowering(model, strategy, workload, software);
   if (findings.length > 0) throw new InputError(findings);
-  const mesh = meshOf(strategy);
+  const kvReplicas = Math.max(1, ...kvReplicasOf(model, strategy.tp));
+  const mesh: Mesh = { ...meshOf(strategy), ...(kvReplicas === 1 ? {} : { kvReplicas }) };
   checkMesh(mesh);
   const context = makeContext(model, mesh, strategy, workload, software);
   const schedule = buildSchedule(strategy.schedule, {

@@ -188,7 +188,7 @@ function multiply(
       tpCollective(builder, "allGather", xq.id, saved.id, true, null);
     }
     const inputGrad = (out: BufferId): void =>
-      grads.forEach((dy, i) =>
+      grads.forEach((dy, i) => {
         builder.emit({
           kind: "matmul",
           role: "inputGrad",
@@ -200,8 +200,8 @@ function multiply(
           accumulate: i > 0,
           compute,
           stream: "compute",
-        }),
-      );
+        });
+      });
     if (split && parallel === "column") {
       if (sp) {
         const whole = builder.value(`d.${name}.input`, context.fullRows, x.width);
@@ -217,11 +217,13 @@ function multiply(
       }
     } else builder.contribute(x, inputGrad);
     const accumulate = weight.grad !== null && builder.accumulates(weight);
-    grads.forEach((dy, i) => weightGrad(builder, weight, dy, saved, { compute, accumulate, window: windows[i]! }));
+    grads.forEach((dy, i) => {
+      weightGrad(builder, weight, dy, saved, { compute, accumulate, window: windows[i]! });
+    });
     const biasGrad = bias?.grad;
     if (bias === undefined || biasGrad == null) return;
     const accumulateBias = builder.accumulates(bias);
-    grads.forEach((dy, i) =>
+    grads.forEach((dy, i) => {
       builder.emit({
         kind: "biasGrad",
         stream: "compute",
@@ -229,8 +231,8 @@ function multiply(
         x: dy.id,
         out: rowsOf(builder, biasGrad, windows[i]!),
         accumulate: accumulateBias,
-      }),
-    );
+      });
+    });
   });
   return outs;
 }

@@ -10,7 +10,7 @@
 
 import { type DType, dtypeBytes } from "../../units/dtype.ts";
 import { assert } from "../../units/errors.ts";
-import { type Axis, axisSize } from "../mesh.ts";
+import { type Axis, axisSize, type Mesh } from "../mesh.ts";
 import type { BufferDecl, BufferId, CollectiveOp, OptimizerOp, ParamSlice } from "../program.ts";
 import type { BlockBuilder, Param } from "./builder.ts";
 import type { Context } from "./context.ts";
@@ -165,11 +165,11 @@ function gatherInto(builder: BlockBuilder, from: BufferId, to: BufferId, axis: A
  * One bucket a block: collectives of the same kind travel together. Sums over tp go first, then the data-parallel sums that read them,
  * replicas after shards.
  */
-const reduceOrder: readonly Axis[] = ["tp", "dpcp", "edp", "shard", "eshard", "replicate", "ereplicate"];
+const reduceOrder: readonly Axis[] = ["tp", "kvReplica", "dpcp", "edp", "shard", "eshard", "replicate", "ereplicate"];
 
 function joinCollective(builder: BlockBuilder, phase: "gather" | "reduce", op: CollectiveOp): void {
   const list = builder[phase];
-  const apart = builder.context.software.collectivesPerTensor === true && op.axis !== "tp";
+  const apart = builder.context.software.collectivesPerTensor === true && op.axis !== "tp" && op.axis !== "kvReplica";
   const at = list.findIndex(
     (other) => other.kind === "collective" && other.op === op.op && other.axis === op.axis && other.wire === op.wire,
   );
@@ -180,6 +180,21 @@ function joinCollective(builder: BlockBuilder, phase: "gather" | "reduce", op: C
   }
   const other = list[at] as CollectiveOp;
   list[at] = { ...other, xs: [...other.xs, ...op.xs], outs: [...other.outs, ...op.outs] };
+}
+
+/**
+ * First row of the rank's slice that neighbouring tp ranks hold too (keys and values, which come last, where kv heads are fewer than tp); null when every
+ * row is its own.
+ */
+export function replicatedFrom(mesh: Mesh, slice: ParamSlice): number | null {
+  if (slice.axis !== "tp" || slice.dim !== 0) return null;
+  const first = slice.segments.findIndex((segment) => segment.parts < mesh.tp);
+  if (first < 0) return null;
+  assert(
+    slice.segments.slice(first).every((segment) => segment.parts * axisSize(mesh, "kvReplica") === mesh.tp),
+    `the last segments of ${slice.name} are those that ${axisSize(mesh, "kvReplica")} neighbours share`,
+  );
+  return slice.segments.slice(0, first).reduce((sum, segment) => sum + segment.rows / segment.parts, 0);
 }
 
 interface Placed {
@@ -210,18 +225,34 @@ function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: Pa
   const wire = software.gradReduceDtype === software.gradDtype ? {} : { wire: software.gradReduceDtype };
   let grad: BufferId;
   let reduced: BufferId;
+  const sumOver = (axis: Axis, id: BufferId): void =>
+    joinCollective(builder, "reduce", {
+      kind: "collective",
+      op: "allReduce",
+      reduce: "sum",
+      axis,
+      xs: [id],
+      outs: [id],
+      dim: "flat",
+      stream: "dp",
+    });
   const sumOverTp = (id: BufferId): void => {
-    if (request.tpPartial === true && mesh.tp > 1)
-      joinCollective(builder, "reduce", {
-        kind: "collective",
-        op: "allReduce",
-        reduce: "sum",
-        axis: "tp",
-        xs: [id],
-        outs: [id],
-        dim: "flat",
-        stream: "dp",
-      });
+    if (request.tpPartial === true && mesh.tp > 1) sumOver("tp", id);
+    const from = replicatedFrom(mesh, slice);
+    if (from === null) return;
+    // Each of the ranks that hold a key-value head saw other query heads.
+    const base = builder.buffers[id]!;
+    const shape = [base.shape[0]! - from, ...base.shape.slice(1)]; // a matrix or a vector of rows
+    const rows = builder.buffer({
+      name: `${base.name}.kv`,
+      shape,
+      dtype: base.dtype,
+      kind: base.kind,
+      scope: base.scope,
+      param: slice,
+      view: { kind: "rows", of: id, from },
+    });
+    sumOver("kvReplica", rows);
   };
   if (fresh) {
     grad = builder.buffer({
