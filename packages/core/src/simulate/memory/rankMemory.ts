@@ -145,6 +145,7 @@ function stashDeltas(timeline: PipelineTimeline, stages: readonly StageMemory[])
     peakF: sumBytes(stage.peakF),
     peakB: sumBytes(stage.peakB),
     peakW: sumBytes(stage.peakW),
+    peakBW: sumBytes(stage.peakBW),
   }));
   const table = (bytesOf: (stage: (typeof totals)[number], kind: "F" | "B" | "W" | "BW") => number) =>
     actionTable(schedule, ({ stage, kind }) => bytesOf(totals[stage]!, kind));
@@ -160,7 +161,14 @@ function stashDeltas(timeline: PipelineTimeline, stages: readonly StageMemory[])
             : -stage.afterF,
     ),
     transientBytes: table((stage, kind) =>
-      Math.max(0, kind === "F" ? stage.peakF : kind === "W" ? stage.peakW - stage.afterB : stage.peakB - stage.afterF),
+      Math.max(
+        0,
+        kind === "F"
+          ? stage.peakF
+          : kind === "W"
+            ? stage.peakW - stage.afterB
+            : (kind === "B" ? stage.peakB : stage.peakBW) - stage.afterF,
+      ),
     ),
   };
 }
@@ -211,5 +219,5 @@ function peakComposition(
   const code = timeline.graph.codes[action]!;
   const stage = stages[timeline.schedule.stageOf[rank]![(code >> 2) & 255]!]!;
   const kind = code & 3;
-  return kind === 0 ? stage.peakF : kind === 2 ? stage.peakW : stage.peakB;
+  return [stage.peakF, stage.peakB, stage.peakW, stage.peakBW][kind]!; // two bits: F, B, W, BW
 }

@@ -17,6 +17,8 @@ export interface StageMemory {
   readonly peakF: KindBytes;
   readonly peakB: KindBytes;
   readonly peakW: KindBytes;
+  /** Input and weight gradients in one action: block by block, B then W where backward is split, else B. */
+  readonly peakBW: KindBytes;
   readonly hostStashBytes: number;
   readonly updateBytes: number;
   readonly optimizedElements: number;
@@ -46,16 +48,22 @@ export function stageMemory(blocks: readonly BlockMemory[], keptBytes: number): 
   }
   const kept: KindBytes = { ...noBytes, activation: keptBytes };
   const afterF = addBytes(held, kept);
+  let inFront = held;
   let peakB = noBytes;
+  let peakBW = noBytes;
   let reservedB = 0;
   for (let j = blocks.length - 1; j >= 0; j--) {
     held = addBytes(held, blocks[j]!.F.after, -1);
     peakB = larger(peakB, addBytes(held, blocks[j]!.B.peak));
+    // After B and W of the blocks behind nothing of theirs is left.
+    inFront = addBytes(inFront, blocks[j]!.F.after, -1);
+    peakBW = larger(peakBW, addBytes(inFront, larger(blocks[j]!.B.peak, blocks[j]!.W.peak)));
     reservedB = Math.max(reservedB, sumBytes(held) + sumBytes(blocks[j]!.B.peak) + blocks[j]!.idleSegmentBytes);
     held = addBytes(held, blocks[j]!.B.after);
   }
   const idleSegmentBytes = reservedB - sumBytes(peakB);
   peakB = addBytes(peakB, kept);
+  peakBW = addBytes(peakBW, kept);
   const afterB = held;
   let peakW = noBytes;
   for (let j = blocks.length - 1; j >= 0; j--) {
@@ -71,6 +79,7 @@ export function stageMemory(blocks: readonly BlockMemory[], keptBytes: number): 
     peakF,
     peakB,
     peakW,
+    peakBW,
     hostStashBytes,
     updateBytes,
     optimizedElements,
