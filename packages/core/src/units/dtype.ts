@@ -1,6 +1,19 @@
 // Number formats, with their storage size. Scales of block formats count into `sizeBytes`.
 
-export type DType = "fp64" | "fp32" | "tf32" | "bf16" | "fp16" | "fp8" | "mxfp8" | "fp8_block" | "nvfp4" | "mxfp4" | "int8" | "int4" | "int32";
+export type DType =
+  | "fp64"
+  | "fp32"
+  | "tf32"
+  | "bf16"
+  | "fp16"
+  | "fp8"
+  | "mxfp8"
+  | "fp8_block"
+  | "nvfp4"
+  | "mxfp4"
+  | "int8"
+  | "int4"
+  | "int32";
 
 /** Bytes per element in memory, block scales included (mxfp8: one byte per 32; fp8_block: fp32 per 128x128; nvfp4: one byte per 16). */
 export function dtypeBytes(dtype: DType): number {

@@ -1,17 +1,22 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import shipped from "./data/rows.json" with { type: "json" };
 import { packRows, unpackRows } from "./packedRows.ts";
 import { specOfRow } from "./trainingRows.ts";
-import shipped from "./data/rows.json" with { type: "json" };
 
 describe("packRows()", () => {
   it("is undone by unpackRows()", () => {
     const value = fc.oneof(fc.integer(), fc.boolean(), fc.string(), fc.constant(null), fc.array(fc.integer()));
     const inner = fc.dictionary(fc.constantFrom("x", "y"), value, { minKeys: 1 });
-    const row = fc.record({ id: value, seq: value, model: inner, other_flags: inner, measured: inner }, { requiredKeys: [] });
+    const row = fc.record(
+      { id: value, seq: value, model: inner, other_flags: inner, measured: inner },
+      { requiredKeys: [] },
+    );
     fc.assert(
       fc.property(fc.array(row, { minLength: 1 }), (rows) => {
-        expect(unpackRows(JSON.parse(JSON.stringify(packRows(rows, "test"))))).toEqual(JSON.parse(JSON.stringify(rows)));
+        expect(unpackRows(JSON.parse(JSON.stringify(packRows(rows, "test"))))).toEqual(
+          JSON.parse(JSON.stringify(rows)),
+        );
       }),
     );
   });

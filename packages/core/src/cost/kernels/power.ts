@@ -28,8 +28,9 @@ export const POWER_EXPONENT = 2.5;
 /**
  * Joules per dense bf16 FLOP, random operands, boost clock.
  * ampere: A100 PCIe (300 W) runs large products 1.07 times slower than A100 SXM (400 W), which does not throttle (gemm_train/a100_pcie against
- * gemm/a100_sxm). hopper: the independent random-data measurement is 9-20 % slower than the constant-weight table. blackwell: random-data
- * training products (gemm_train/b200_sxm) against the constant-weight table. Others: scaled by process node.
+ * gemm/a100_sxm). hopper: kernels alone say 1.04-1.45 (random data 9-20 % slower than the constant-weight table); the clock sustained in long training
+ * (docs/accuracy.md) decides for the upper end. blackwell: random-data training products (gemm_train/b200_sxm) say 1.15-1.3, training rows agree.
+ * Others: scaled by process node.
  */
 const JOULES_PER_FLOP: Readonly<Record<ArchFamily, number>> = {
   volta: 1.7e-12,
@@ -45,7 +46,10 @@ const JOULES_PER_FLOP: Readonly<Record<ArchFamily, number>> = {
   other: 1e-12,
 };
 
-/** Energy of one FLOP relative to bf16: multiplier area falls with operand width, accumulation does not. */
+/**
+ * Energy of one FLOP relative to bf16. Switching energy of a multiplier and of the wires that feed it falls a little faster than operand width: width^1.3 from
+ * 16 bits. Assumed, and checked against fp8 and nvfp4 training rows (docs/accuracy.md).
+ */
 function energyRatio(dtype: GemmDType): number {
   switch (dtype) {
     case "fp32":
@@ -57,11 +61,11 @@ function energyRatio(dtype: GemmDType): number {
     case "mxfp8":
     case "int8":
     case "int8_sq":
-      return 0.42;
+      return 0.4;
     case "nvfp4":
     case "mxfp4":
     case "fp4":
-      return 0.2;
+      return 0.18;
     default:
       return 1;
   }
