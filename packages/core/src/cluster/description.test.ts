@@ -152,6 +152,20 @@ describe("device description", () => {
     expect(device.source.fp16).toMatch(/assumed/);
   });
 
+  it("takes a bandwidth between devices for a switch, and refuses figures of another kind of link", () => {
+    const own = { name: "X1", peak: { bf16: "400TFLOP/s" }, memory: "64GiB", memory_bandwidth: "2TB/s" };
+    const levelOf = (description: object) => clusterFromDescription({ gpus: 16, ...description }).levels[0];
+    const expected = { shape: "switch", numDevices: 8, bytesPerSec: 300e9 };
+    expect(levelOf({ device: own, scale_up: { bandwidth: "300GB/s" } })).toMatchObject(expected);
+    expect(levelOf({ device: { ...own, scale_up: { bandwidth: "300GB/s" } } })).toMatchObject(expected);
+    expect(levelOf({ device: own })).toMatchObject({ kind: "pcie", shape: "bus" });
+    const scaleUp = (facts: object) =>
+      findingsOf(() => clusterFromDescription({ device: "h100", gpus: 16, scale_up: facts }));
+    expect(scaleUp({ kind: "none", bandwidth: "1GB/s" })).toEqual(["cluster.scale_up.kind"]);
+    expect(scaleUp({ pair_bandwidth: "1GB/s" })).toEqual(["cluster.scale_up.pair_bandwidth"]);
+    expect(scaleUp({ dims: "2x2" })).toEqual(["cluster.scale_up.dims"]);
+  });
+
   it("names everything that is missing or wrong", () => {
     expect(findingsOf(() => deviceFromDescription({ name: "X1" }, "device")).sort()).toEqual([
       "device.memory",

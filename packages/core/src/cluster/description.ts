@@ -88,7 +88,7 @@ function readFacts(value: unknown, path: string, findings: Finding[]): ClusterFa
       "make the last level hold all devices",
     );
   const nics = readNics(reader);
-  const scaleUp = reader.has("scale_up") ? readScaleUp(reader) : undefined;
+  const scaleUp = reader.has("scale_up") ? readScaleUp(reader, device) : undefined;
   const fabric = reader.has("fabric") ? readFabric(reader) : undefined;
   const host = reader.has("host") ? readHost(reader) : undefined;
   const usd = reader.quantity("usd_per_device_hour", "usd");
@@ -156,7 +156,7 @@ function readNics(reader: FieldReader): { count?: number; speed?: number } {
   return { ...(count === undefined ? {} : { count }), ...(speed === undefined ? {} : { speed }) };
 }
 
-function readScaleUp(reader: FieldReader): Partial<ScaleUpPlan> {
+function readScaleUp(reader: FieldReader, device: CatalogueEntry | undefined): Partial<ScaleUpPlan> {
   const inner = new FieldReader(
     reader.fields.scale_up,
     reader.at("scale_up"),
@@ -181,6 +181,18 @@ function readScaleUp(reader: FieldReader): Partial<ScaleUpPlan> {
   const dims = readDims(inner);
   if (dims !== undefined) plan.torusDims = dims;
   if (dims !== undefined && domain === undefined) plan.domain = dims.reduce((a, b) => a * b, 1);
+  // What the device has, unless the description says otherwise; figures of a link mean that there is one.
+  const own = device?.scaleUp.kind ?? "none";
+  const implied = dims !== undefined ? "torus" : pair !== undefined ? "gcdPairs" : "switch";
+  const given = bandwidth ?? pair ?? dims;
+  if (kind === undefined && own === "none" && given !== undefined) plan.kind = implied;
+  const settled = plan.kind ?? own;
+  if (kind === "none" && given !== undefined)
+    inner.add("kind", 'Scale-up kind "none" contradicts the link that is described', "remove one of the two");
+  else if (pair !== undefined && settled !== "gcdPairs")
+    inner.add("pair_bandwidth", `pair_bandwidth only applies to kind "gcdPairs", not "${settled}"`, "remove it");
+  else if (dims !== undefined && settled !== "torus")
+    inner.add("dims", `dims only apply to kind "torus", not "${settled}"`, "remove them");
   return plan;
 }
 

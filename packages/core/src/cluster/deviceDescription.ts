@@ -196,7 +196,10 @@ function readScaleUp(
   const bandwidth = inner.positive("bandwidth", "rate");
   const kind =
     inner.choice("kind", SCALE_UP_KINDS) ??
-    (facts.kind === "none" && linkKindOf(type) !== "pcie" ? "switch" : facts.kind);
+    // A bandwidth between devices means that something joins them.
+    (facts.kind === "none" && (bandwidth !== undefined || linkKindOf(type) !== "pcie") ? "switch" : facts.kind);
+  if (kind === "none" && bandwidth !== undefined)
+    inner.add("bandwidth", 'A bandwidth contradicts scale-up kind "none"', "remove one of the two");
   return {
     ...facts,
     kind,

@@ -185,6 +185,8 @@ export function strategyJson({ strategy: s, workload }: ResolvedSpec): Readonly<
           : recompute.kind,
     offload_optimizer: s.offloadOptimizer,
     offload_activations: s.offloadActivations,
+    ...(s.offloadLayers === undefined ? {} : { offload_layers: s.offloadLayers }),
+    ...(s.vocabOverStages === true ? { vocab_over_stages: true } : {}),
     precision: s.precision,
     optimizer: s.optimizer,
     ...(s.stageLayers === null ? {} : { stage_layers: s.stageLayers }),

@@ -66,7 +66,7 @@ function candidates(spec: StepSpec): Candidate[] {
     list.push({ changes, strategy: { ...strategy, ...change } });
   if (strategy.recompute.kind === "none")
     propose(
-      { "strategy.recompute": "selective" },
+      { "strategy.recompute": "{kind: selective, modules: [attention, norm, activation]}" },
       { recompute: { kind: "selective", modules: ["attention", "norm", "activation"] } },
     );
   if (strategy.recompute.kind !== "full")

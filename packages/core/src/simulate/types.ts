@@ -51,7 +51,7 @@ export interface RankClass {
 
 /** One change that would make an infeasible step fit. */
 export interface FitSuggestion {
-  /** As fields of the spec: `strategy.recompute` -> `full`. */
+  /** As fields of the spec: `strategy.recompute` -> `full`, or the section in flow form. */
   readonly changes: Readonly<Record<string, string | number | boolean>>;
   /** Peak memory of the fullest rank after the change. */
   readonly needBytes: number;

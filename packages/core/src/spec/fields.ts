@@ -1,6 +1,8 @@
 // Every field of a spec file: its type, its default and what it means. The reader takes types, defaults and spelling
 // suggestions from here, and docs/predict.md prints the same table (docs.test.ts holds the two together), so a field exists once.
 
+import type { Software } from "../parallel/strategy.ts";
+
 export type FieldType =
   | { readonly kind: "count"; readonly min: number }
   | { readonly kind: "fraction" }
@@ -8,6 +10,7 @@ export type FieldType =
   | { readonly kind: "flag" }
   | { readonly kind: "text" }
   | { readonly kind: "choice"; readonly choices: readonly string[] }
+  | { readonly kind: "list"; readonly choices: readonly string[] }
   | { readonly kind: "bytes" }
   | { readonly kind: "seconds" }
   /** Read by its own function: more than one shape is accepted. */
@@ -131,6 +134,11 @@ export const strategyFields = {
   },
   offload_optimizer: { type: flag, fallback: "false", doc: "Optimizer state lives in host memory" },
   offload_activations: { type: flag, fallback: "false", doc: "Stashed activations wait in host memory" },
+  offload_layers: {
+    type: count,
+    fallback: "all layers",
+    doc: "Only the first so many layers of each stage offload their activations (Megatron's `cpu-offloading-num-layers`)",
+  },
   precision: {
     type: choice("fp32", "bf16", "fp16", "fp8", "fp8_block", "mxfp8", "nvfp4"),
     fallback: "bf16",
@@ -151,10 +159,15 @@ export const strategyFields = {
     fallback: "false",
     doc: "Count the embedding and the head as one layer each when layers are dealt to stages",
   },
+  vocab_over_stages: {
+    type: flag,
+    fallback: "false",
+    doc: "The head's vocabulary is spread over all pipeline ranks, as one more chunk of each; needs schedule interleaved or breadth-first",
+  },
   routing: {
-    type: { kind: "custom", shapes: "balanced, topk, `{power_law: exponent}` or `{given: [shares]}`" },
+    type: { kind: "custom", shapes: "balanced, topk, `{power_law: exponent}` or `{given: [shares or counts]}`" },
     fallback: "balanced",
-    doc: "How tokens choose experts",
+    doc: "How tokens choose experts; with a power law expert i takes a share in proportion to (i + 1)^-exponent, given counts are made shares",
   },
   capacity_factor: {
     type: { kind: "positive" },
@@ -163,7 +176,17 @@ export const strategyFields = {
   },
 } as const satisfies FieldTable;
 
-const dtype = choice("fp32", "bf16", "fp16", "fp8");
+const dtypes = ["fp32", "bf16", "fp16", "fp8"] as const;
+const dtype = choice(...dtypes);
+
+type SnakeCase<Name extends string> = Name extends `${infer First}${infer Rest}`
+  ? First extends Lowercase<First>
+    ? `${First}${SnakeCase<Rest>}`
+    : `_${Lowercase<First>}${SnakeCase<Rest>}`
+  : Name;
+
+/** Every fact of `Software` that can be changed: a fact added there does not compile until it has a line below. */
+type SoftwareField = SnakeCase<Exclude<keyof Software, "name" | "date" | "source">> | "preset";
 
 /** Facts a spec may change about its preset; `preset` names it. Keys are those of `Software` in snake case. */
 export const softwareFields = {
@@ -185,6 +208,12 @@ export const softwareFields = {
   fused_activation: { type: flag, fallback: "preset", doc: "Bias, activation and gate in one kernel" },
   fused_norm: { type: flag, fallback: "preset", doc: "Residual add and norm in one kernel" },
   fused_rope: { type: flag, fallback: "preset", doc: "Rotary embedding in one kernel" },
+  fused_projections: { type: flag, fallback: "preset", doc: "q, k, v and gate, up are one multiplication each" },
+  fp8_scaling: {
+    type: choice("current", "delayed"),
+    fallback: "preset",
+    doc: "Per-tensor fp8 scales come from this tensor or from earlier steps",
+  },
   fused_softmax: { type: flag, fallback: "preset", doc: "Scale, mask and softmax in one kernel (unfused attention)" },
   cross_entropy: {
     type: choice("fused", "vocabParallel", "fp32Copy"),
@@ -205,6 +234,11 @@ export const softwareFields = {
     type: choice("none", "dgradAsync", "userBuffers"),
     fallback: "preset",
     doc: "Which tensor parallel collectives run beside GEMMs",
+  },
+  collectives_per_tensor: {
+    type: flag,
+    fallback: "preset",
+    doc: "Gradients and updated parameters travel tensor by tensor instead of in buckets of a layer",
   },
   overlap_grad_reduce: { type: flag, fallback: "preset", doc: "Gradients are reduced beside backward" },
   overlap_param_gather: { type: flag, fallback: "preset", doc: "Parameters are gathered beside compute" },
@@ -253,6 +287,54 @@ export const softwareFields = {
     fallback: "preset",
     doc: "Host time per launched kernel, such as `6us`",
   },
+  placeholder_grads: {
+    type: flag,
+    fallback: "preset",
+    doc: "Weight gradients written in place leave a placeholder for every shape of weight",
+  },
+  reduce_bucket_elements: {
+    type: count,
+    fallback: "preset",
+    doc: "Elements of the bucket that stages gradients on their way to the reduction (DeepSpeed)",
+  },
+  gather_bucket_elements: {
+    type: count,
+    fallback: "preset",
+    doc: "Elements of the bucket that stages updated parameters while they are gathered (DeepSpeed)",
+  },
+  live_gather_elements: {
+    type: count,
+    fallback: "preset",
+    doc: "zero3 keeps parameters gathered until so many elements are alive (DeepSpeed)",
+  },
+  flat_grad_copies: {
+    type: { kind: "list", choices: dtypes },
+    fallback: "preset",
+    doc: "Flat copies of a rank's gradient shard that the step makes, by format",
+  },
+  keeps_working_grads: {
+    type: flag,
+    fallback: "preset",
+    doc: "Gradients in the working format stay allocated beside the main ones",
+  },
+  keeps_stage_outputs: {
+    type: flag,
+    fallback: "preset",
+    doc: "A pipeline stage keeps what it sent until its backward",
+  },
+  updates_working_params: {
+    type: flag,
+    fallback: "preset",
+    doc: "16-bit parameters are updated in place, without fp32 masters",
+  },
+  norm_keeps_fp32: { type: flag, fallback: "preset", doc: "RMSNorm keeps its input once more in fp32" },
+  grad_buckets: { type: flag, fallback: "preset", doc: "Gradients are copied into reduction buckets (torch DDP)" },
+  eager_loss: { type: flag, fallback: "preset", doc: "Log-probabilities and their gradient are whole fp32 tensors" },
+  ends_gathered_together: {
+    type: flag,
+    fallback: "preset",
+    doc: "FSDP wraps embedding, final norm and head as one unit",
+  },
   fused_optimizer: { type: flag, fallback: "preset", doc: "The optimizer runs in few multi-tensor kernels" },
   compiled: { type: flag, fallback: "preset", doc: "A compiler fuses elementwise chains" },
   reserved_bytes: {
@@ -261,7 +343,7 @@ export const softwareFields = {
     doc: "Context, communication buffers and workspaces, such as `4GiB`",
   },
   vocab_multiple: { type: count, fallback: "preset", doc: "The vocabulary is padded to a multiple of this x tp" },
-} as const satisfies FieldTable;
+} as const satisfies Record<SoftwareField, Field>;
 
 /** Type of a field in words, for messages and documentation. */
 export function describeType(type: FieldType): string {
@@ -278,6 +360,8 @@ export function describeType(type: FieldType): string {
       return "text";
     case "choice":
       return `one of ${type.choices.join(", ")}`;
+    case "list":
+      return `a list of ${type.choices.join(", ")}`;
     case "bytes":
       return 'a size like "4GiB"';
     case "seconds":

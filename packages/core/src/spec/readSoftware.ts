@@ -16,13 +16,11 @@ export function readSoftware(value: unknown, findings: Finding[]): Software | un
   const changes: Record<string, unknown> = {};
   for (const key of Object.keys(softwareFields) as (keyof typeof softwareFields)[]) {
     if (key === "preset" || !read.has(key)) continue;
-    const kind = softwareFields[key].type.kind;
-    changes[camelCase(key)] =
-      kind === "flag" ? read.flag(key) : kind === "choice" ? read.choice(key) : read.number(key);
+    changes[camelCase(key)] = readFact(read, key);
   }
   if (base === undefined) return undefined;
   const changed = Object.keys(changes);
-  // Values were checked against the table, whose keys and types fields.test.ts holds equal to those of Software.
+  // Values were checked against the table, whose keys are those of Software and whose types fields.test.ts compares.
   return changed.length === 0
     ? base
     : ({
@@ -30,6 +28,19 @@ export function readSoftware(value: unknown, findings: Finding[]): Software | un
         ...changes,
         name: `${base.name} (${changed.length === 1 ? "1 change" : `${changed.length} changes`})`,
       } as Software);
+}
+
+function readFact(read: SectionReader<typeof softwareFields>, key: keyof typeof softwareFields): unknown {
+  switch (softwareFields[key].type.kind) {
+    case "flag":
+      return read.flag(key);
+    case "choice":
+      return read.choice(key);
+    case "list":
+      return read.list(key);
+    default:
+      return read.number(key);
+  }
 }
 
 function preset(name: string, path: string, findings: Finding[]): Software | undefined {

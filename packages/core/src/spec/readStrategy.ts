@@ -30,6 +30,8 @@ export interface WrittenStrategy {
   readonly recompute: Recompute | undefined;
   readonly offloadOptimizer: boolean | undefined;
   readonly offloadActivations: boolean | undefined;
+  readonly offloadLayers: number | undefined;
+  readonly vocabOverStages: boolean | undefined;
   readonly precision: Precision | undefined;
   readonly optimizer: OptimizerKind | undefined;
   readonly stageLayers: readonly number[] | undefined;
@@ -64,6 +66,8 @@ export function readStrategy(value: unknown, findings: Finding[]): WrittenStrate
     recompute: readRecompute(read),
     offloadOptimizer: read.flag("offload_optimizer"),
     offloadActivations: read.flag("offload_activations"),
+    offloadLayers: read.number("offload_layers"),
+    vocabOverStages: read.flag("vocab_over_stages"),
     precision: read.choice("precision"),
     optimizer: read.choice("optimizer"),
     stageLayers: readStageLayers(read),

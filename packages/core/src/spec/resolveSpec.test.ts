@@ -73,6 +73,44 @@ describe("resolveSpec()", () => {
     expect(resolve(job({ tp: 8, pp: 4, schedule: "interleaved" })).strategy.numChunks).toBe(2);
   });
 
+  it("takes the transforms that have fields of their own", () => {
+    const { strategy, software } = resolve(
+      job(
+        { tp: 8, pp: 2, chunks: 3, vocab_over_stages: true, offload_activations: true, offload_layers: 4 },
+        {
+          software: { preset: "generic", fused_projections: false, fp8_scaling: "delayed", flat_grad_copies: ["fp32"] },
+        },
+      ),
+    );
+    expect(strategy).toMatchObject({ vocabOverStages: true, offloadLayers: 4 });
+    expect(software).toMatchObject({ fusedProjections: false, fp8Scaling: "delayed", flatGradCopies: ["fp32"] });
+    expect(findings(job({ tp: 8 }, { software: { flat_grad_copies: ["int3"] } }))).toEqual([
+      'software.flat_grad_copies: Expected a list of fp32, bf16, fp16, fp8, got ["int3"]',
+    ]);
+    expect(findings(job({ tp: 8, offload_layers: 4 }))[0]).toContain("needs offload_activations");
+    expect(findings(job({ tp: 8, capacity_factor: 1.5 }))[0]).toContain("no experts");
+  });
+
+  it("makes counts and power laws shares", () => {
+    const sharesOf = (routing: unknown) => resolve(job({ ep: 8, etp: 1, routing }, { model: moe })).strategy.routing;
+    expect(sharesOf({ given: [1, 1, 1, 1, 1, 1, 1, 3] })).toEqual({
+      kind: "given",
+      shares: [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.3],
+    });
+    expect(sharesOf({ power_law: 0 })).toEqual({ kind: "given", shares: Array(8).fill(1 / 8) });
+    expect(sharesOf("topk")).toEqual({ kind: "topk" });
+    for (const routing of [{ given: [1, -1] }, { power_law: "x" }, "topkk", { given: [1], power_law: 1 }])
+      expect(findings(job({ ep: 8, routing }, { model: moe }))[0]).toMatch(/^strategy.routing: Expected balanced/);
+    expect(findings(job({ ep: 8, routing: { given: [1, 2] } }, { model: moe })).join()).toContain("2 shares are given");
+  });
+
+  it("copies key-value heads where tp is a multiple of them", () => {
+    expect(findings(job({ tp: 16 }))).toEqual([]);
+    expect(findings(job({ tp: 16, cp: 2, ulysses: 2 }))).toEqual([
+      "strategy.ulysses: Cannot exchange 1 key-value heads per tp rank over ulysses=2 (use ulysses=1)",
+    ]);
+  });
+
   it("names a size that does not fit the cluster, with sizes that do", () => {
     expect(findings(job({ tp: 8, pp: 3 }))).toEqual([
       'strategy: Cannot place tp=8, pp=3 on cluster "64xh100-sxm": 24 does not divide 64 devices (use pp=2 or pp=4)',

@@ -51,8 +51,10 @@ export function resolveSpec(description: unknown, sources: SpecSources): Resolve
   findings.push(
     ...checkStrategy({ model, cluster, strategy, workload: closed }).filter(({ path }) => !known.has(path)),
   );
-  // What the program cannot express at all is worth saying once the numbers are right.
-  if (findings.length === 0) findings.push(...checkLowering(model, strategy, closed, software).map(asWritten));
+  // What the program cannot express: in full once the numbers are right, else what no other number would change.
+  const isSettled = findings.length > 0;
+  const unlowered = checkLowering(model, strategy, closed, software).map(asWritten);
+  findings.push(...unlowered.filter(({ path }) => !isSettled || /^(model|workload\.task|software)/.test(path)));
   if (findings.length > 0) throw new InputError(findings);
 
   if (closed.seqLen > model.maxSeqLen && model.maxSeqLen > 0) {

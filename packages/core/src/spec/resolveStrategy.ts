@@ -47,6 +47,20 @@ export function resolveStrategy(job: OpenJob, findings: Finding[], notes: string
       hint: "remove one of the two",
     });
   }
+  if (written.offloadActivations !== true && written.offloadLayers !== undefined) {
+    findings.push({
+      path: "strategy.offload_layers",
+      message: `offload_layers=${written.offloadLayers} needs offload_activations`,
+      hint: "set offload_activations: true, or remove offload_layers",
+    });
+  }
+  if (written.capacityFactor !== undefined && !hasExperts(job.model)) {
+    findings.push({
+      path: "strategy.capacity_factor",
+      message: `capacity_factor=${written.capacityFactor}, but "${job.model.name}" has no experts`,
+      hint: "remove capacity_factor",
+    });
+  }
   let sequenceParallel = written.sequenceParallel ?? tp > 1;
   if (sequenceParallel && tp === 1) {
     sequenceParallel = false;
@@ -73,6 +87,8 @@ export function resolveStrategy(job: OpenJob, findings: Finding[], notes: string
     recompute: written.recompute ?? { kind: "none" },
     offloadOptimizer: written.offloadOptimizer ?? false,
     offloadActivations: written.offloadActivations ?? false,
+    ...(written.offloadLayers === undefined ? {} : { offloadLayers: written.offloadLayers }),
+    ...(written.vocabOverStages === true ? { vocabOverStages: true } : {}),
     precision: written.precision ?? "bf16",
     optimizer: written.optimizer ?? "adamw",
     stageLayers: written.stageLayers ?? null,
@@ -83,6 +99,10 @@ export function resolveStrategy(job: OpenJob, findings: Finding[], notes: string
   const seqLen = job.workload.seqLen ?? 1;
   const globalBatch = globalBatchOf(job, { microBatch, dp, seqLen }, findings);
   return { strategy, workload: { seqLen, globalBatch, task: job.workload.task ?? "pretrain" } };
+}
+
+function hasExperts(model: ModelSpec): boolean {
+  return model.layerKinds.some((layer) => layer.ffn.kind === "moe");
 }
 
 interface ModelParallel {

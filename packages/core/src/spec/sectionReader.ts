@@ -105,6 +105,17 @@ export class SectionReader<Table extends FieldTable> {
     return undefined;
   }
 
+  /** A list of choices; an empty list is one too. */
+  list<Name extends string>(key: keyof Table & string): readonly Name[] | undefined {
+    const value = this.raw(key);
+    const type = this.table[key]!.type;
+    if (value === undefined || type.kind !== "list") return undefined;
+    if (Array.isArray(value) && value.every((each) => type.choices.includes(each as string)))
+      return value as readonly Name[]; // as with choice
+    this.find(key, `Expected ${describeType(type)}, got ${quote(value)}`);
+    return undefined;
+  }
+
   private quantity(key: string, value: unknown, kind: "bytes" | "seconds"): number | undefined {
     try {
       return kind === "bytes" ? parseBytes(value, this.at(key)) : parseSeconds(value, this.at(key));
