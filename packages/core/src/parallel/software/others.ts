@@ -37,7 +37,7 @@ export const fastLlm = derive(generic, "fast-llm-2024", {
  */
 export const maxtext = derive(generic, "maxtext", {
   date: "2024",
-  attention: "flash1",
+  attention: "flash2",
   fusedNorm: true,
   crossEntropy: "fp32Copy",
   masterWeights: false,
