@@ -14,54 +14,54 @@ export interface ParsedFile {
   readonly locate: (path: string) => string | undefined;
 }
 
-/** Throws InputError when the file is missing, unreadable or cannot be parsed. */
-export function readStructured(path: string): ParsedFile {
-  const text = readText(path);
+/** @param name what messages call the file: as the user wrote it. Throws InputError when the file is missing, unreadable or cannot be parsed. */
+export function readStructured(path: string, name = path): ParsedFile {
+  const text = readText(path, name);
   // JSON is parsed natively (with Python's NaN, which config.json files may hold); YAML's parser only finds the place of an error.
   if (/\.json$/i.test(path)) {
     try {
-      return { value: parseConfigText(text), locate: () => path };
+      return { value: parseConfigText(text), locate: () => name };
     } catch {
-      return parseYaml(path, text, true);
+      return parseYaml(name, text, true);
     }
   }
-  return parseYaml(path, text, false);
+  return parseYaml(name, text, false);
 }
 
-export function readText(path: string): string {
+export function readText(path: string, name = path): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const why =
       code === "ENOENT"
-        ? `There is no file "${path}"`
+        ? `There is no file "${name}"`
         : code === "EISDIR"
-          ? `"${path}" is a folder`
-          : `Cannot read "${path}": ${code ?? String(error)}`;
+          ? `"${name}" is a folder`
+          : `Cannot read "${name}": ${code ?? String(error)}`;
     throw new InputError({ path: "", message: why });
   }
 }
 
-function parseYaml(path: string, text: string, isJson: boolean): ParsedFile {
+function parseYaml(name: string, text: string, isJson: boolean): ParsedFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "silent" });
   const at = (offset: number): string => {
     const { line, col } = lines.linePos(offset);
-    return `${path}:${line}:${col}`;
+    return `${name}:${line}:${col}`;
   };
   const problems: Finding[] = document.errors.map((error) => ({
     path: at(error.pos[0]),
     message: firstLine(error.message),
   }));
-  if (problems.length === 0 && isJson) problems.push({ path, message: "The file is not valid JSON" });
+  if (problems.length === 0 && isJson) problems.push({ path: name, message: "The file is not valid JSON" });
   if (problems.length > 0) throw new InputError(problems);
   let value: unknown;
   try {
     value = document.toJS();
   } catch (error) {
     // Unresolvable or explosive aliases show up only here.
-    throw new InputError({ path, message: firstLine((error as Error).message) });
+    throw new InputError({ path: name, message: firstLine((error as Error).message) });
   }
   const locate = (field: string): string | undefined => {
     const keys = field.split(".");
@@ -88,7 +88,7 @@ export function fileSources(folders: readonly string[]): SpecSources {
         if (kind === undefined) continue;
         const file = kind.isDirectory() ? join(path, "config.json") : path;
         if (kind.isDirectory() && statSync(file, { throwIfNoEntry: false }) === undefined) continue;
-        return readStructured(file).value;
+        return readStructured(file, kind.isDirectory() ? join(name, "config.json") : name).value;
       }
       return undefined;
     },

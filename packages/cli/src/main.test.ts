@@ -241,7 +241,7 @@ describe("meshwright validate", () => {
       `validate ${file("rows.jsonl", `${JSON.stringify(row)}\nnot json\n`)} --json`,
       folder,
     );
-    expect(code).toBe(0);
+    expect(code).toBe(2);
     const report = JSON.parse(out);
     expect(report.version).toBe(1);
     expect(report.rows[0]).toMatchObject({ id: "r1", source_key: "s", status: "ok", measured: { step_time_s: 5 } });

@@ -32,12 +32,11 @@ export function addSpecOptions(command: Command): void {
 
 /** Reads and resolves; findings name the option, or the line of the spec file, that they are about. */
 export function specFromCommand(specPath: string | undefined, options: Description, cwd: string): ResolvedSpec {
-  const file = specPath === undefined ? undefined : readStructured(resolve(cwd, specPath));
+  const file = specPath === undefined ? undefined : readStructured(resolve(cwd, specPath), specPath);
   const findings: Finding[] = [];
   const merged = mergeOptions(file?.value ?? {}, options, findings);
   const folders = specPath === undefined ? [cwd] : [dirname(resolve(cwd, specPath)), cwd];
-  const placeOf = (path: string): string | undefined =>
-    merged.optionOf.get(path) ?? file?.locate(path)?.replace(resolve(cwd, specPath!), specPath!);
+  const placeOf = (path: string): string | undefined => merged.optionOf.get(path) ?? file?.locate(path);
   try {
     const spec = resolveSpec(merged.description, fileSources(folders));
     if (findings.length > 0) throw new InputError(findings);

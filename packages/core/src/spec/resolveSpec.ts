@@ -37,24 +37,22 @@ export function resolveSpec(description: unknown, sources: SpecSources): Resolve
   const cluster = required(read, "cluster", (value) => clusterFromSource(value, sources), findings);
   const software = readSoftware(read.raw("software"), findings);
   const name = read.text("name");
-  // Arithmetic on stand-ins for misread numbers would only confuse: it waits until the strategy and the workload read well.
-  const readable = !findings.some(({ path }) => path.startsWith("strategy") || path.startsWith("workload"));
-  if (model === undefined || cluster === undefined || software === undefined || !readable)
+  // Arithmetic on stand-ins for misread fields would only confuse: it waits until those that enter it read well.
+  const reads = (section: string) =>
+    !findings.some(({ path }) => path.startsWith(section) && !apartFromSizes.test(path));
+  if (model === undefined || cluster === undefined || software === undefined || !reads("strategy"))
     throw new InputError(findings);
 
-  const { strategy, workload: closed } = resolveStrategy(
-    { model, cluster, strategy: written, workload },
-    findings,
-    notes,
-  );
-  const known = new Set(findings.map((finding) => finding.path));
-  findings.push(
-    ...checkStrategy({ model, cluster, strategy, workload: closed }).filter(({ path }) => !known.has(path)),
-  );
+  const more: Finding[] = [];
+  const { strategy, workload: closed } = resolveStrategy({ model, cluster, strategy: written, workload }, more, notes);
+  const known = new Set([...findings, ...more].map((finding) => finding.path));
+  more.push(...checkStrategy({ model, cluster, strategy, workload: closed }).filter(({ path }) => !known.has(path)));
+  if (!reads("workload")) throw new InputError([...findings, ...more.filter(({ path }) => withoutWorkload.has(path))]);
+  findings.push(...more);
   // What the program cannot express: in full once the numbers are right, else what no other number would change.
-  const isSettled = findings.length > 0;
+  const isRefused = findings.length > 0;
   const unlowered = checkLowering(model, strategy, closed, software).map(asWritten);
-  findings.push(...unlowered.filter(({ path }) => !isSettled || /^(model|workload\.task|software)/.test(path)));
+  findings.push(...unlowered.filter(({ path }) => !isRefused || /^(model|workload\.task|software)/.test(path)));
   if (findings.length > 0) throw new InputError(findings);
 
   if (closed.seqLen > model.maxSeqLen && model.maxSeqLen > 0) {
@@ -72,6 +70,16 @@ export function resolveSpec(description: unknown, sources: SpecSources): Resolve
     notes: [...notes, ...cluster.notes],
   };
 }
+
+/** Fields that no other field's rule depends on. */
+const apartFromSizes =
+  /^(workload\.task|strategy\.(precision|optimizer|recompute|cp_layout|routing|capacity_factor|offload_optimizer|balance_embedding))\b/;
+
+/** Rules that hold whatever the batch and the sequences are. */
+const withoutWorkload: ReadonlySet<string> = new Set([
+  "strategy",
+  ...["tp", "dp", "ep", "etp", "ulysses", "shard_group", "precision"].map((key) => `strategy.${key}`),
+]);
 
 /** Lowering names the library's fields; users write snake case. */
 function asWritten(finding: Finding): Finding {
