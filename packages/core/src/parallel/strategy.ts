@@ -84,6 +84,8 @@ export interface Software {
   readonly fusedNorm: boolean;
   /** q, k, v (and gate, up) are one multiplication; false: one each (Hugging Face, torchtitan). True when absent. */
   readonly fusedProjections?: boolean;
+  /** Full recompute ends at the last tensor that backward needs (torch's non-reentrant checkpoint since 2.1), not at the layer's last op. */
+  readonly recomputeStopsEarly?: boolean;
   /** Per-tensor fp8 scales: from this tensor (current; the default) or from earlier steps (delayed). */
   readonly fp8Scaling?: "current" | "delayed";
   readonly fusedRope: boolean;

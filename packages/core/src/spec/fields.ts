@@ -209,6 +209,11 @@ export const softwareFields = {
   fused_norm: { type: flag, fallback: "preset", doc: "Residual add and norm in one kernel" },
   fused_rope: { type: flag, fallback: "preset", doc: "Rotary embedding in one kernel" },
   fused_projections: { type: flag, fallback: "preset", doc: "q, k, v and gate, up are one multiplication each" },
+  recompute_stops_early: {
+    type: flag,
+    fallback: "preset",
+    doc: "Full recompute ends at the last tensor backward needs, not at the layer's last op",
+  },
   fp8_scaling: {
     type: choice("current", "delayed"),
     fallback: "preset",

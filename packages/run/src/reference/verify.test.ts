@@ -152,6 +152,19 @@ describe("runStep()", () => {
     }
   });
 
+  it("recomputes only as far as backward needs where the framework stops early", () => {
+    for (const model of ["llama", "moe"] as const) {
+      const recompute = { kind: "full", everyLayers: 1, numLayers: "all" } as const;
+      const whole = lowered({ model, recompute, dp: 2 });
+      const early = lowered({ model, recompute, dp: 2 }, { recomputeStopsEarly: true });
+      const numOps = (of: typeof whole) => of.program.blocks.reduce((sum, block) => sum + block.recompute.length, 0);
+      expect(numOps(early)).toBeLessThan(numOps(whole));
+      const result = verifyProgram(early.program, early.request);
+      expect(result.gradMaxRelErr).toBeLessThan(1e-9);
+      expect(result.memory.mismatches).toEqual([]);
+    }
+  });
+
   it("keeps the gradients of losses, norms and updates that hold more than they need", () => {
     const facts: readonly Partial<Software>[] = [
       { crossEntropy: "fp32Copy", eagerLoss: true },

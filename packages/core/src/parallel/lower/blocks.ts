@@ -98,7 +98,12 @@ export function layersBlock(
   });
   const ends = encoder === null ? [] : [encoder];
   const block = finish(builder, [x, ...ends], [h, ...ends]);
-  const recomputed = recomputeForward(block, builder.modules, keep.recompute);
+  const recomputed = recomputeForward(
+    block,
+    builder.modules,
+    keep.recompute,
+    context.software.recomputeStopsEarly === true,
+  );
   return keep.offload ? offloadActivations(recomputed) : recomputed;
 }
 

@@ -5,11 +5,15 @@ import { opAccess } from "../access.ts";
 import type { Block, BufferId, Op } from "../program.ts";
 import type { Recompute, RecomputeModule } from "../strategy.ts";
 
-/** @param modules modules each forward op lies in, aligned with block.forward. */
+/**
+ * @param modules modules each forward op lies in, aligned with block.forward.
+ * @param stopsEarly full recompute runs only as far as backward needs (Software.recomputeStopsEarly).
+ */
 export function recomputeForward(
   block: Block,
   modules: readonly (readonly RecomputeModule[])[],
   recompute: Recompute,
+  stopsEarly: boolean,
 ): Block {
   // An activation that one kernel with its multiplication computes is not kept by itself; backward's kernel computes it again.
   const joined = block.forward.map((op, i) => {
@@ -19,9 +23,15 @@ export function recomputeForward(
   switch (recompute.kind) {
     case "none":
       return { ...block, recompute: needed(block, joined).map((op) => ({ ...op, fused: true })) };
-    case "full":
+    case "full": {
       // Reentrant checkpointing runs the whole forward again, its last op included.
-      return { ...block, recompute: block.forward };
+      if (!stopsEarly) return { ...block, recompute: block.forward };
+      const last = needed(
+        block,
+        block.forward.map(() => true),
+      ).at(-1);
+      return { ...block, recompute: last === undefined ? [] : block.forward.slice(0, block.forward.indexOf(last) + 1) };
+    }
     case "selective": {
       const wanted = new Set<RecomputeModule>(recompute.modules);
       const marked = block.forward.map((_, i) => joined[i]! || modules[i]!.some((module) => wanted.has(module)));

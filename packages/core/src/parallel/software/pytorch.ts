@@ -7,6 +7,7 @@ import { derive, generic, hostSec, reserved } from "./base.ts";
 
 export const pytorchFsdp2 = derive(generic, "pytorch-fsdp2", {
   date: "2024",
+  recomputeStopsEarly: true,
   fusedActivation: false,
   fusedRope: false,
   fusedSoftmax: false,
