@@ -69,15 +69,24 @@ function queryKey(query: OpQuery): string {
 const boostClock = { clockFrac: 1 } as const;
 
 /**
- * Price of a kernel in training. Tables of per-tensor and of block-scaled fp8 come from different engines' kernels; multiplying with one scale per
- * tensor is less work than with one per block, so a training library that picks its kernels is at least as fast as the faster of the two.
+ * Price of a kernel in training. Tables of 8-bit formats come from different engines' kernels. One scale per tensor is less work than one per block, and
+ * MX scales are read by the matrix units where blocks of 128 are multiplied in by the kernel; so a training library that picks its kernels is at least
+ * as fast as the fastest of the coarser or harder ones.
  */
 function fastestEngine(device: ClusterSpec["device"], query: KernelQuery): Cost {
-  const own = kernelCost(device, query, boostClock);
-  if ((query.kind !== "gemm" && query.kind !== "groupedGemm") || query.dtype !== "fp8") return own;
-  const blocked = kernelCost(device, { ...query, dtype: "mxfp8" }, boostClock);
-  return blocked.durationSec < own.durationSec ? blocked : own;
+  let best = kernelCost(device, query, boostClock);
+  if (query.kind !== "gemm" && query.kind !== "groupedGemm") return best;
+  for (const dtype of noSlowerThan[query.dtype] ?? []) {
+    const other = kernelCost(device, { ...query, dtype }, boostClock);
+    if (other.durationSec < best.durationSec) best = other;
+  }
+  return best;
 }
+
+const noSlowerThan: Readonly<Partial<Record<GemmDType, readonly GemmDType[]>>> = {
+  fp8: ["mxfp8", "fp8_block"],
+  mxfp8: ["fp8_block"],
+};
 
 /**
  * Share of peak host-memory bandwidth that a vectorised CPU optimizer sustains beside the rest of the job: 8 G parameters in 2.4 s on a DGX-2 host of
