@@ -7,7 +7,7 @@
 
 import { groupPlacement } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
-import { type Axis, axisSize, groupOf, type Mesh, type OrderAxis } from "../parallel/mesh.ts";
+import { type Axis, axisSize, groupOf, type Mesh, type OrderAxis, tableRanks } from "../parallel/mesh.ts";
 
 /** One digit of the mixed-radix number that counts a group's members: `size` values, `stride` ranks apart. */
 interface Digit {
@@ -83,12 +83,17 @@ function axisDigits(mesh: Mesh, axis: Axis): Digit[] | null {
     case "ereplicate":
       return nested(cut(dense, mesh.etp * mesh.ep * axisSize(mesh, "eshard"), axisSize(mesh, "ereplicate")));
     case "embed":
-      return nested([{ size: axisSize(mesh, "embed"), stride: stride.pp * (mesh.pp - 1) }]);
+      return embedDigits(tableRanks(mesh), stride.pp);
     case "vocab":
       return nested([dense[0]!, { size: mesh.pp, stride: stride.pp }]);
     case "all":
       return null;
   }
+}
+
+/** Two holders are a digit; three of an encoder-decoder lie unevenly and are listed. */
+function embedDigits(ranks: readonly number[], stride: number): Digit[] | null {
+  return ranks.length > 2 ? null : nested([{ size: ranks.length, stride: stride * ranks.at(-1)! }]);
 }
 
 function strides(mesh: Mesh): Record<OrderAxis, number> {

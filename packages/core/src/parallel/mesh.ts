@@ -10,7 +10,7 @@ import { assert } from "../units/errors.ts";
  * tp tensor, cp context, dp data, pp pipeline; ep expert, etp tensor within an expert, edp data for experts.
  * cpUlysses (inner) and cpRing (outer) split cp. shard / replicate split dp x cp for ZeRO, FSDP, HSDP; eshard / ereplicate split edp.
  * kvReplica: neighbouring tp ranks that hold the same key-value heads, where these are fewer than tp.
- * `embed`: first and last pipeline rank, which share a tied embedding. `vocab`: tp within pp, over which a head spread over the stages is cut. `all`: every rank.
+ * `embed`: the pipeline ranks that hold a copy of the token table (first and last with a tied head). `vocab`: tp within pp, over which a head spread over the stages is cut. `all`: every rank.
  */
 export type Axis =
   | "tp"
@@ -47,6 +47,8 @@ export interface Mesh {
   readonly shard: number;
   /** Neighbouring tp ranks that share one key-value head (tp / kv heads); 1 when absent. */
   readonly kvReplicas?: number;
+  /** Pipeline ranks with a copy of the token table, ascending from 0; first and last when absent. */
+  readonly tableRanks?: readonly number[];
   /** Fastest axis first. */
   readonly order: readonly OrderAxis[];
 }
@@ -90,12 +92,17 @@ export function axisSize(mesh: Mesh, axis: Axis): number {
     case "ereplicate":
       return edp / greatestShard(edp, mesh.shard);
     case "embed":
-      return mesh.pp > 1 ? 2 : 1;
+      return tableRanks(mesh).length;
     case "vocab":
       return mesh.tp * mesh.pp;
     case "all":
       return meshSize(mesh);
   }
+}
+
+/** Pipeline ranks that hold the token table where several do. */
+export function tableRanks(mesh: Mesh): readonly number[] {
+  return mesh.tableRanks ?? (mesh.pp > 1 ? [0, mesh.pp - 1] : [0]);
 }
 
 /** Largest divisor of `edp` that is at most `shard`. */
@@ -183,7 +190,7 @@ export function coordinateAlong(mesh: Mesh, rank: number, axis: Axis): number {
     case "ereplicate":
       return Math.floor(edp / axisSize(mesh, "eshard"));
     case "embed":
-      return at.pp === 0 ? 0 : 1;
+      return Math.max(0, tableRanks(mesh).indexOf(at.pp));
     case "vocab":
       return at.tp + mesh.tp * at.pp;
     case "all":
@@ -253,7 +260,7 @@ export function groupOf(mesh: Mesh, rank: number, axis: Axis): number[] {
         break;
       }
       case "embed":
-        ranks.push(rankOf(mesh, { ...at, pp: i === 0 ? 0 : mesh.pp - 1 }));
+        ranks.push(rankOf(mesh, { ...at, pp: tableRanks(mesh)[i]! }));
         break;
       case "vocab":
         ranks.push(rankOf(mesh, { ...at, tp: i % mesh.tp, pp: Math.floor(i / mesh.tp) }));

@@ -812,7 +812,7 @@ export interface Program {
   /** Tail of the step on every rank: gradient norm all-reduce and so on; ops over `tail.buffers`. */
   readonly tail: Block | null;
   /**
-   * Tied embedding on two pipeline ranks: a block of shared buffers that the ranks of the first and the last stage run after their reduce phases; it
+   * Token table on several pipeline ranks: a block of shared buffers that these ranks (mesh.tableRanks) run after their reduce phases; it
    * all-reduces the (reduced) table gradient over `embed`.
    */
   readonly embeddingSync: Block | null;

@@ -1,6 +1,7 @@
 // The end of a step on each pipeline rank, after its last backward: gradients not yet reduced, the tied embedding's sum, gradient norm, optimizer,
 // and parameters gathered for the next step where that does not hide behind its forward.
 
+import { tableRanks } from "../parallel/mesh.ts";
 import type { Program } from "../parallel/program.ts";
 import type { BlockPrices } from "./streams/blockPrices.ts";
 import { type BuiltAction, buildPhase, type PhasePart } from "./streams/buildAction.ts";
@@ -34,7 +35,7 @@ export function stepTails(prices: BlockPrices, options: ActionOptions): StepTail
   return {
     parts,
     tail: (rank) => {
-      const key = `${holdsEnd(program, rank)}:${blocksOfRank(program, rank).join(",")}`;
+      const key = `${holdsTable(program, rank)}:${blocksOfRank(program, rank).join(",")}`;
       let tail = known.get(key);
       if (tail === undefined) {
         tail = { reduce: costOf(rank, "reduce"), update: costOf(rank, "update"), gather: costOf(rank, "gather") };
@@ -51,7 +52,7 @@ function phaseParts(program: Program, rank: number, phase: keyof RankTail): Phas
     case "reduce": {
       const late = program.reducePolicy === "lastMicroBatch" && !program.overlapReduce;
       const list: PhasePart[] = late ? blocks.map((block) => ({ block, list: "reduce" })) : [];
-      if (program.embeddingSync !== null && holdsEnd(program, rank))
+      if (program.embeddingSync !== null && holdsTable(program, rank))
         list.push({ block: program.embeddingSync, list: "tail" });
       return list;
     }
@@ -71,7 +72,6 @@ function blocksOfRank(program: Program, rank: number): number[] {
   return program.schedule.stageOf[rank]!.flatMap((stage) => program.stages[stage]!.uses.map((use) => use.block));
 }
 
-function holdsEnd(program: Program, rank: number): boolean {
-  const stages = program.schedule.stageOf[rank]!;
-  return stages.includes(0) || stages.includes(program.schedule.numStages - 1);
+function holdsTable(program: Program, rank: number): boolean {
+  return tableRanks(program.mesh).includes(rank);
 }

@@ -74,7 +74,7 @@ function isRefused(pair: Partial<TinyChoice>): boolean {
   const ring = context !== undefined && context.cp > context.ulysses;
   const isRouted = model === undefined || model === "moe" || model === "sharedMoe";
   if (!isRouted && (expert !== undefined || routing !== undefined || typeof capacityFactor === "number")) return true;
-  if (model === "encoderDecoder" && ((pipeline?.pp ?? 1) > 1 || ring)) return true;
+  if (model === "encoderDecoder" && ring) return true;
   if (model === "hybrid" && (context?.cp ?? 1) > 1) return true;
   if (model === "multiQuery" && (context?.ulysses ?? 1) > 1) return true; // one kv head cannot be exchanged
   // Half of dp x cp must still be a group.

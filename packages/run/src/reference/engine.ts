@@ -21,6 +21,7 @@ import {
   meshSize,
   type Op,
   type Program,
+  tableRanks,
 } from "@meshwright/core";
 import type { Frame, Run } from "./frame.ts";
 import { actionsUsingGathered, gatheredIds } from "./gathering.ts";
@@ -386,7 +387,7 @@ class Engine {
     const { embeddingSync, mesh } = this.program;
     if (embeddingSync === null) return;
     const place: Place = { block: embeddingSync, label: "embedding", key: "sync", microBatch: -1 };
-    const ranks = [...this.lanes[0]!, ...this.lanes[mesh.pp - 1]!];
+    const ranks = tableRanks(mesh).flatMap((p) => this.lanes[p]!);
     for (const rank of ranks) {
       for (const [id, decl] of embeddingSync.buffers.entries())
         if (decl.shared === true) this.state.stores[rank]!.addShared(place, id);

@@ -12,6 +12,7 @@ import {
   meshSize,
   type Op,
   type Program,
+  tableRanks,
 } from "@meshwright/core";
 import { actionsUsingGathered, gatheredBytes } from "./gathering.ts";
 import { elementsOf, predictTraffic, TrafficBook } from "./traffic.ts";
@@ -131,7 +132,7 @@ export function predictedTraffic(program: Program): TrafficBook {
       }
     }
     if (program.tail !== null) addOps(ranks, program.tail, program.tail.update);
-    if (program.embeddingSync !== null && (p === 0 || p === mesh.pp - 1))
+    if (program.embeddingSync !== null && tableRanks(mesh).includes(p))
       addOps(ranks, program.embeddingSync, program.embeddingSync.reduce);
   }
   return book;

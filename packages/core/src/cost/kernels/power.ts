@@ -37,7 +37,7 @@ const JOULES_PER_FLOP: Readonly<Record<ArchFamily, number>> = {
   ampere: 1.19e-12,
   ampere_gddr: 1.5e-12,
   ada: 0.95e-12,
-  hopper: 1.45e-12,
+  hopper: 1.55e-12,
   blackwell: 1.2e-12,
   blackwell_gddr: 0.95e-12,
   cdna: 0.85e-12,

@@ -4,6 +4,9 @@ import type { LayerSpec, ModelSpec } from "../../model/types.ts";
 import type { Finding } from "../../units/errors.ts";
 import type { Software, Strategy, Workload } from "../strategy.ts";
 
+/** Schedules with two replicas of the model in opposite directions. */
+const twoWay: readonly string[] = ["chimera", "bitpipe", "dualpipe"];
+
 export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Workload, software: Software): Finding[] {
   const findings: Finding[] = [];
   const say = (path: string, message: string, hint?: string): void => {
@@ -79,11 +82,11 @@ export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Wo
       "use fewer stages",
     );
   }
-  if (model.encoder !== undefined && pp > 1)
+  if (model.encoder !== undefined && pp > 2 && twoWay.includes(strategy.schedule))
     say(
-      "strategy.pp",
-      `Cannot lower the encoder-decoder "${model.name}" with pp=${pp}: the decoder's embedding shares the table of another pipeline rank`,
-      "use pp=1",
+      "strategy.schedule",
+      `Cannot lower the encoder-decoder "${model.name}" with schedule "${strategy.schedule}" on ${pp} pipeline ranks: both directions would add to copies of the token table`,
+      "use pp=2, or a schedule with one direction",
     );
   if (strategy.stageLayers !== null) {
     const sum = strategy.stageLayers.reduce((a, b) => a + b, 0);

@@ -39,18 +39,20 @@ export function lowerTraining(
   const findings: readonly Finding[] = checkLowering(model, strategy, workload, software);
   if (findings.length > 0) throw new InputError(findings);
   const kvReplicas = Math.max(1, ...kvReplicasOf(model, strategy.tp));
-  const mesh: Mesh = { ...meshOf(strategy), ...(kvReplicas === 1 ? {} : { kvReplicas }) };
-  checkMesh(mesh);
-  const context = makeContext(model, mesh, strategy, workload, software);
+  const sizes: Mesh = { ...meshOf(strategy), ...(kvReplicas === 1 ? {} : { kvReplicas }) };
+  checkMesh(sizes);
+  const context = makeContext(model, sizes, strategy, workload, software);
   const schedule = buildSchedule(strategy.schedule, {
-    numRanks: mesh.pp,
+    numRanks: sizes.pp,
     numMicroBatches: context.microBatchesPerStep,
     numChunks: strategy.numChunks,
     ...(options.costs === undefined ? {} : { costs: options.costs }),
     ...(options.stashLimit === undefined ? {} : { stashLimit: options.stashLimit }),
   });
-  const tableCopies = tableOnBothEnds(context, schedule) ? 2 : 1;
-  const { blocks, stages } = lowerStages({ ...context, replicas: schedule.replicas, tableCopies }, schedule);
+  const table = placeTable(context, schedule);
+  const mesh: Mesh = table.ranks.length > 1 ? { ...sizes, tableRanks: table.ranks } : sizes;
+  const placed = { ...context, mesh, replicas: schedule.replicas, tableCopies: table.ranks.length };
+  const { blocks, stages } = lowerStages(placed, schedule, table);
   return {
     mesh,
     blocks,
@@ -65,7 +67,7 @@ export function lowerTraining(
     microBatchesPerStep: context.microBatchesPerStep,
     globalTokens: workload.globalBatch * workload.seqLen,
     tail: gradNormTail(mesh),
-    embeddingSync: embeddingSync(context, schedule),
+    embeddingSync: table.ranks.length > 1 ? embeddingSync(placed) : null,
   };
 }
 
@@ -105,20 +107,63 @@ function layerSites(model: ModelSpec): LayerSite[] {
   return sites;
 }
 
-/** The first and the last stage share a pipeline rank (one rank, V-shaped or bidirectional schedules). */
-function endsShareRank(schedule: Schedule): boolean {
-  return schedule.stageOf.some((stages) => stages.includes(0) && stages.includes(schedule.numStages - 1));
+/** Layers of each stage. With the head spread over the ranks, the last pp stages are parts of the vocabulary and hold none. */
+function stageCounts({ model, strategy, mesh }: Context, schedule: Schedule): readonly number[] {
+  const numLayers = model.layers.length + (model.encoder?.layers.length ?? 0);
+  const layerStages = strategy.vocabOverStages === true ? schedule.numStages - mesh.pp : schedule.numStages;
+  const counts = strategy.stageLayers ?? dealLayers(numLayers, layerStages, strategy.balanceEmbedding);
+  assert(counts.reduce((a, b) => a + b, 0) === numLayers, `stages ${counts.join(",")} hold ${numLayers} layers`);
+  return counts;
 }
 
-function lowerStages(context: Context, schedule: Schedule): { blocks: Block[]; stages: Stage[] } {
+/** Where the token table is used: at the first stage, where an encoder-decoder's decoder begins, and at the last stage when the head is tied to it. */
+interface TablePlacement {
+  /** Pipeline ranks that hold a copy, ascending. */
+  readonly ranks: readonly number[];
+  /** The decoder's embedding, and the last stage, find a copy that an earlier stage of their rank holds. */
+  readonly decoderShared: boolean;
+  readonly headShared: boolean;
+}
+
+function placeTable(context: Context, schedule: Schedule): TablePlacement {
+  const { model } = context;
+  const last = schedule.numStages - 1;
+  // One rank, V-shaped and bidirectional schedules hold several of these stages.
+  const together = (a: number, b: number) =>
+    schedule.stageOf.some((stages) => stages.includes(a) && stages.includes(b));
+  const rankOf = (stage: number) =>
+    schedule.stageOf.findIndex((stages, r) => stages.some((s, c) => s === stage && schedule.replicaOf[r]![c] === 0));
+  const decoder = model.encoder === undefined ? 0 : decoderStage(stageCounts(context, schedule), model.encoder.layers);
+  const atHead = model.tiedEmbeddings || model.mtpLayers > 0;
+  const decoderShared = together(0, decoder);
+  const headShared = together(0, last) || together(decoder, last);
+  const ranks = [
+    rankOf(0),
+    ...(decoderShared ? [] : [rankOf(decoder)]),
+    ...(atHead && !headShared ? [rankOf(last)] : []),
+  ];
+  return { ranks: ranks.sort((a, b) => a - b), decoderShared, headShared };
+}
+
+/** The stage of the layer after the encoder's. */
+function decoderStage(counts: readonly number[], encoderLayers: readonly number[]): number {
+  let before = 0;
+  return counts.findIndex((count) => {
+    before += count;
+    return before > encoderLayers.length;
+  });
+}
+
+function lowerStages(
+  context: Context,
+  schedule: Schedule,
+  table: TablePlacement,
+): { blocks: Block[]; stages: Stage[] } {
   const { model, strategy } = context;
   const sites = layerSites(model);
-  // With the head spread over the ranks, the last pp stages are parts of the vocabulary.
   const spread = strategy.vocabOverStages === true;
-  const layerStages = spread ? schedule.numStages - context.mesh.pp : schedule.numStages;
-  const counts = strategy.stageLayers ?? dealLayers(sites.length, layerStages, strategy.balanceEmbedding);
-  assert(counts.reduce((a, b) => a + b, 0) === sites.length, `stages ${counts.join(",")} hold ${sites.length} layers`);
-  const shared = endsShareRank(schedule);
+  const counts = stageCounts(context, schedule);
+  const layerStages = counts.length;
   const blocks: Block[] = [];
   const byKey = new Map<string, number>();
   const use = (key: string, label: string, make: () => Block): BlockUse => {
@@ -143,7 +188,7 @@ function lowerStages(context: Context, schedule: Schedule): { blocks: Block[]; s
         if (isEncoderDecoder && first.decoder && first.label === "layers.0") {
           uses.push(
             use("decoderEmbedding", "decoderEmbedding", () =>
-              embeddingBlock(context, { decoder: true, shared: s === 0 }),
+              embeddingBlock(context, { decoder: true, shared: table.decoderShared }),
             ),
           );
         }
@@ -169,11 +214,16 @@ function lowerStages(context: Context, schedule: Schedule): { blocks: Block[]; s
         const spec = model.layerKinds[model.layers[model.layers.length - 1]!]!;
         uses.push(
           use("mtp", "mtp", () =>
-            mtpBlock(context, spec, { tableShared: shared, headTied: tied, headShared: false }, model.mtpLayers),
+            mtpBlock(
+              context,
+              spec,
+              { tableShared: table.headShared, headTied: tied, headShared: false },
+              model.mtpLayers,
+            ),
           ),
         );
       }
-      const headShared = model.mtpLayers > 0 || (tied && shared);
+      const headShared = model.mtpLayers > 0 || (tied && table.headShared);
       uses.push(use("head", "head", () => headBlock(context, { tied, shared: headShared }, isEncoderDecoder)));
     }
     stages.push({ uses });
@@ -238,14 +288,8 @@ function gradNormTail(mesh: Mesh): Block | null {
   };
 }
 
-/** The token table is used at both ends of the pipeline, and these lie on different ranks. */
-function tableOnBothEnds({ model, mesh }: Context, schedule: Schedule): boolean {
-  return (model.tiedEmbeddings || model.mtpLayers > 0) && mesh.pp > 1 && !endsShareRank(schedule);
-}
-
-/** Sum of the token table's gradient over the two pipeline ranks that hold a copy each. */
-function embeddingSync(context: Context, schedule: Schedule): Block | null {
-  if (!tableOnBothEnds(context, schedule)) return null;
+/** Sum of the token table's gradient over the pipeline ranks that hold a copy each. */
+function embeddingSync(context: Context): Block {
   const owner = embeddingBlock(context, { decoder: false, shared: false });
   const grads = owner.buffers.filter(
     (buffer) =>
