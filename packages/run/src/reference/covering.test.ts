@@ -70,7 +70,7 @@ function describeChoice(choice: TinyChoice): string {
 
 /** Pairs that make no sense, or that the product says it does not lower. */
 function isRefused(pair: Partial<TinyChoice>): boolean {
-  const { model, expert, routing, capacityFactor, pipeline, context, sharding, software, tensor, dp } = pair;
+  const { model, expert, routing, capacityFactor, context, sharding, software, tensor, dp } = pair;
   const ring = context !== undefined && context.cp > context.ulysses;
   const isRouted = model === undefined || model === "moe" || model === "sharedMoe";
   if (!isRouted && (expert !== undefined || routing !== undefined || typeof capacityFactor === "number")) return true;

@@ -217,6 +217,28 @@ describe("runStep()", () => {
     }
   });
 
+  it("sums the token table of an encoder-decoder over every pipeline rank that holds it", () => {
+    for (const kind of ["none", "zero1", "zero3"] as const) {
+      const { program, request } = lowered({
+        model: "encoderDecoder",
+        tensor: { tp: 2, sequenceParallel: true },
+        dp: 2,
+        sharding: { kind, shardShare: 1, reshard: true },
+        pipeline: { pp: 3, schedule: "1f1b", numChunks: 1 },
+      });
+      expect(program.mesh.tableRanks).toEqual([0, 1, 2]);
+      const result = verifyProgram(program, request);
+      expect(result.lossRelErr).toBeLessThan(1e-9);
+      expect(result.gradMaxRelErr, result.worstParameter).toBeLessThan(1e-9);
+      expect(result.gradNormRelErr).toBeLessThan(1e-9);
+      expect(result.bytes.mismatches).toEqual([]);
+      expect(result.memory.mismatches).toEqual([]);
+      expect(() => verifyProgram({ ...program, embeddingSync: null }, request)).toThrow(
+        /copies of embedding.table.* agree/,
+      );
+    }
+  });
+
   it("pads shards that do not divide evenly", () => {
     for (const kind of ["zero1", "zero2", "zero3"] as const) {
       const { program, request } = lowered({ dp: 3, sharding: { kind, shardShare: 1, reshard: true } });
