@@ -33,13 +33,14 @@ export const fastLlm = derive(generic, "fast-llm-2024", {
 
 /**
  * MaxText on XLA: parameters fp32, cast to bf16 before the gather; the compiler fuses elementwise chains and overlaps the FSDP collectives
- * (async all-gather / reduce-scatter of the latency-hiding scheduler). Splash (flash) attention; logits are cast to fp32.
+ * (async all-gather / reduce-scatter of the latency-hiding scheduler). Splash (flash) attention.
  */
 export const maxtext = derive(generic, "maxtext", {
   date: "2024",
   attention: "flash2",
   fusedNorm: true,
-  crossEntropy: "fp32Copy",
+  // The cast of the logits to fp32 is fused into the reductions of the loss.
+  crossEntropy: "vocabParallel",
   masterWeights: false,
   gradReduceDtype: "bf16",
   tpOverlap: "userBuffers",
