@@ -43,7 +43,8 @@ export interface Pace {
 /** @param clockFrac sustained clock over boost clock. */
 export function paceOf(device: DeviceSpec, software: Software, clockFrac: number, parameters: PaceParameters): Pace {
   // A step compiled and launched as one program (XLA) has no helpers, no skew between ranks beyond noise, and ships its own kernels.
-  if (software.compiled && software.cudaGraphs === "full") return { memoryFrac: 1, networkFrac: 1, matrixFrac: clockFrac };
+  if (software.compiled && software.cudaGraphs === "full")
+    return { memoryFrac: 1, networkFrac: 1, matrixFrac: clockFrac };
   const { memoryFrac, networkFrac } = parameters;
   return { memoryFrac, networkFrac, matrixFrac: clockFrac * libraryFrac(device, software, parameters) };
 }

@@ -71,7 +71,8 @@ export function simulateAction(prices: BlockPrices, request: ActionRequest, opti
       const built = buildAction(prices, { ...request, blocks: kept });
       const cold = runStreams(built.ops, 0, options.computeFloor);
       const run = warmed(built, cold, options.computeFloor);
-      if (!hostBound(cold) && skipped.every((skip) => isSteady(built, run, skip))) return actionCost(built, run, skipped);
+      if (!hostBound(cold) && skipped.every((skip) => isSteady(built, run, skip)))
+        return actionCost(built, run, skipped);
     }
   }
   const built = buildAction(prices, request);
