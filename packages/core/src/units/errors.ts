@@ -49,7 +49,10 @@ export function nearestName(name: string, candidates: readonly string[]): string
       bestDistance = distance;
     }
   }
-  return bestDistance <= Math.max(2, Math.floor(wanted.length * 0.4)) ? best : undefined;
+  // At least one letter of a short name must be right.
+  return bestDistance < wanted.length && bestDistance <= Math.max(2, Math.floor(wanted.length * 0.4))
+    ? best
+    : undefined;
 }
 
 function normalise(name: string): string {

@@ -25,7 +25,8 @@ export function softwarePreset(name: string, path = "software"): Software {
   const wanted = name.toLowerCase();
   const found = presets.get(wanted) ?? newestOf(wanted);
   if (found !== undefined) return found;
-  const near = nearestName(name, softwareNames());
+  const familyNames = softwareNames().map((known) => known.replace(/-\d{4}.*$/, ""));
+  const near = nearestName(name, [...familyNames, ...softwareNames()]);
   throw new InputError({
     path,
     message: `Unknown software "${name}"`,

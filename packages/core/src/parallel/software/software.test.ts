@@ -16,6 +16,7 @@ describe("softwarePreset()", () => {
   it("names the nearest preset in the error", () => {
     expect(() => softwarePreset("torchtitn-2024")).toThrow(InputError);
     expect(() => softwarePreset("torchtitn-2024")).toThrow(/did you mean "torchtitan-2024"/);
+    expect(() => softwarePreset("megatron-cor")).toThrow(/did you mean "megatron-core"/);
   });
 
   it("holds figures in base units within physical bounds", () => {
