@@ -55,13 +55,18 @@ export function jobLines(spec: ResolvedSpec, { paint }: ReportStyle): readonly s
       : [s.shardGroup < s.dp * s.cp ? `${s.sharding} in groups of ${s.shardGroup}` : s.sharding]),
     s.precision,
     ...(s.recompute.kind === "none" ? [] : [`recompute ${s.recompute.kind}`]),
+    ...(s.vocabOverStages === true ? ["head over the stages"] : []),
+    ...(s.offloadOptimizer ? ["optimizer on the host"] : []),
+    ...(s.offloadActivations
+      ? [s.offloadLayers === undefined ? "activations offloaded" : `activations of ${s.offloadLayers} layers offloaded`]
+      : []),
   ];
   const micro = workload.globalBatch / (s.microBatch * s.dp);
   return [
     `${paint.bold(spec.name)} on ${grouped(cluster.numDevices)} x ${cluster.device.name}`,
     paint.dim(mesh.join(" · ")),
     paint.dim(
-      `${grouped(workload.globalBatch)} sequences of ${grouped(workload.seqLen)} tokens a step · ${grouped(micro)} micro-batches of ${s.microBatch} · ${software.name}`,
+      `${grouped(workload.globalBatch)} sequences of ${grouped(workload.seqLen)} tokens a step · ${grouped(micro)} ${micro === 1 ? "micro-batch" : "micro-batches"} of ${s.microBatch} · ${software.name}`,
     ),
   ];
 }
