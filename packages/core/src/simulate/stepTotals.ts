@@ -53,8 +53,14 @@ export function sourceShares(costs: readonly WeightedCost[]): Record<string, num
 }
 
 /**
+ * What no price knows: settings a description leaves open, the state of the machine, software beyond its preset. Chosen so that one standard deviation
+ * holds two thirds of the measured core rows (68 % within one, 91 % within two; docs/accuracy.md).
+ */
+const MODEL_FORM_STD = 0.08;
+
+/**
  * Relative standard deviation of the step. Prices of one source err together (one fit, one table), so their deviations add; sources are independent of
- * each other and of the straggler term, which is taken as uncertain by half of itself.
+ * each other, of the straggler term (uncertain by half of itself) and of the model's form.
  */
 export function stepRelStd(
   costs: readonly WeightedCost[],
@@ -65,7 +71,7 @@ export function stepRelStd(
     for (const [source, share] of cost.sources)
       bySource.set(source, (bySource.get(source) ?? 0) + share.stdSec * times);
   }
-  let variance = (at.straggler / 2) ** 2;
+  let variance = MODEL_FORM_STD ** 2 + (at.straggler / 2) ** 2;
   for (const stdSec of bySource.values()) variance += (stdSec / at.stepSec) ** 2;
   return Math.sqrt(variance);
 }

@@ -167,7 +167,7 @@ function stashDeltas(timeline: PipelineTimeline, stages: readonly StageMemory[])
           ? stage.peakF
           : kind === "W"
             ? stage.peakW - stage.afterB
-            : (kind === "B" ? stage.peakB : stage.peakBW) - stage.afterF,
+            : stage.peakB - stage.afterF,
       ),
     ),
   };
