@@ -167,7 +167,7 @@ function stashDeltas(timeline: PipelineTimeline, stages: readonly StageMemory[])
           ? stage.peakF
           : kind === "W"
             ? stage.peakW - stage.afterB
-            : stage.peakB - stage.afterF,
+            : (kind === "B" ? stage.peakB : stage.peakBW) - stage.afterF,
       ),
     ),
   };
