@@ -3,7 +3,8 @@
 // on every tp rank (as Megatron-Core does); their weight gradients are summed over tp when rows are split.
 
 import type { MlaSpec } from "../../model/types.ts";
-import { attentionCore, rope } from "./attention.ts";
+import { rope } from "./attention.ts";
+import { attentionCore } from "./attentionCore.ts";
 import type { BlockBuilder, Value } from "./builder.ts";
 import { linear, tpCollective } from "./linear.ts";
 import { declareParam } from "./parameters.ts";
