@@ -255,6 +255,29 @@ test("the timeline's spans of a stream never overlap in part, stay inside the st
   }
 });
 
+test("reductions after every micro-batch run one after another: what does not fit beside backward is waited for", () => {
+  // One message a layer and micro-batch over a network that is slower than the computation it runs beside.
+  const cluster = "8x1xh100-sxm";
+  const spec = specOf({ cluster, strategy: { pp: 2, sharding: "zero2" }, seq: 512, batch: 32 });
+  const slow = {
+    ...spec,
+    cluster: {
+      ...spec.cluster,
+      levels: spec.cluster.levels.map((level) => ({ ...level, bytesPerSec: level.bytesPerSec / 50 })),
+    },
+  };
+  const result = step(slow);
+  const reductions = result.opTotals.filter((op) => op.name.startsWith("reduce-scatter shard"));
+  expect(reductions.length).toBeGreaterThan(0);
+  const busySec = reductions.reduce((sum, op) => sum + op.durationSec, 0);
+  expect(busySec).toBeGreaterThan(result.ranks[0]!.computeSec);
+  expect(busySec).toBeLessThanOrEqual(result.stepSec);
+  for (const op of reductions) expect(op.exposedSec).toBeLessThanOrEqual(op.durationSec);
+  const exposedSec = reductions.reduce((sum, op) => sum + op.exposedSec, 0);
+  // Most of them outlast the backward that they ran beside.
+  expect(exposedSec).toBeGreaterThan(busySec / 2);
+});
+
 test("random strategies of a small model simulate, add up, and never beat the peak of the device", () => {
   const pick = <T>(...values: T[]) => fc.constantFrom(...values);
   fc.assert(

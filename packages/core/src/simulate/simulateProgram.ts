@@ -25,7 +25,7 @@ import { type StepLoad, stepEnergyJoules, sustainedClock } from "./power.ts";
 import { rankClass } from "./rankClass.ts";
 import { forEachAction, type RankTotals, rankTotals } from "./rankTotals.ts";
 import { type StageActions, stageActions } from "./stageActions.ts";
-import { flushOf, heldSeconds, messageSeconds, replicaSyncSeconds } from "./stepEnds.ts";
+import { flushCost, flushOf, heldSeconds, messageSeconds, replicaSyncSeconds } from "./stepEnds.ts";
 import { type RankTail, stepTails } from "./stepTail.ts";
 import { opTotals, sourceShares, stepRelStd } from "./stepTotals.ts";
 import { blockPrices } from "./streams/blockPrices.ts";
@@ -180,10 +180,12 @@ function runStep(
     const costs: { cost: ActionCost; times: number }[] = [];
     forEachAction({ schedule, variants, actions, rank: pace }, (cost, times) => costs.push({ cost, times }));
     for (const cost of Object.values(rankTails[pace]!) as ActionCost[]) costs.push({ cost, times: 1 });
+    const { computeFloor } = options.contention;
+    costs.push({ cost: flushCost(prices, { rank: pace, spillSec: flushes[pace]!.spillSec, computeFloor }), times: 1 });
     if (gathers !== null) {
       const heldSec = heldSeconds(timeline, variants, pace);
       costs.push({
-        cost: gatherCost(prices, schedule, { rank: pace, heldSec, computeFloor: options.contention.computeFloor }),
+        cost: gatherCost(prices, schedule, { rank: pace, heldSec, computeFloor }),
         times: 1,
       });
     }

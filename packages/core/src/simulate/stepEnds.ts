@@ -9,7 +9,9 @@ import type { Program } from "../parallel/program.ts";
 import type { ActionVariants } from "./actionDurations.ts";
 import type { PipelineTimeline } from "./pipeline/index.ts";
 import type { StageActions } from "./stageActions.ts";
-import { SHARES } from "./streams/streamOps.ts";
+import type { BlockPrices } from "./streams/blockPrices.ts";
+import { buildPhase, type PhasePart } from "./streams/buildAction.ts";
+import { type ActionCost, emptyAction, simulateBuilt } from "./streams/simulateAction.ts";
 import type { transferSeconds } from "./transfers.ts";
 
 /** When a rank has finished its last backward and drained the reductions that ran beside it, and how much of that was waiting for them. */
@@ -21,22 +23,51 @@ export function flushOf(
   lastDiffers: boolean,
 ): { readonly readySec: number; readonly spillSec: number } {
   const { schedule, endSec, graph } = timeline;
-  const kind = schedule.splitBackward ? "W" : "BW";
-  const end = endSec[graph.offsets[rank + 1]! - 1]!;
-  const chunks = Array.from({ length: schedule.numChunks }, (_, chunk) => ({
-    stage: schedule.stageOf[rank]![chunk]!,
-    action: lastGradient[rank * schedule.numChunks + chunk]!,
-  })).filter(({ action }) => action >= 0);
-  chunks.sort((a, b) => a.action - b.action);
-  // Reductions of the chunks follow each other on one stream: a chunk's begin when its gradients are there and the stream is free.
+  const kind = schedule.splitBackward ? 2 : 3;
+  const first = graph.offsets[rank]!;
+  const actions = schedule.actions[rank]!;
+  const costs = schedule.stageOf[rank]!.map((stage) =>
+    cost(stage, kind === 2 ? "W" : "BW", lastDiffers ? "once" : "plain"),
+  );
+  // Reductions follow each other on one stream: an action's begin when its gradients are there and the stream is free. Where they take longer than
+  // what they run beside, they fall behind, and the end waits for all of it.
   let freeSec = 0;
-  for (const { stage, action } of chunks) {
-    const { spillSec, busy } = cost(stage, kind, lastDiffers ? "once" : "plain");
-    const ownSec = lastDiffers ? busy[SHARES.indexOf("dp")]! : 0;
-    freeSec = Math.max(endSec[action]! + spillSec, freeSec + ownSec);
+  for (let i = 0; i < actions.length; i++) {
+    const slot = actions[i]! & 1023;
+    if ((slot & 3) !== kind) continue;
+    const chunk = slot >> 2;
+    if (lastDiffers && lastGradient[rank * schedule.numChunks + chunk] !== first + i) continue;
+    const { spillSec, reduceSec } = costs[chunk]!;
+    freeSec = Math.max(endSec[first + i]! + spillSec, freeSec + reduceSec);
   }
+  const end = endSec[graph.offsets[rank + 1]! - 1]!;
   const readySec = Math.max(end, freeSec);
   return { readySec, spillSec: readySec - end };
+}
+
+/** What the step waited for after the last backward, shared among the rank's reductions; they were counted with the actions that started them. */
+export function flushCost(
+  prices: BlockPrices,
+  at: { readonly rank: number; readonly spillSec: number; readonly computeFloor: number },
+): ActionCost {
+  const { stages, schedule } = prices.program;
+  const parts = schedule.stageOf[at.rank]!.flatMap((stage) =>
+    stages[stage]!.uses.map((use): PhasePart => ({ block: use.block, list: "reduce" })),
+  );
+  const all = simulateBuilt(buildPhase(prices, parts), at);
+  if (all.durationSec === 0) return emptyAction;
+  const waited = at.spillSec / all.durationSec;
+  const ops = [...all.ops].map(
+    ([name, op]) =>
+      [
+        name,
+        { ...op, count: 0, durationSec: 0, workFlops: 0, sizeBytes: 0, exposedSec: op.exposedSec * waited },
+      ] as const,
+  );
+  const sources = [...all.sources].map(
+    ([name, { sec, stdSec }]) => [name, { sec: sec * waited, stdSec: stdSec * waited }] as const,
+  );
+  return { ...emptyAction, ops: new Map(ops), sources: new Map(sources) };
 }
 
 /** Seconds that first forwards waited for their parameters. */

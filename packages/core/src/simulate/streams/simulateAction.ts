@@ -8,6 +8,8 @@ import { compressBlocks, type SkippedRepeats } from "./repeats.ts";
 import { runStreams, type StreamRun } from "./runStreams.ts";
 import { NUM_SHARES, SHARES, STREAMS } from "./streamOps.ts";
 
+const REDUCE = STREAMS.indexOf("reduce");
+
 /** Totals of one named op in one action. */
 export interface OpShare {
   readonly name: string;
@@ -34,6 +36,8 @@ export interface ActionCost {
   readonly busy: Float64Array;
   /** Streams still busy after the action: reductions and copies that run beside what follows. */
   readonly spillSec: number;
+  /** Seconds of gradient reductions on the stream of their own. */
+  readonly reduceSec: number;
   readonly ops: ReadonlyMap<string, OpShare>;
   readonly sources: ReadonlyMap<string, SourceShare>;
   readonly workFlops: number;
@@ -48,6 +52,7 @@ export const emptyAction: ActionCost = {
   shares: new Float64Array(NUM_SHARES),
   busy: new Float64Array(NUM_SHARES),
   spillSec: 0,
+  reduceSec: 0,
   ops: new Map(),
   sources: new Map(),
   workFlops: 0,
@@ -134,6 +139,7 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
   let workFlops = 0;
   let matrixSec = 0;
   let joules = 0;
+  let reduceSec = 0;
   for (let i = 0; i < priced.length; i++) {
     const each = priced[i]!;
     const weight = weights[ops.position[i]!]!;
@@ -142,6 +148,7 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
     const share = ops.share[i]!;
     busy[share]! += lasted;
     if (each.matrix) matrixSec += lasted;
+    if (ops.stream[i] === REDUCE) reduceSec += lasted;
     let total = totals.get(each.name);
     if (total === undefined) {
       total = {
@@ -178,7 +185,8 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
     Math.abs(sum - durationSec) <= 1e-9 + 1e-6 * durationSec,
     `shares of an action add up: ${sum} of ${durationSec}`,
   );
-  return { durationSec, shares, busy, spillSec: run.spillSec, ops: totals, sources, workFlops, matrixSec, joules };
+  const { spillSec } = run;
+  return { durationSec, shares, busy, spillSec, reduceSec, ops: totals, sources, workFlops, matrixSec, joules };
 }
 
 /** How much further the reductions fall behind the compute in one steady period. */
