@@ -276,6 +276,7 @@ test("reductions after every micro-batch run one after another: what does not fi
   const exposedSec = reductions.reduce((sum, op) => sum + op.exposedSec, 0);
   // Most of them outlast the backward that they ran beside.
   expect(exposedSec).toBeGreaterThan(busySec / 2);
+  expect(result.notes.join()).toContain("zero1 reduces them once a step");
 });
 
 test("random strategies of a small model simulate, add up, and never beat the peak of the device", () => {

@@ -61,6 +61,9 @@ export function simulateProgram(
   return run.step();
 }
 
+/** Share of a step lost to reductions of every micro-batch from which the answer says so. */
+const LATE_FRAC = 0.05;
+
 interface RunStep {
   readonly kind: "run";
   readonly load: StepLoad;
@@ -200,6 +203,7 @@ function runStep(
       cluster.device.peakFlopsPerSec.fp32 ??
       0;
     const share = (flops: number) => (peak > 0 ? flops / (stepSec * numDevices * peak) : 0);
+    const lateFrac = program.reducePolicy === "everyMicroBatch" ? flushes[pace]!.spillSec / stepSec : 0;
     const usdPerHour = cluster.usdPerDeviceHour ?? cluster.device.priceUsdPerHour;
     return {
       kind: "ok",
@@ -223,7 +227,15 @@ function runStep(
       ranks,
       opTotals: opTotals(costs),
       peakRank,
-      notes: notesOf(program, options, fullest.peakBytes > fullest.capacityBytes, clockFrac, numDevices, cluster),
+      notes: notesOf(
+        program,
+        options,
+        fullest.peakBytes > fullest.capacityBytes,
+        clockFrac,
+        numDevices,
+        cluster,
+        lateFrac,
+      ),
       sources: sourceShares(costs),
       ...(options.timeline === null
         ? {}
@@ -283,9 +295,14 @@ function notesOf(
   clockFrac: number,
   numDevices: number,
   cluster: ClusterSpec,
+  lateFrac: number,
 ): string[] {
   const notes: string[] = [];
   if (options.ignoreMemory && tooLarge) notes.push("The step does not fit memory; its time is given as if it did");
+  if (lateFrac > LATE_FRAC)
+    notes.push(
+      `Gradients are reduced after every micro-batch, and ${(lateFrac * 100).toFixed(0)} % of the step waits for it: zero1 reduces them once a step`,
+    );
   if (clockFrac < 1) notes.push(`Power limit holds the clock at ${(clockFrac * 100).toFixed(1)} % of boost`);
   if (numDevices < cluster.numDevices)
     notes.push(`${cluster.numDevices - numDevices} of ${cluster.numDevices} devices stay idle`);
