@@ -52,7 +52,10 @@ function buffers(result: Infeasible, { paint, verbose }: ReportStyle): readonly 
 function suggestions(result: Infeasible, { paint }: ReportStyle): readonly string[] {
   if (result.suggestions === undefined) return [];
   if (result.suggestions.length === 0)
-    return ["", "No single change of the strategy makes it fit: use more devices, or devices with more memory"];
+    return [
+      "",
+      "Neither one nor two changes of the strategy make it fit, even with full recomputation: use more devices, or devices with more memory",
+    ];
   const rows = result.suggestions.slice(0, 3).map((suggestion, i) => [
     `${i + 1}.`,
     Object.entries(suggestion.changes)

@@ -255,6 +255,19 @@ test("the timeline's spans of a stream never overlap in part, stay inside the st
   }
 });
 
+test("a job that no one change saves is offered two, and one that nothing saves is told so", () => {
+  const tight = predictStep(specOf({ model: "llama-3.1-70b", cluster: "16xh100-sxm", seq: 8192 }));
+  if (tight.kind !== "infeasible") throw new Error("70B does not fit 16 devices whole");
+  expect(tight.suggestions!.length).toBe(3);
+  for (const { changes, needBytes } of tight.suggestions!) {
+    expect(needBytes).toBeLessThanOrEqual(tight.haveBytes);
+    expect(changes["strategy.recompute"]).toBe("full");
+  }
+  const hopeless = predictStep(specOf({ model: "llama-3.1-405b", cluster: "8xh100-sxm", seq: 8192 }));
+  if (hopeless.kind !== "infeasible") throw new Error("405B does not fit 8 devices");
+  expect(hopeless.suggestions).toEqual([]);
+});
+
 test("reductions after every micro-batch run one after another: what does not fit beside backward is waited for", () => {
   // One message a layer and micro-batch over a network that is slower than the computation it runs beside.
   const cluster = "8x1xh100-sxm";

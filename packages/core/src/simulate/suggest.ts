@@ -1,7 +1,7 @@
 // Changes that would make a step fit, found by trying them: each candidate is lowered and simulated like any other strategy.
 //
-// Candidates are single steps a user would take, from cheap to costly in time; if none of them fits alone, pairs with full recomputation are tried. The
-// fastest that fit are reported.
+// Candidates are single steps a user would take, from cheap to costly in time; if too few of them fit alone, they are tried with full recomputation, and if
+// none does even then, two at a time with it. The fastest that fit are reported.
 
 import type { Strategy } from "../parallel/strategy.ts";
 import type { StepSpec } from "./predictStep.ts";
@@ -20,17 +20,37 @@ export function suggestFits(
   const { strategy } = spec;
   const single = candidates(spec);
   const found = fitting(spec, single, predict);
-  if (found.length >= 3 || strategy.recompute.kind === "full") return best(found);
-  const full = fullRecompute(strategy);
-  const pairs = single
-    .filter((candidate) => candidate.changes["strategy.recompute"] === undefined)
-    .map(
-      (candidate): Candidate => ({
-        changes: { ...candidate.changes, "strategy.recompute": "full" },
-        strategy: { ...candidate.strategy, recompute: full },
-      }),
+  if (found.length >= 3) return best(found);
+  const already = strategy.recompute.kind === "full";
+  const full = already ? {} : { "strategy.recompute": "full" };
+  const base = { ...spec, strategy: { ...strategy, recompute: fullRecompute(strategy) } };
+  const moves = candidates(base);
+  if (!already)
+    found.push(
+      ...fitting(
+        spec,
+        moves.map((move) => ({ ...move, changes: { ...move.changes, ...full } })),
+        predict,
+      ),
     );
-  return best([...found, ...fitting(spec, pairs, predict)]);
+  if (found.length > 0) return best(found);
+  const known = new Set<string>();
+  const twice = moves
+    .flatMap((first) =>
+      candidates({ ...base, strategy: first.strategy }).map(
+        (second): Candidate => ({
+          changes: { ...first.changes, ...second.changes, ...full },
+          strategy: second.strategy,
+        }),
+      ),
+    )
+    .filter(({ strategy: reached }) => {
+      const key = JSON.stringify(reached);
+      const isNew = !known.has(key);
+      known.add(key);
+      return isNew;
+    });
+  return best(fitting(spec, twice, predict));
 }
 
 function best(found: readonly FitSuggestion[]): FitSuggestion[] {
