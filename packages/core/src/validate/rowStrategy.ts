@@ -30,7 +30,7 @@ export function strategyOfRow(
   model: ModelSpec,
   notes: string[],
 ): RowStrategy | { readonly unsupported: string } {
-  const framework = `${text(row, "framework") ?? ""} ${text(row, "source_key") ?? ""}`.toLowerCase();
+  const framework = (text(row, "framework") ?? "").toLowerCase();
   const megatron = /megatron|nemo/.test(framework) && !/deepspeed/.test(framework);
   const flags = flagsOf(row);
   const args = argsOf(row);
