@@ -67,7 +67,7 @@ describe("specOfRow()", () => {
       precision: "fp8",
       sequenceParallel: true,
     });
-    expect(s.workload).toEqual({ seqLen: 8192, globalBatch: 256, task: "pretrain" });
+    expect(s.workload).toEqual({ seqLen: 8192, globalBatch: 256 });
     expect(s.software).toMatchObject({
       name: "megatron-bridge-2026",
       attention: "cudnn",
