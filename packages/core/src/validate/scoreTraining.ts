@@ -23,9 +23,9 @@ export function scoreTrainingRow(row: Row, predict: Predictor): ValidationRow {
   const measured = measuredFigures(row);
   const oom = child(row, "measured").oom === true ? { oom: true } : {};
   const unsupported = (reason: string): ValidationRow => ({ ...base, ...oom, status: "unsupported", reason, measured });
-  const spec = specOfRow(row);
-  if ("unsupported" in spec) return unsupported(spec.unsupported);
   try {
+    const spec = specOfRow(row);
+    if ("unsupported" in spec) return unsupported(spec.unsupported);
     const { result, used, refusal } = isAnalytic(row) ? predictAnyway(spec, predict) : predictLeast(spec, predict);
     const predicted = predictedFigures(row, result, used, predict);
     const memoryError = errorOf({ predicted, measured }, "peak_memory");
@@ -44,8 +44,8 @@ export function scoreTrainingRow(row: Row, predict: Predictor): ValidationRow {
       ...(used.notes.length === 0 ? {} : { notes: used.notes }),
     };
   } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    return unsupported(error.message.replaceAll("\n", "; "));
+    // One row that cannot be predicted, whatever the cause, does not take the others with it.
+    return unsupported(error instanceof Error ? error.message.replaceAll("\n", "; ") : String(error));
   }
 }
 
