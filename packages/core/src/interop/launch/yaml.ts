@@ -18,6 +18,7 @@ export function yamlDocuments(documents: readonly YamlValue[]): string {
 
 /** Lines of a value that starts on a line of its own; fields that are undefined are left out. */
 function lines(value: YamlValue, indent: string): readonly string[] {
+  if (isEmpty(value)) return [`${indent}${emptyText(value)}`];
   if (isList(value)) return value.flatMap((item) => itemLines(item, indent));
   if (typeof value === "object") return Object.entries(value).flatMap(([key, field]) => fieldLines(key, field, indent));
   return [`${indent}${scalar(value)}`];
@@ -26,13 +27,12 @@ function lines(value: YamlValue, indent: string): readonly string[] {
 function fieldLines(key: string, value: YamlValue | undefined, indent: string): readonly string[] {
   if (value === undefined) return [];
   const head = `${indent}${scalar(key)}:`;
-  if (isEmpty(value)) return [`${head} ${isList(value) ? "[]" : "{}"}`];
+  if (isEmpty(value)) return [`${head} ${emptyText(value)}`];
   if (typeof value === "object") return [head, ...lines(value, isList(value) ? indent : `${indent}  `)];
   return blockOrScalar(value, head, `${indent}  `);
 }
 
 function itemLines(item: YamlValue, indent: string): readonly string[] {
-  if (isEmpty(item)) return [`${indent}- ${isList(item) ? "[]" : "{}"}`];
   if (typeof item !== "object") return blockOrScalar(item, `${indent}-`, `${indent}  `);
   // The first line of what it holds stands behind the dash.
   const [first, ...rest] = lines(item, `${indent}  `);
@@ -44,7 +44,12 @@ function isList(value: YamlValue): value is readonly YamlValue[] {
 }
 
 function isEmpty(value: YamlValue): boolean {
-  return typeof value === "object" && (isList(value) ? value : Object.keys(value)).length === 0;
+  if (typeof value !== "object") return false;
+  return Object.values(value).every((part) => part === undefined);
+}
+
+function emptyText(value: YamlValue): string {
+  return isList(value) ? "[]" : "{}";
 }
 
 function blockOrScalar(value: string | number | boolean, head: string, indent: string): readonly string[] {
