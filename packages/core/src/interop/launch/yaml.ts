@@ -60,7 +60,7 @@ function blockOrScalar(value: string | number | boolean, head: string, indent: s
 }
 
 // Control characters except tab and line feed, what YAML 1.1 takes for line ends, and halves of surrogate pairs.
-const unprintable = /[^\P{Cc}\t\n]|[\u2028\u2029\ufeff]|\p{Cs}/u;
+const unprintable = /[^\P{Cc}\t\n]|[\u2028\u2029\ufeff\ufffe\uffff]|\p{Cs}/u;
 
 /** A literal block gives the text back unchanged. */
 function fitsBlock(text: string): boolean {
@@ -80,7 +80,7 @@ function scalar(value: YamlValue): string {
   // A letter first: no number, date, time, merge key, document mark or other sign of YAML's begins with one.
   if (/^[A-Za-z][A-Za-z0-9_./-]*$/.test(value) && !otherwiseTyped.test(value)) return value;
   return JSON.stringify(value).replace(
-    /[\u007f-\u009f\u2028\u2029\ufeff]/g,
+    /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
