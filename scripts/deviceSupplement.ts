@@ -112,6 +112,18 @@ const hopperFlops = { fp16: 989, bf16: 989, tf32: 494.5, fp32: 67, fp64: 67, fp8
 const a100Flops = { fp16: 312, bf16: 312, tf32: 156, fp32: 19.5, fp64: 19.5, int8: 624, int4: 1248 };
 
 export const supplement: Readonly<Record<string, RawDevice>> = {
+  // NVIDIA data sheet DS-08175 (2016): 3,584 cores at 1,303 MHz boost, HBM2 of 732 GB/s; one a node on Piz Daint (CSCS, XC50).
+  p100_pcie: raw("NVIDIA P100 PCIe 16GB", {
+    like: { vendor: "NVIDIA", arch: "Pascal", year: 2016 },
+    tflops: { fp16: 18.7, fp32: 9.3, fp64: 4.7 },
+    memory: [16, 732],
+    l2: 4,
+    units: [56, "SM", 1303],
+    tdp: 250,
+    link: null,
+    pcie: [3, 15.75],
+    node: server8(1, 100, 77, 1),
+  }),
   v100_sxm_16: raw("NVIDIA V100 SXM2 16GB", {
     like: { vendor: "NVIDIA", arch: "Volta", year: 2017 },
     tflops: { fp16: 125, fp32: 15.7, fp64: 7.8, int8: 62.8 },
