@@ -4,7 +4,7 @@ import type { Infeasible, StepResult } from "../simulate/types.ts";
 import { InputError } from "../units/errors.ts";
 import { formatBytes } from "../units/format.ts";
 import { measuredPeakOf, predictedPeak } from "./rowMemory.ts";
-import { child, num, type Row, text } from "./rowReader.ts";
+import { child, count, num, type Row, text } from "./rowReader.ts";
 import { errorOf } from "./summary.ts";
 import { type RowSpec, specOfRow } from "./trainingRows.ts";
 import type { RowFigures, ValidationRow } from "./types.ts";
@@ -121,7 +121,7 @@ function predictedFigures(row: Row, result: StepResult, used: RowSpec, predict: 
 
 /** A global batch that had to be rounded to whole sequences per rank: the step scales with it. */
 function batchScale(row: Row, used: RowSpec): number {
-  const stated = num(row, "global_batch");
+  const stated = count(row, "global_batch");
   return stated === undefined ? 1 : stated / used.workload.globalBatch;
 }
 
