@@ -73,7 +73,7 @@ function bash(args: readonly string[], cwd = folder, environment: Record<string,
 describe("shellWord()", () => {
   it("is read back by bash as the text it was made of", () => {
     const texts = fc.array(
-      fc.string({ unit: "binary" }).map((text) => text.replaceAll("\0", "").toWellFormed()),
+      fc.string({ unit: "binary" }).map((text) => text.replaceAll("\0", "")),
       { minLength: 1 },
     );
     fc.assert(
