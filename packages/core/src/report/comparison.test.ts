@@ -59,6 +59,7 @@ describe("compareJobs()", () => {
     expect(compared.verdicts.map((verdict) => verdict.other)).toEqual(
       ["tp 2, recomputed", "tp 2", "pp 4"].filter((name) => name !== best.name),
     );
+    expect(comparisonReport(compareJobs([wide, slow], []), plainStyle)).toContain("tp 2 is the fastest");
     for (const verdict of compared.verdicts) expect(verdict.slowerFrac).toBeGreaterThanOrEqual(0);
   });
 
