@@ -24,6 +24,11 @@ const entries: readonly Entry[] = [
     load: () => import("./commands/compare.ts"),
   },
   {
+    name: "explain",
+    summary: "say why a step takes what it takes and what would change it",
+    load: () => import("./commands/explain.ts"),
+  },
+  {
     name: "validate",
     summary: "compare predictions with measurements from files",
     load: () => import("./commands/validate.ts"),
