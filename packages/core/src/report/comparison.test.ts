@@ -96,6 +96,19 @@ describe("compareJobs()", () => {
     expect(names([wide])).toContain("cost per B tokens");
   });
 
+  it("says which job does most per device where the numbers of devices differ", () => {
+    const more = job("more devices", { strategy: { tp: 2 }, cluster: "64xh100-sxm" });
+    const text = comparisonReport(compareJobs([wide, more], []), plainStyle);
+    expect(text).toMatch(
+      /more devices is the fastest\n {2}tp 2 does most per device: [\d,]+ tokens\/s, against [\d,]+ tokens\/s of more devices/,
+    );
+    const padded = job("slow and many", { strategy: { tp: 8, recompute: "full" }, cluster: "32xh100-sxm" });
+    expect(comparisonReport(compareJobs([more, padded], []), plainStyle)).toContain(
+      "more devices also does most per device",
+    );
+    expect(comparisonReport(compareJobs([wide, slow], []), plainStyle)).not.toContain("per device:");
+  });
+
   it("keeps a job that does not fit as a column that says so", () => {
     expect(unfit.result.kind).toBe("infeasible");
     const compared = compareJobs([wide, unfit], skipped);
