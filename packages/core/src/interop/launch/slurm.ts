@@ -68,5 +68,9 @@ function srunLines(job: LaunchJob): readonly string[] {
     `torchrun --nnodes ${job.nodes} --nproc-per-node ${job.devicesPerNode}`,
     `--master-addr "$meshwright_head" --master-port "$meshwright_port"`,
   ].join(" ");
-  return commandLines(`${options} bash -c 'exec "$0" --node-rank "$SLURM_NODEID" "$@"' ${torchrun}`, job.program);
+  return [
+    `${options} \\`,
+    `  bash -c 'exec "$0" --node-rank "$SLURM_NODEID" "$@"' \\`,
+    ...commandLines(`  ${torchrun}`, job.program),
+  ];
 }
