@@ -93,11 +93,34 @@ export function environmentOf(spec: ResolvedSpec): Record<string, string> {
 function modelNotes(spec: ResolvedSpec): readonly string[] {
   const { model } = spec;
   const notes: string[] = [...routingNotes(spec)];
+  const odd = model.layerKinds.find(({ ffn }) => ffn.kind !== "none" && !hasActivationFlag(ffn));
+  if (odd !== undefined && odd.ffn.kind !== "none")
+    notes.push(
+      `There is no flag for ${odd.ffn.gated ? "gated " : ""}${odd.ffn.activation}: Megatron-LM runs ${odd.ffn.gated ? "SwiGLU" : "gelu"} at the same sizes`,
+    );
+  const extra = model.layerKinds.reduce(
+    (sum, { mixer }) => sum + (mixer.kind === "attention" || mixer.kind === "mla" ? mixer.extraParams : 0),
+    0,
+  );
+  if (extra > 0)
+    notes.push(
+      `Attention of "${model.name}" has trainable numbers beyond its projections (sinks and the like), which are yours to set`,
+    );
+  if (differsInRope(model)) notes.push("Layers without rotary positions (--no-rope-freq) are yours to set");
   if (model.extraParams > 0)
     notes.push(
       `The flags describe the language model of "${model.name}" alone${model.extraNote === undefined ? "" : `, without ${model.extraNote}`}`,
     );
   return notes;
+}
+
+function hasActivationFlag({ gated, activation }: { readonly gated: boolean; readonly activation: string }): boolean {
+  return (gated ? ["silu", "quick_gelu"] : ["gelu", "relu2"]).includes(activation);
+}
+
+function differsInRope({ layerKinds }: ResolvedSpec["model"]): boolean {
+  const ropes = layerKinds.flatMap(({ mixer }) => (mixer.kind === "attention" ? [mixer.rope] : []));
+  return new Set(ropes).size > 1;
 }
 
 /** What Megatron-Core does otherwise than the strategy says, without an option for it. */

@@ -36,6 +36,10 @@ describe("readShell()", () => {
     ]);
   });
 
+  it("joins a word that a double-quoted string continues on the next line", () => {
+    expect(words('run "a\\\nb" c')).toEqual([["run", "ab", "c"]]);
+  });
+
   it("keeps single quotes whole", () => {
     expect(words("run --layout 'E|t*3|L' --other=\"(a)\"")).toEqual([["run", "--layout", "E|t*3|L", "--other=(a)"]]);
   });

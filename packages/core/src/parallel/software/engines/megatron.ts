@@ -1,6 +1,6 @@
 // Megatron-LM's command line (pretrain_gpt.py, pretrain_hybrid.py): Megatron-Core's rules, and models that its flags can describe.
 
-import type { LayerSpec } from "../../../model/types.ts";
+import type { LayerSpec, ModelSpec } from "../../../model/types.ts";
 import { noEncoder } from "./commonRules.ts";
 import type { EngineLimits, ModelRule } from "./contract.ts";
 import { megatronRules } from "./megatronRules.ts";
@@ -34,6 +34,26 @@ export const megatronLimits: EngineLimits = {
     ),
     modelRule(({ ffn }) => ffn.kind === "moe" && (ffn.latentDim ?? 0) > 0, "experts in a latent width"),
     modelRule(({ normAffine }) => normAffine === false, "norms without weights"),
+    modelRule(({ mixer }) => mixer.kind === "attention" && !mixer.causal, "attention to later tokens"),
+    modelRule(
+      ({ mixer, ffn }) => mixer.kind === "attention" && ffn.kind !== "none" && mixer.outBias !== ffn.bias,
+      "biases of attention without those of the feed-forward part, or the other way round",
+    ),
+    {
+      breaks: (model) => model.embeddingNorm || model.lmHeadBias,
+      say: (model) =>
+        `${title} has no flag for the ${model.embeddingNorm ? "norm after the embedding" : "bias of the head"} of "${model.name}"`,
+    },
+    {
+      breaks: (model) =>
+        differ(model, ({ mixer }) =>
+          mixer.kind === "attention" ? { ...mixer, window: 0, rope: true } : mixer.kind === "none" ? null : mixer,
+        ) ||
+        differ(model, ({ ffn }) => (ffn.kind === "dense" ? ffn : null)) ||
+        differ(model, ({ ffn }) => (ffn.kind === "moe" ? ffn : null)),
+      say: (model) =>
+        `${title}'s flags give all layers of a kind the same sizes, "${model.name}" has different ones: use Megatron-Bridge`,
+    },
     {
       breaks: (model) => model.position === "alibi" || model.position === "relative",
       say: (model) => `${title} has no flag for ${model.position} positions`,
@@ -44,6 +64,19 @@ export const megatronLimits: EngineLimits = {
     },
   ],
 };
+
+/** Parts of one kind come in more than one shape. */
+function differ(model: ModelSpec, part: (layer: LayerSpec) => { readonly kind: string } | null): boolean {
+  const shapes = new Map<string, string>();
+  for (const layer of model.layerKinds) {
+    const found = part(layer);
+    if (found === null) continue;
+    const shape = JSON.stringify(found);
+    if (shapes.has(found.kind) && shapes.get(found.kind) !== shape) return true;
+    shapes.set(found.kind, shape);
+  }
+  return false;
+}
 
 function modelRule(has: (layer: LayerSpec) => boolean, what: string): ModelRule {
   return {
