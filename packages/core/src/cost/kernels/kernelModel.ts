@@ -268,14 +268,24 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     return { ...cost, durationSec: cost.durationSec * trained };
   }
 
-  function attentionCost(device: DeviceSpec, query: AttentionQuery, warm: boolean): Cost {
+  function attentionCost(device: DeviceSpec, query: AttentionQuery, conditions: KernelConditions): Cost {
+    const warm = conditions.warm ?? false;
     const arch = archFamily(device);
     const speed = forwardSpeed(arch, query.impl);
     const forwardOf = (batch: number): Cost => {
       const shape = attentionShape({ ...query, batch }, warm);
+      const workFlops = 2 * batch * shape.heads * shape.pairs * (shape.headDim + shape.vHeadDim);
       return price(attention, device, query.dtype, ATTENTION_START, (params, table) => {
-        const residual = table === undefined ? 0 : attentionResidual(table, query, batch, query.seqQ);
-        return attentionSeconds(device, shape, params, speed) * Math.exp(residual);
+        const residual = Math.exp(table === undefined ? 0 : attentionResidual(table, query, batch, query.seqQ));
+        const measuredSec = attentionSeconds(device, shape, params, speed) * residual;
+        const clock = relativeClock(
+          device,
+          table,
+          query.dtype,
+          workFlops / measuredSec / peakFlopsPerSec(device, query.dtype),
+          conditions,
+        );
+        return clock === 1 ? measuredSec : attentionSeconds(device, shape, params, speed * clock) * residual;
       });
     };
     const forward = forwardOf(query.batch);
@@ -341,7 +351,7 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
         case "groupedGemm":
           return groupedCost(device, query, conditions);
         case "attention":
-          return attentionCost(device, query, conditions.warm ?? false);
+          return attentionCost(device, query, conditions);
         case "decodeAttention":
           return decodeCost(device, query, conditions.warm ?? false);
         case "mlaAttention":
