@@ -135,6 +135,7 @@ export function declareParam(builder: BlockBuilder, request: ParamRequest): Para
   } else {
     assert(source !== null, "zero3 keeps a shard");
     gatherInto(builder, source, id, shardAxis, gatherDtype);
+    if (software.unpacksGathered === true) builder.unpacks.push({ kind: "copy", stream: "compute", x: id, out: id });
   }
   if (request.shared !== true)
     declareUpdate(builder, request, param, {
@@ -275,7 +276,10 @@ function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: Pa
     });
     // FSDP casts the whole gradient to the format it reduces in (torch/distributed/fsdp/_runtime_utils.py, _post_backward_hook).
     let sent = grad;
-    if (software.gradReduceDtype !== context.actDtype) {
+    const casts = software.gradReduceDtype !== context.actDtype;
+    if (software.packsGrads === "copy" || (software.packsGrads === "cast" && !casts))
+      builder.reduceCasts.push({ kind: "copy", stream: "compute", x: grad, out: grad });
+    if (casts) {
       sent = builder.buffer({
         name: `${gradName}.wire`,
         shape: placed.shape,
@@ -284,7 +288,7 @@ function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: Pa
         scope: "micro",
         param: slice,
       });
-      builder.reduceCasts.push({ kind: "cast", stream: "dp", x: grad, out: sent });
+      builder.reduceCasts.push({ kind: "cast", stream: software.packsGrads === "cast" ? "compute" : "dp", x: grad, out: sent });
     }
     joinCollective(builder, "reduce", {
       kind: "collective",
