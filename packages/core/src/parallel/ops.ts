@@ -43,6 +43,8 @@ export interface MatmulOp extends OpBase {
   readonly biasScale?: number;
   /** Number format of the multiplication (fp8, nvfp4... ; storage formats are the buffers'). */
   readonly compute: DType;
+  /** Runs as so many products of equal parts of the rows, each beside a part of a collective (user buffers); 1 when absent. */
+  readonly rowChunks?: number;
 }
 
 /** Per local expert e: rows of a that belong to e times weight e. a: [R, K] sorted by expert; b: [Eloc, N, K] (forward: out = a b_e^T). */

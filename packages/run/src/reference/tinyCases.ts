@@ -200,6 +200,8 @@ export const tinySoftware = {
     overlapMoeExchange: true,
     gatesInActivation: true,
     masterWeights: false,
+    unpacksGathered: true,
+    packsGrads: "cast",
   },
   userBuffers: {
     ...softwarePreset("generic"),
@@ -211,6 +213,7 @@ export const tinySoftware = {
     gatesInActivation: true,
     expertKernels: "loop",
     routingReadBack: true,
+    packsGrads: "copy",
   },
 } satisfies Record<string, Software>;
 

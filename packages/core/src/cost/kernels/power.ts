@@ -23,7 +23,7 @@ export interface PowerConditions {
 }
 
 /** Dynamic power grows with clock^GAMMA near boost: P = C f V^2 with V about f^0.75 in the upper half of the range. */
-export const POWER_EXPONENT = Number((globalThis as any).process?.env?.GAMMA ?? 2.5);
+export const POWER_EXPONENT = 2.5;
 
 /**
  * Joules per dense bf16 FLOP, random operands, boost clock.
@@ -61,11 +61,11 @@ function energyRatio(dtype: GemmDType): number {
     case "mxfp8":
     case "int8":
     case "int8_sq":
-      return (globalThis as any).X?.e8 ?? 0.4;
+      return 0.4;
     case "nvfp4":
     case "mxfp4":
     case "fp4":
-      return (globalThis as any).X?.e4 ?? 0.18;
+      return 0.18;
     default:
       return 1;
   }

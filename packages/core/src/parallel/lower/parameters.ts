@@ -288,7 +288,12 @@ function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: Pa
         scope: "micro",
         param: slice,
       });
-      builder.reduceCasts.push({ kind: "cast", stream: software.packsGrads === "cast" ? "compute" : "dp", x: grad, out: sent });
+      builder.reduceCasts.push({
+        kind: "cast",
+        stream: software.packsGrads === "cast" ? "compute" : "dp",
+        x: grad,
+        out: sent,
+      });
     }
     joinCollective(builder, "reduce", {
       kind: "collective",
