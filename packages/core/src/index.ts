@@ -12,6 +12,7 @@ export * from "./parallel/lower/index.ts";
 export * from "./parallel/mesh.ts";
 export * from "./parallel/program.ts";
 export * from "./parallel/schedules/index.ts";
+export * from "./parallel/software/engineLimits.ts";
 export * from "./parallel/software/index.ts";
 export * from "./parallel/strategy.ts";
 export * from "./parallel/tokens.ts";

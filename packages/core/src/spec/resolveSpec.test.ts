@@ -55,7 +55,7 @@ describe("resolveSpec()", () => {
       shardGroup: 2,
       reshardAfterForward: false,
     });
-    expect(workload).toEqual({ seqLen: 8192, globalBatch: 512, task: "pretrain" });
+    expect(workload).toEqual({ seqLen: 8192, globalBatch: 512 });
     expect(name).toBe("llama");
   });
 

@@ -52,7 +52,7 @@ export function resolveSpec(description: unknown, sources: SpecSources): Resolve
   // What the program cannot express: in full once the numbers are right, else what no other number would change.
   const isRefused = findings.length > 0;
   const unlowered = checkLowering(model, strategy, closed, software).map(asWritten);
-  findings.push(...unlowered.filter(({ path }) => !isRefused || /^(model|workload\.task|software)/.test(path)));
+  findings.push(...unlowered.filter(({ path }) => !isRefused || /^(model|software)/.test(path)));
   if (findings.length > 0) throw new InputError(findings);
 
   if (closed.seqLen > model.maxSeqLen && model.maxSeqLen > 0) {
@@ -73,7 +73,7 @@ export function resolveSpec(description: unknown, sources: SpecSources): Resolve
 
 /** Fields that no other field's rule depends on. */
 const apartFromSizes =
-  /^(workload\.task|strategy\.(precision|optimizer|recompute|cp_layout|routing|capacity_factor|offload_optimizer|balance_embedding))\b/;
+  /^strategy\.(precision|optimizer|recompute|cp_layout|routing|capacity_factor|offload_optimizer|balance_embedding)\b/;
 
 /** Rules that hold whatever the batch and the sequences are. */
 const withoutWorkload: ReadonlySet<string> = new Set([

@@ -98,7 +98,7 @@ export function resolveStrategy(job: OpenJob, findings: Finding[], notes: string
   };
   const seqLen = job.workload.seqLen ?? 1;
   const globalBatch = globalBatchOf(job, { microBatch, dp, seqLen }, findings);
-  return { strategy, workload: { seqLen, globalBatch, task: job.workload.task ?? "pretrain" } };
+  return { strategy, workload: { seqLen, globalBatch } };
 }
 
 function hasExperts(model: ModelSpec): boolean {
