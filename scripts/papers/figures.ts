@@ -32,31 +32,44 @@ export type Measure =
   | "modelPflops"
   | "recomputedPflops"
   | "activationBytes"
-  | "largest:workload.global_batch"
+  | "largest:strategy.micro_batch"
   | "largest:workload.seq";
 
-export interface PublishedFigure {
+export interface ComputedFigure {
   readonly what: string;
   readonly where: string;
   readonly published: number;
-  /** How it is printed: `%` (of 1), `x` (a ratio), `gain` (a ratio less 1, in per cent), or a unit. */
+  /** `%` (of 1), `x` (a ratio), `gain` (a ratio less 1, printed in per cent), or a unit. */
   readonly unit: string;
-  /** What the paper says of it: this much, at least this, up to this. */
-  readonly claim?: "equal" | "atLeast" | "upTo";
-  readonly measure?: Measure;
-  readonly cases?: readonly FigureCase[];
-  /** Of several cases: the largest (default) or the smallest. */
-  readonly take?: "max" | "min";
+  /** What the paper says of it: this much (when absent), at least this, up to this. */
+  readonly claim?: "atLeast" | "upTo";
+  readonly measure: Measure;
+  readonly cases: readonly FigureCase[];
+  /** Of several cases: the largest (when absent) or the smallest. */
+  readonly take?: "min";
   /** Set-ups that the paper ran although our memory says no are predicted all the same. */
   readonly ignoreMemory?: boolean;
-  /** Why ours differs, or what the product cannot express yet. */
+  /** Why ours differs, where it does. */
   readonly why?: string;
 }
 
+/** A claim about something that cannot be expressed yet. */
+export interface PendingFigure {
+  readonly what: string;
+  readonly where: string;
+  readonly published: string;
+  readonly notYet: string;
+}
+
+export type PublishedFigure = ComputedFigure | PendingFigure;
+
 export interface Paper {
   readonly id: string;
+  /** What the page calls it. */
+  readonly name: string;
   readonly title: string;
   readonly citation: string;
+  readonly url: string;
   /** Where the set-up is from and what it leaves open. */
   readonly setup: string;
   readonly figures: readonly PublishedFigure[];
@@ -67,37 +80,34 @@ export interface PublishedFile {
   readonly papers: readonly Paper[];
 }
 
-export type Reading =
-  | { readonly kind: "value"; readonly value: number }
-  | { readonly kind: "none"; readonly reason: string };
+export function isPending(figure: PublishedFigure): figure is PendingFigure {
+  return "notYet" in figure;
+}
 
-/** The figure as we predict it; `none` with the reason when nothing was computed. */
-export function readFigure(figure: PublishedFigure, predictor: Predictor): Reading {
-  const { measure, cases } = figure;
-  if (measure === undefined || cases === undefined) return { kind: "none", reason: figure.why ?? "" };
+/** The figure as we predict it, or in words why it cannot be (a set-up that does not fit memory). */
+export function readFigure(figure: ComputedFigure, predictor: Predictor): number | string {
   const values: number[] = [];
-  for (const each of cases) {
-    const top = best(each.of, measure, figure, predictor);
-    if (typeof top === "string") return { kind: "none", reason: top };
-    const bottom = each.over === undefined ? 1 : best(each.over, measure, figure, predictor);
-    if (typeof bottom === "string") return { kind: "none", reason: bottom };
+  for (const each of figure.cases) {
+    const top = best(each.of, figure, predictor);
+    if (typeof top === "string") return top;
+    const bottom = each.over === undefined ? 1 : best(each.over, figure, predictor);
+    if (typeof bottom === "string") return bottom;
     values.push(top / bottom);
   }
   const value = figure.take === "min" ? Math.min(...values) : Math.max(...values);
-  return { kind: "value", value: figure.unit === "gain" ? value - 1 : value };
+  return figure.unit === "gain" ? value - 1 : value;
 }
 
 function best(
   choices: SpecChoice | readonly SpecChoice[],
-  measure: Measure,
-  figure: PublishedFigure,
+  figure: ComputedFigure,
   predictor: Predictor,
 ): number | string {
   const list: readonly SpecChoice[] = isList(choices) ? choices : [choices];
   let reason = "";
   let found: number | undefined;
   for (const choice of list) {
-    const value = measured(choice, measure, figure.ignoreMemory === true, predictor);
+    const value = measured(choice, figure.measure, figure.ignoreMemory === true, predictor);
     if (typeof value === "string") reason ||= value;
     else found = Math.max(found ?? value, value);
   }
@@ -151,8 +161,19 @@ function layersForwardFlops(spec: ResolvedSpec): number {
 /**
  * Whether a prediction says what the paper says: figures within 10 %, gains within a quarter of the gain. A lower bound may be exceeded.
  */
-export function reproduces(figure: PublishedFigure, value: number): boolean {
+export function reproduces(figure: ComputedFigure, value: number): boolean {
   const allowed = figure.unit === "gain" ? 0.25 : 0.1;
   const error = value / figure.published - 1;
   return figure.claim === "atLeast" ? error >= -allowed : Math.abs(error) <= allowed;
+}
+
+/** Everything a figure is computed from. */
+export function choicesOf(figure: PublishedFigure): readonly SpecChoice[] {
+  if (isPending(figure)) return [];
+  return figure.cases.flatMap(({ of, over }) => [of, ...(over === undefined ? [] : [over])].flat());
+}
+
+/** The spec files among them. */
+export function specsOf(figure: PublishedFigure): readonly string[] {
+  return [...new Set(choicesOf(figure).map((choice) => (typeof choice === "string" ? choice : choice.spec)))];
 }

@@ -7,7 +7,7 @@ import { fileSources } from "../../packages/cli/src/files.ts";
 import { predictStep, type StepResult } from "../../packages/core/src/simulate/index.ts";
 import { type ResolvedSpec, resolveSpec } from "../../packages/core/src/spec/index.ts";
 import { formatBytes } from "../../packages/core/src/units/index.ts";
-import type { SpecChoice } from "./figures.ts";
+import type { PublishedFile, SpecChoice } from "./figures.ts";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 export const papersFolder = `${root}/examples/papers`;
@@ -23,6 +23,10 @@ export interface Predictor {
   readonly step: (choice: SpecChoice, ignoreMemory: boolean) => Predicted | string;
   /** The largest value of a field at which the job fits; 0 when none does. */
   readonly largest: (choice: SpecChoice, path: string) => number;
+}
+
+export function publishedFile(): PublishedFile {
+  return JSON.parse(readFileSync(`${papersFolder}/published.json`, "utf8")) as PublishedFile;
 }
 
 export function specFiles(): readonly string[] {
@@ -65,8 +69,8 @@ export function makePredictor(): Predictor {
   };
   /** Doubling from the spec's own value, then bisection in steps of that value: batches and sequences stay divisible. */
   const largest = (choice: SpecChoice, path: string): number => {
-    const { workload } = resolveChoice(choice);
-    const unit = path === "workload.seq" ? workload.seqLen : workload.globalBatch;
+    const { workload, strategy } = resolveChoice(choice);
+    const unit = path === "workload.seq" ? workload.seqLen : strategy.microBatch;
     if (!fits(choice, path, unit)) return 0;
     let low = 1;
     while (low < 2 ** 20 && fits(choice, path, unit * low * 2)) low *= 2;
@@ -81,10 +85,18 @@ export function makePredictor(): Predictor {
   return { step, largest };
 }
 
+/** `file.yaml`, `file.yaml with strategy.recompute=none`. */
+function choiceName(choice: SpecChoice): string {
+  if (typeof choice === "string") return choice;
+  const changes = Object.entries(choice.set).map(
+    ([path, value]) => `${path}=${typeof value === "object" ? JSON.stringify(value) : String(value)}`,
+  );
+  return changes.length === 0 ? choice.spec : `${choice.spec} with ${changes.join(", ")}`;
+}
+
 function predict(choice: SpecChoice, ignoreMemory: boolean): Predicted | string {
   const spec = resolveChoice(choice);
   const step = predictStep(spec, { ignoreMemory, suggest: false });
   if (step.kind === "ok") return { spec, step };
-  const name = typeof choice === "string" ? choice : choice.spec;
-  return `${name} does not fit: rank ${step.pipelineRank} needs ${formatBytes(step.needBytes)} of ${formatBytes(step.haveBytes)}`;
+  return `${choiceName(choice)} does not fit: pipeline rank ${step.pipelineRank} needs ${formatBytes(step.needBytes)} of ${formatBytes(step.haveBytes)}`;
 }

@@ -47,7 +47,8 @@ export const deepspeedUlysses2023 = derive(megatronDeepspeed2022, "deepspeed-uly
   overlapGradReduce: true,
   overlapParamGather: true,
   liveGatherElements: 1e9,
-  source: "microsoft/Megatron-DeepSpeed examples_deepspeed/sequence_parallel; DeepSpeed sequence/layer.py, zero/stage3.py",
+  source:
+    "microsoft/Megatron-DeepSpeed examples_deepspeed/sequence_parallel; DeepSpeed sequence/layer.py, zero/stage3.py",
 });
 
 /** Megatron-LM of 2023: FlashAttention, in-place weight gradients, no user buffers; the base of the zero-bubble, vocabulary-parallel and BitPipe forks. */
@@ -79,7 +80,8 @@ export const flashAttention2023 = derive(generic, "flash-attention-2023", {
   gradBuckets: true,
   reservedBytes: reserved.cuda11,
   vocabMultiple: 8,
-  source: "Dao-AILab/flash-attention training/README.md, training/configs/experiment/pile; arXiv 2307.08691 section 4.2",
+  source:
+    "Dao-AILab/flash-attention training/README.md, training/configs/experiment/pile; arXiv 2307.08691 section 4.2",
 });
 
 /** FSDP of PyTorch 2.0 around minGPT: eager kernels, attention unfused, backward prefetch and rate limiter on, reductions in bf16. */
@@ -112,7 +114,8 @@ export const colossalai2022 = derive(megatron2021, "colossalai-2022", {
   keepsStageOutputs: false,
   overlapP2p: true,
   reservedBytes: reserved.cuda11,
-  source: "hpcaitech/ColossalAI 0.1 nn/layer/parallel_sequence, engine/schedule; arXiv 2308.15762 section 4 (asynchronous receives)",
+  source:
+    "hpcaitech/ColossalAI 0.1 nn/layer/parallel_sequence, engine/schedule; arXiv 2308.15762 section 4 (asynchronous receives)",
 });
 
 /** Lingvo on XLA: one program per step, fp32 training, materialised attention, activations recomputed from the stage's input. */

@@ -34,7 +34,7 @@ export function softwarePreset(name: string, path = "software"): Software {
   throw new InputError({
     path,
     message: `Unknown software "${name}"`,
-    hint: near === undefined ? `use one of ${softwareNames().join(", ")}` : `did you mean "${near}"`,
+    hint: near === undefined ? "list the presets with `meshwright software`" : `did you mean "${near}"`,
   });
 }
 

@@ -4,9 +4,9 @@
 import type { Strategy } from "../../parallel/strategy.ts";
 import {
   everyLayer,
+  expertSizes,
   firstThatFits,
   microBatches,
-  nodeExperts,
   nodeSizes,
   noRecompute,
   pipelineSizes,
@@ -15,15 +15,11 @@ import {
 import type { Baseline, BaselineRequest } from "./types.ts";
 
 /** tp grows to the node, then pp grows. */
-function* tensorThenPipeline(
-  request: BaselineRequest,
-  rest: (sizes: { tp: number; pp: number }) => Partial<Strategy>,
-): Generator<Strategy | null> {
+function* tensorThenPipeline(request: BaselineRequest): Generator<{ readonly tp: number; readonly pp: number }> {
   const node = nodeSizes(request);
   const most = node.at(-1)!;
-  for (const tp of node) yield strategyOf(request, { tp }, rest({ tp, pp: 1 }));
-  for (const pp of pipelineSizes(request, most))
-    if (pp > 1) yield strategyOf(request, { tp: most, pp }, rest({ tp: most, pp }));
+  for (const tp of node) yield { tp, pp: 1 };
+  for (const pp of pipelineSizes(request, most)) if (pp > 1) yield { tp: most, pp };
 }
 
 export const megatron2021: Baseline = {
@@ -34,7 +30,9 @@ export const megatron2021: Baseline = {
   strategyFor: (request) =>
     firstThatFits(
       request,
-      tensorThenPipeline(request, () => ({ sharding: "none", recompute: everyLayer, sequenceParallel: false })),
+      [...tensorThenPipeline(request)].map((sizes) =>
+        strategyOf(request, sizes, { sharding: "none", recompute: everyLayer, sequenceParallel: false }),
+      ),
     ),
 };
 
@@ -42,16 +40,15 @@ export const megatron: Baseline = {
   name: "megatron",
   title: "Megatron's rule of thumb",
   source:
-    "Megatron-Core and Megatron-Bridge performance guides: the least model parallelism that fits, tensor parallel inside the node before pipeline, experts over the node before either, sequence parallel, distributed optimizer; recomputation last",
+    "Megatron-Core and Megatron-Bridge performance guides: the least model parallelism that fits, tensor parallel inside the node before pipeline, experts over the node (or the NVLink rack), sequence parallel, distributed optimizer; recomputation last",
   strategyFor: (request) => firstThatFits(request, currentMegatron(request)),
 };
 
 function* currentMegatron(request: BaselineRequest): Generator<Strategy | null> {
   for (const recompute of [noRecompute, everyLayer])
-    yield* tensorThenPipeline(request, ({ tp, pp }) => {
-      const ep = nodeExperts(request, request.cluster.numDevices / pp);
-      return { recompute, ep, etp: ep > 1 ? 1 : tp, sharding: "zero1" };
-    });
+    for (const { tp, pp } of tensorThenPipeline(request))
+      for (const ep of expertSizes(request, request.cluster.numDevices / pp))
+        yield strategyOf(request, { tp, pp, ep }, { recompute });
 }
 
 export const threeD: Baseline = {

@@ -1,5 +1,6 @@
 // What every rule does: set sizes, see whether the job divides and fits, take the first that does.
 
+import { isFabric } from "../../cost/network/levels.ts";
 import type { Recompute, Strategy } from "../../parallel/strategy.ts";
 import { formatBytes } from "../../units/format.ts";
 import { tryPredict } from "../explain/tryPredict.ts";
@@ -91,18 +92,26 @@ export function nodeSizes(request: BaselineRequest): readonly number[] {
   return sizes.at(-1) === most ? sizes : [...sizes, most];
 }
 
-/** Divisors of the layer count up to the devices left, ascending: pipelines of equal stages. */
+/** Pipeline sizes that divide the devices left and have a layer for every stage, ascending. */
 export function pipelineSizes(request: BaselineRequest, tp: number): readonly number[] {
-  const numLayers = request.model.layers.length;
-  const most = Math.min(numLayers, Math.floor(request.cluster.numDevices / tp));
-  return Array.from({ length: most }, (_, i) => i + 1).filter((pp) => numLayers % pp === 0);
+  const left = request.cluster.numDevices / tp;
+  const most = Math.min(request.model.layers.length, left);
+  return Array.from({ length: most }, (_, i) => i + 1).filter((pp) => left % pp === 0);
 }
 
-/** Largest expert parallel size inside a node that divides the experts and the ranks of a stage; 1 without experts. */
-export function nodeExperts(request: BaselineRequest, ranksOfStage: number): number {
-  const counts = request.model.layerKinds.flatMap(({ ffn }) => (ffn.kind === "moe" ? [ffn.experts] : []));
-  if (counts.length === 0) return 1;
-  for (let ep = request.cluster.node.numDevices; ep > 1; ep--)
-    if (ranksOfStage % ep === 0 && counts.every((experts) => experts % ep === 0)) return ep;
-  return 1;
+/**
+ * Expert parallel sizes to try on the ranks of a stage: the largest that divides the experts inside one scale-up domain (the node, or the rack where NVLink
+ * spans it), then the largest at all. Only 1 without experts.
+ */
+export function expertSizes(request: BaselineRequest, ranksOfStage: number): readonly number[] {
+  const { cluster, model } = request;
+  const counts = model.layerKinds.flatMap(({ ffn }) => (ffn.kind === "moe" ? [ffn.experts] : []));
+  if (counts.length === 0) return [1];
+  const domain = cluster.levels.filter((level) => !isFabric(cluster, level)).at(-1)?.numDevices ?? 1;
+  const largest = (most: number): number => {
+    for (let ep = Math.min(most, ...counts); ep > 1; ep--)
+      if (ranksOfStage % ep === 0 && counts.every((experts) => experts % ep === 0)) return ep;
+    return 1;
+  };
+  return [...new Set([largest(domain), largest(ranksOfStage)])];
 }

@@ -76,7 +76,9 @@ export function waterfall(spec: StepSpec, result: StepResult): Waterfall {
     workSec += compute.workSec * share;
     for (const key of ["gemm", "attention", "clock", "memory", "recompute"] as const)
       seconds[key] += compute[key] * share;
-    for (const key of ["tp", "cp", "ep", "dp", "pp", "copy"] as const) seconds[key] += rank.exposedSec[key] * share;
+    const exposedSec = commKeys.reduce((sum, key) => sum + rank.exposedSec[key], 0);
+    const kept = exposedSec > 0 ? 1 - Math.min(1, compute.hidingSec / exposedSec) : 1;
+    for (const key of commKeys) seconds[key] += rank.exposedSec[key] * kept * share;
     seconds.host += rank.hostSec * share;
     seconds.optimizer += rank.optimizerSec * share;
     seconds.straggler += rank.stragglerSec * share;
@@ -111,6 +113,8 @@ export function lossSec(of: Waterfall, key: LossKey): number {
   return of.losses.find((loss) => loss.key === key)?.durationSec ?? 0;
 }
 
+const commKeys = ["tp", "cp", "ep", "dp", "pp", "copy"] as const;
+
 interface ComputeParts {
   /** FLOPs of forward and backward at peak. */
   readonly workSec: number;
@@ -119,9 +123,14 @@ interface ComputeParts {
   readonly clock: number;
   readonly memory: number;
   readonly recompute: number;
+  /** Seconds that the parts exceed RankClass.computeSec: they hide that much communication. */
+  readonly hidingSec: number;
 }
 
-/** Compute seconds of one rank; the parts add up to RankClass.computeSec. */
+/**
+ * Compute seconds of one rank. Micro-batches overlapped in pairs (DualPipe) end sooner than their actions in a row, which a rank's totals share out alike;
+ * their compute runs in turn all the same, so what is saved is communication. Expert exchange hidden beside compute takes units from it: all is stretched.
+ */
 function computeParts(
   rank: RankClass,
   ops: readonly OpTotal[],
@@ -129,8 +138,7 @@ function computeParts(
 ): ComputeParts {
   const compute = ops.filter((op) => op.kind === "compute");
   const listedSec = compute.reduce((sum, op) => sum + op.exposedSec, 0);
-  // Overlapped micro-batches (DualPipe, hidden expert exchange) stretch or shorten a rank's compute as a whole.
-  const scale = listedSec > 0 ? rank.computeSec / listedSec : 1;
+  const scale = listedSec > 0 ? Math.max(1, rank.computeSec / listedSec) : 1;
   const parts = { workSec: 0, gemm: 0, attention: 0, clock: 0, memory: 0, recompute: 0 };
   for (const op of compute) {
     const sec = op.exposedSec * scale;
@@ -144,5 +152,5 @@ function computeParts(
       parts[/^(attention|scan)/.test(op.name) ? "attention" : "gemm"] += sec - clockSec - atPeakSec;
     } else parts.memory += sec;
   }
-  return parts;
+  return { ...parts, hidingSec: Math.max(0, listedSec - rank.computeSec) };
 }
