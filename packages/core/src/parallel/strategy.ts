@@ -155,6 +155,11 @@ export interface Software {
   readonly flatGradCopies?: readonly DType[];
   /** Gradients in the working format live on beside main ones in another format until the next backward begins, so through the forward that fills the stash (DeepSpeed pipe/engine.py: update_hp_grads(clear_lp_grads=False)); counted throughout. False when absent. */
   readonly keepsWorkingGrads?: boolean;
+  /**
+   * Without sequence parallelism every tp rank of a stage holds the same hidden states: each sends its part to the next stage, which gathers the parts over tp
+   * (arXiv 2104.04473, section 4.1). False when absent: each sends all of it.
+   */
+  readonly scattersStageSends?: boolean;
   /** A pipeline stage keeps what it sent until its backward (no deallocate_pipeline_outputs). False when absent. */
   readonly keepsStageOutputs?: boolean;
   /** 16-bit parameters are updated in place, without fp32 masters (with masterWeights: the format alone). False when absent. */

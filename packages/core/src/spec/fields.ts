@@ -327,6 +327,11 @@ export const softwareFields = {
     fallback: "preset",
     doc: "Gradients in the working format stay allocated beside the main ones",
   },
+  scatters_stage_sends: {
+    type: flag,
+    fallback: "preset",
+    doc: "Without sequence parallelism each tp rank sends its part of a stage's output, gathered over tp on arrival",
+  },
   keeps_stage_outputs: {
     type: flag,
     fallback: "preset",

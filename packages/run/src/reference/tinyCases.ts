@@ -190,6 +190,7 @@ export const tinySoftware = {
     fusedActivation: false,
     crossEntropy: "fp32Copy",
     prefetchBlocks: 0,
+    scattersStageSends: true,
   },
   fused: {
     ...softwarePreset("generic"),

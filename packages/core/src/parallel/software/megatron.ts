@@ -13,6 +13,8 @@ import { derive, generic, hostSec, reserved } from "./base.ts";
  */
 export const megatron2021 = derive(generic, "megatron-2021", {
   date: "2021-04",
+  // --no-scatter-gather-tensors-in-pipeline turns it off; DeepSpeed's pipeline does the same (pipe/engine.py, is_pipe_partitioned).
+  scattersStageSends: true,
   attention: "unfused",
   dropout: 0.1,
   fusedRope: false,
