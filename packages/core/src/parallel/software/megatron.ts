@@ -78,8 +78,10 @@ export const nemo2022 = derive(megatron2022, "nemo-2022", {
   gradReduceDtype: "bf16",
   gatherDtype: "bf16",
   overlapGradReduce: true,
+  // gradient_accumulation_fusion: False; hooks add each bf16 gradient to its fp32 main gradient.
+  fusedGradAccumulation: false,
   source:
-    "NeMo 1.7-1.11 megatron_gpt_config.yaml (megatron_amp_O2, grad_allreduce_chunk_size_mb), core/optim/optimizer_with_main_params.py",
+    "NeMo 1.7-1.11 megatron_gpt_config.yaml (megatron_amp_O2, gradient_accumulation_fusion, grad_allreduce_chunk_size_mb), core/optim/optimizer_with_main_params.py",
 });
 
 /**
