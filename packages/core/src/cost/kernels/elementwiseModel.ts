@@ -5,6 +5,7 @@
 // L2 and of each operation are bytes per unit and clock, and carry over between HBM and GDDR parts.
 
 import type { DeviceSpec } from "../../cluster/types.ts";
+import { trafficSec } from "./roofline.ts";
 
 /** Row order of the `op` coordinate of the elementwise tables. */
 export const ELEMENTWISE_OPS: readonly string[] = [
@@ -45,9 +46,8 @@ export function elementwiseSeconds(
   const [floorUs, stream, l2Rate, l2Share] = params as readonly number[] as [number, number, number, number];
   if (sizeBytes <= 0) return floorUs * 1e-6;
   const clocksPerSec = device.units * device.boostHz;
-  const hbmSec = sizeBytes / (device.memoryBytesPerSec * Math.min(1, stream));
   const hit = Math.min(1, (l2Share * device.l2Bytes) / sizeBytes) ** 2;
-  const trafficSec = hbmSec * (1 - hit) + (hit * sizeBytes) / (clocksPerSec * l2Rate);
+  const memorySec = trafficSec(device, sizeBytes, hit, Math.min(1, stream), l2Rate);
   const issueSec = opIndex < 0 ? 0 : sizeBytes / (clocksPerSec * (params[FIRST_RATE + opIndex] as number));
-  return floorUs * 1e-6 + (trafficSec ** OVERLAP + issueSec ** OVERLAP) ** (1 / OVERLAP);
+  return floorUs * 1e-6 + (memorySec ** OVERLAP + issueSec ** OVERLAP) ** (1 / OVERLAP);
 }

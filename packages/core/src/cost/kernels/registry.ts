@@ -64,7 +64,8 @@ function dtypeDistance(a: string, b: string): number {
   if (a === b) return 0;
   const classA = DTYPE_CLASS[a];
   const classB = DTYPE_CLASS[b];
-  if (classA === classB) return classA === "half" ? 0.05 : 0.6;
+  // fp16 and bf16 run the same kernels at the same rate.
+  if (classA === classB) return classA === "half" ? 0.01 : 0.6;
   const pair = `${classA} ${classB}`;
   if (pair.includes("byte ") || pair.endsWith("byte")) return pair.includes("byteBlock") ? 1 : 1.4;
   return 2;
@@ -72,6 +73,14 @@ function dtypeDistance(a: string, b: string): number {
 
 /** Another device of the same architecture and format. */
 const OTHER_DEVICE = 0.1;
+
+/** Between architectures that share nothing, only the balance of compute to bandwidth is left to compare: octaves apart, at most two. */
+function balanceDistance(a: DeviceSpec, b: DeviceSpec): number {
+  const balance = ({ peakFlopsPerSec: peak, memoryBytesPerSec }: DeviceSpec): number =>
+    Math.log2((peak.bf16 ?? peak.fp16 ?? peak.fp32 ?? 1) / memoryBytesPerSec);
+  return Math.min(2, Math.abs(balance(a) - balance(b)));
+}
+const BALANCE_WEIGHT = 0.2;
 
 /**
  * Weight of a sibling: distance to this power, so that a twin answers alone and equally far ones are averaged. The power and the number of siblings were
@@ -123,7 +132,8 @@ export class TableFamily {
       if (measured === undefined) return;
       let distance = this.#formatWeight * dtypeDistance(dtype, table.dtype);
       if (measured.id !== device.id) {
-        distance += OTHER_DEVICE + familyDistance(archFamily(device), archFamily(measured));
+        const apart = familyDistance(archFamily(device), archFamily(measured));
+        distance += OTHER_DEVICE + apart + (apart === FAR ? BALANCE_WEIGHT * balanceDistance(device, measured) : 0);
       }
       ranked.push({ index, distance });
     });
@@ -135,7 +145,9 @@ export class TableFamily {
     const nearest = others[0];
     if (nearest !== undefined) {
       const shared = others.slice(0, MAX_SHARED);
-      const raw = shared.map(({ distance }) => ((nearest.distance + LEAST_DISTANCE) / (distance + LEAST_DISTANCE)) ** WEIGHT_POWER);
+      const raw = shared.map(
+        ({ distance }) => ((nearest.distance + LEAST_DISTANCE) / (distance + LEAST_DISTANCE)) ** WEIGHT_POWER,
+      );
       const total = raw.reduce((sum, weight) => sum + weight, 0);
       choices.push({
         tables: shared.map(({ index }) => this.#table(index)),

@@ -104,6 +104,32 @@ export function exponentialsPerSec(device: DeviceSpec): number {
 }
 
 /**
+ * Bytes per second from L2 at one byte per unit and clock. The crossbar and the load units of a compute unit set this rate, whatever memory lies behind: in units
+ * of HBM it would differ by four between parts with HBM and with GDDR. Where units are no SMs or CUs, an eighth of the memory bandwidth.
+ */
+function l2UnitBytesPerSec(device: DeviceSpec): number {
+  return device.vendor === "NVIDIA" || device.vendor === "AMD"
+    ? device.units * device.boostHz
+    : device.memoryBytesPerSec / 8;
+}
+
+/**
+ * Seconds of traffic of which `hitFrac` comes from L2.
+ *
+ * @param stream share of the data-sheet memory bandwidth. @param l2Rate bytes per unit and clock from L2.
+ */
+export function trafficSec(
+  device: DeviceSpec,
+  sizeBytes: number,
+  hitFrac: number,
+  stream: number,
+  l2Rate: number,
+): number {
+  const hbmSec = ((1 - hitFrac) * sizeBytes) / (device.memoryBytesPerSec * stream);
+  return hitFrac === 0 ? hbmSec : hbmSec + (hitFrac * sizeBytes) / (l2UnitBytesPerSec(device) * l2Rate);
+}
+
+/**
  * Share of the data-sheet bandwidth that a long stream of reads and writes reaches. The rest goes to refresh and read-write turnaround.
  *
  * Sources: elementwise tables at 100 MB and more. A100 residual_add 0.84; Hopper and Blackwell fp8_quant_static 0.87-0.91; A40 gelu 0.82;
