@@ -343,3 +343,21 @@ test("copies out of the gather and into the reduction take compute time by their
   expect(withFacts("zero3", { packsGrads: "cast" })).toBeGreaterThan(packed);
   expect(withFacts("zero1", { unpacksGathered: true, packsGrads: "copy" })).toBe(withFacts("zero1", {}));
 });
+
+test("stage outputs that travel in parts over tp cost less than whole ones, and nothing changes under sequence parallelism", () => {
+  const pipelined = (sequenceParallel: boolean, scattersStageSends: boolean): number => {
+    const spec = specOf({
+      strategy: { tp: 4, pp: 4, sequence_parallel: sequenceParallel, schedule: "1f1b" },
+      cluster: "32xa100-80g",
+      software: "megatron-2021",
+    });
+    const software = { ...spec.software, scattersStageSends };
+    return step({ ...spec, software }, { noise: noNoise }).ranks[1]!.totalCommSec.pp;
+  };
+  const whole = pipelined(false, false);
+  const parts = pipelined(false, true);
+  // A quarter of the bytes cross the network; the parts are joined over NVLink, an order of magnitude faster.
+  expect(parts).toBeLessThan(0.75 * whole);
+  expect(parts).toBeGreaterThan(0.25 * whole);
+  expect(pipelined(true, true)).toBe(pipelined(true, false));
+});
