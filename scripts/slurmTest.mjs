@@ -15,7 +15,11 @@ out=$RECORDS/$SLURM_NODEID
 printf '%s\\0' "$@" > "$out.args"
 env -0 > "$out.env"
 pwd > "$out.folder"
-[ "$SLURM_NODEID" != "\${FAILING_NODE-}" ] || exit 3
+if [ "$SLURM_NODEID" = "\${FAILING_NODE-}" ]; then
+  # Not before the others are there.
+  until [ -s "$RECORDS/0.folder" ]; do sleep 0.1; done
+  exit 3
+fi
 [ -z "\${FAILING_NODE-}" ] || exec sleep 60
 `;
 
@@ -165,7 +169,7 @@ function torchrunArgs({ id, job, facts }, rank) {
   const head = facts.BatchHost;
   const port = job.port ?? 20000 + (Number(id) % 10000);
   return [
-    ...["--nnodes", String(job.nodes), "--nproc-per-node", "8", "--node-rank", String(rank)],
+    ...["--node-rank", String(rank), "--nnodes", String(job.nodes), "--nproc-per-node", "8"],
     ...["--master-addr", head, "--master-port", String(port)],
     ...job.program,
   ];

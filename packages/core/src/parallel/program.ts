@@ -20,8 +20,6 @@ import type { Schedule } from "./schedules/types.ts";
 export type * from "./buffers.ts";
 export type * from "./ops/index.ts";
 
-export type PhaseName = "gather" | "forward" | "recompute" | "backward" | "reduce" | "update";
-
 export interface Block {
   readonly name: string;
   readonly buffers: readonly BufferDecl[];

@@ -277,7 +277,7 @@ describe("the Slurm script", () => {
     const one = (rank: string) => [
       folder,
       job.environment["AWKWARD"],
-      ...["--nnodes", "2", "--nproc-per-node", "4", "--node-rank", rank],
+      ...["--node-rank", rank, "--nnodes", "2", "--nproc-per-node", "4"],
       ...["--master-addr", "n7", "--master-port", "26789", ...job.program],
     ];
     expect(records).toEqual([...one("0"), ...one("1")]);
