@@ -4,7 +4,8 @@
 //
 // Every family is drafted (physics fitted, residuals at nodes), filled in two passes and packed. With --holdout, a random share of the rows
 // is kept from everything and predicted afterwards, and nothing is written but the error per table: those errors become the `relStd` of a
-// later full run (scripts/calibrate/accuracy.json, docs/cost-kernels.md). With --leave-out each table is predicted from all others.
+// later full run (scripts/calibrate/accuracy.json, docs/cost-kernels.md). With --leave-out each table is predicted from all others, whose gaps were filled
+// without it.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -66,9 +67,19 @@ function pricerOf(spec: FamilySpec, family: PackedFamily): RowPricer {
   return createKernelModel({ ...NO_TABLES, [spec.name]: family }, byId);
 }
 
-function buildFamily(spec: FamilySpec, drafts: readonly GridDraft[], relStdOf: (key: string) => number): PackedFamily {
+/** Fills and packs every table; `apart` is the family after the first pass, when no table has seen another. */
+function buildFamily(
+  spec: FamilySpec,
+  drafts: readonly GridDraft[],
+  relStdOf: (key: string) => number,
+): { readonly family: PackedFamily; readonly apart: PackedFamily } {
   for (const draft of drafts) fillPass(spec, draft, [], 1);
+  const apart = packFamily(spec, drafts, relStdOf);
   for (const draft of drafts) fillPass(spec, draft, siblingsOf(draft, drafts), 2);
+  return { family: packFamily(spec, drafts, relStdOf), apart };
+}
+
+function packFamily(spec: FamilySpec, drafts: readonly GridDraft[], relStdOf: (key: string) => number): PackedFamily {
   const familySlices = new Map<string, number>();
   const tables = drafts.map((draft) =>
     packGrid(draft, familySlices, encodeBase64, relStdOf(`${draft.raw.file}/${draft.raw.dtype}`)),
@@ -95,7 +106,7 @@ function main(options: Options): void {
       kept.push({ file: raw.file, dtype: raw.dtype, samples: held });
       return draftGrid(spec, raw, training);
     });
-    const family = buildFamily(spec, drafts, (key) => accuracy.heldOut[key]?.std ?? DEFAULT_STD);
+    const { family, apart } = buildFamily(spec, drafts, (key) => accuracy.heldOut[key]?.std ?? DEFAULT_STD);
     console.log(`${spec.name}: ${drafts.length} tables, ${((performance.now() - started) / 1000).toFixed(0)} s`);
     if (options.holdoutFrac > 0) {
       const pricer = pricerOf(spec, family);
@@ -112,7 +123,7 @@ function main(options: Options): void {
     }
     if (options.leaveOut) {
       drafts.forEach((draft, index) => {
-        const pricer = pricerOf(spec, { ...family, tables: family.tables.filter((_, other) => other !== index) });
+        const pricer = pricerOf(spec, { ...apart, tables: apart.tables.filter((_, other) => other !== index) });
         const errors = errorsOf(draft.raw.file, draft.samples, pricer);
         accuracy.leftOut[`${draft.raw.file}/${draft.raw.dtype}`] = errors;
         report(`left out ${draft.raw.file}/${draft.raw.dtype}`, errors);

@@ -136,15 +136,15 @@ function parameterSection(): readonly string[] {
     "noise.deviceStd": "relative deviation of one device's step time; the step waits for the slowest",
     "noise.nodeStd": "the same of one node's",
     "energy of one FLOP, hopper (relative)":
-      "1.55 pJ per bf16 FLOP at boost clock: the clock the part sustains in long training",
-    "energy of one FLOP, blackwell (relative)": "1.2 pJ per bf16 FLOP at boost clock: the same",
+      "1.4 pJ per bf16 FLOP at boost clock: the clock the part sustains in long training",
+    "energy of one FLOP, blackwell (relative)": "1.44 pJ per bf16 FLOP at boost clock: the same",
   };
   return [
     "## Parameters estimated from training rows",
     "",
     "Kernels, networks and devices are calibrated on kernel, network and device data. These few are global and physical, the same for every framework, model and",
     "source, and were estimated on the core rows, so the errors above are in-sample with respect to them. Beside them: 20 us of host time per kernel launched by",
-    "Transformer Engine modules (presets), which only host-bound expert layers determine, and the energy of 8-bit and 4-bit FLOPs (0.40 and 0.18 of bf16).",
+    "Transformer Engine modules (presets), which only host-bound expert layers determine, and the power of operand width (2) that the energy of a FLOP goes with.",
     `The interval is where the core MAPE stays within 0.2 points of ${percent(baseMape)} when the parameter moves alone (\`scripts/estimateParameters.ts\`).`,
     "",
     "| parameter | value | interval | meaning |",

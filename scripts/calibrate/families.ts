@@ -9,9 +9,13 @@ import {
   DECODE_PARAMS,
   decodeSeconds,
 } from "../../packages/core/src/cost/kernels/attentionModel.ts";
+import {
+  ELEMENTWISE_OPS,
+  ELEMENTWISE_PARAMS,
+  elementwiseSeconds,
+} from "../../packages/core/src/cost/kernels/elementwiseModel.ts";
 import { GEMM_PARAMS, gemmSeconds } from "../../packages/core/src/cost/kernels/gemmModel.ts";
-import { ELEMENTWISE_OPS } from "../../packages/core/src/cost/kernels/kernelModel.ts";
-import { MEMORY_PARAMS, streamSeconds } from "../../packages/core/src/cost/kernels/memoryModel.ts";
+
 import { MIXED_PARAMS, type MixedShape, mixedSeconds } from "../../packages/core/src/cost/kernels/mixedModel.ts";
 import { fusedMoeSeconds, MOE_PARAMS, routingExponent } from "../../packages/core/src/cost/kernels/moeModel.ts";
 import {
@@ -308,14 +312,19 @@ const moe: FamilySpec = {
 const elementwise: FamilySpec = {
   name: "elementwise",
   folder: "elementwise",
-  start: starts(MEMORY_PARAMS),
+  start: starts(ELEMENTWISE_PARAMS),
   coordinates: (row) => ({
     slice: [ELEMENTWISE_OPS.indexOf(row["op"] ?? ""), num(row, "width")],
     inner: [num(row, "tokens")],
   }),
   // Every op of the tables moves bytes in proportion to tokens times width; the factor is the op's, in the order of ELEMENTWISE_OPS.
   physics: (device, _dtype, slice, inner, params) =>
-    streamSeconds(device, at(inner, 0) * at(slice, 1) * (ELEMENTWISE_BYTES[at(slice, 0)] ?? 4), params, true),
+    elementwiseSeconds(
+      device,
+      at(slice, 0),
+      at(inner, 0) * at(slice, 1) * (ELEMENTWISE_BYTES[at(slice, 0)] ?? 4),
+      params,
+    ),
   features: (_device, slice, inner) => [Math.log2(at(slice, 1) * at(inner, 0))],
 };
 /** Bytes moved per token and unit of width (tables' own `bytes` column over tokens times width). */

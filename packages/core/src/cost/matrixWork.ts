@@ -73,8 +73,9 @@ export function matmulWork(op: MatmulOp, block: Block): OpWork {
   const m = op.transA ? a[1]! : a[0]!;
   const k = op.transA ? a[0]! : a[1]!;
   const n = op.transB ? b[0]! : b[1]!;
+  const chunks = op.rowChunks ?? 1;
   const query = gemm({
-    m,
+    m: Math.ceil(m / chunks),
     n,
     k,
     batch: 1,
@@ -84,7 +85,7 @@ export function matmulWork(op: MatmulOp, block: Block): OpWork {
     outDtype: bufferOf(block, op.out).dtype,
   });
   const sizeBytes = ownBytes(block, op.a) + ownBytes(block, op.b) + ownBytes(block, op.out) * (op.accumulate ? 2 : 1);
-  return { queries: [{ query, times: 1 }], numLaunches: 1, workFlops: 2 * m * n * k, sizeBytes };
+  return { queries: [{ query, times: chunks }], numLaunches: chunks, workFlops: 2 * m * n * k, sizeBytes };
 }
 
 export function groupedWork(op: GroupedMatmulOp, block: Block, context: OpContext): OpWork {

@@ -101,10 +101,11 @@ test("opKernels() reads m, n, k and the layout of a GEMM from its buffers and ro
       "matmul",
       (each) => each.role === role && block_name(each, program).includes("ffn.down"),
     );
-    return opKernels(op, block, context).queries[0]!.query as GemmQuery;
+    const { query, times } = opKernels(op, block, context).queries[0]!;
+    return { ...(query as GemmQuery), times };
   };
-  // ffn.down: hidden 4096, inner 14336 / tp 2 = 7168, 2048 tokens.
-  expect(query("forward")).toMatchObject({ m: 2048, n: 4096, k: 7168, layout: "TN", accumulate: false });
+  // ffn.down: hidden 4096, inner 14336 / tp 2 = 7168, 2048 tokens; user buffers run the forward product in two halves of the rows.
+  expect(query("forward")).toMatchObject({ m: 1024, times: 2, n: 4096, k: 7168, layout: "TN", accumulate: false });
   expect(query("inputGrad")).toMatchObject({ m: 2048, n: 7168, k: 4096, layout: "NN" });
   expect(query("weightGrad")).toMatchObject({ m: 4096, n: 7168, k: 2048, layout: "NT", accumulate: true });
 });

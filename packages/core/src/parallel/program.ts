@@ -80,6 +80,8 @@ export interface Program {
   readonly prefetchBlocks: number;
   /** Bytes sent over each stage boundary per micro-batch (hidden states; same for gradients): buffers of `outputs`. */
   readonly layout: TokenLayout;
+  /** Ranks of a tp group hold the same boundary tensors: each sends 1 / tp of them, and the receivers all-gather the parts over tp. */
+  readonly scatteredSends: boolean;
   readonly microBatchesPerStep: number;
   /** Sequences x tokens of a step, all ranks. */
   readonly globalTokens: number;

@@ -155,12 +155,28 @@ export interface Software {
   readonly flatGradCopies?: readonly DType[];
   /** Gradients in the working format live on beside main ones in another format until the next backward begins, so through the forward that fills the stash (DeepSpeed pipe/engine.py: update_hp_grads(clear_lp_grads=False)); counted throughout. False when absent. */
   readonly keepsWorkingGrads?: boolean;
+  /**
+   * Without sequence parallelism every tp rank of a stage holds the same hidden states: each sends its part to the next stage, which gathers the parts over tp
+   * (arXiv 2104.04473, section 4.1). False when absent: each sends all of it.
+   */
+  readonly scattersStageSends?: boolean;
   /** A pipeline stage keeps what it sent until its backward (no deallocate_pipeline_outputs). False when absent. */
   readonly keepsStageOutputs?: boolean;
   /** 16-bit parameters are updated in place, without fp32 masters (with masterWeights: the format alone). False when absent. */
   readonly updatesWorkingParams?: boolean;
   /** RMSNorm written in the framework's own ops keeps its input once more in fp32. False when absent. */
   readonly normKeepsFp32?: boolean;
+  /**
+   * ZeRO-3: a gather fills one flat tensor, and the compute stream copies each parameter out of it before use (torch fully_shard, all_gather_copy_out;
+   * DeepSpeed joins the ranks' partitions of each parameter). False when absent.
+   */
+  readonly unpacksGathered?: boolean;
+  /**
+   * ZeRO-2 and 3: how fresh gradients reach the flat tensor that is reduced. copy: joined on the compute stream, then cast beside it (FSDP1: backward of
+   * torch.split). cast: one kernel on the compute stream joins and casts (torch fully_shard, reduce_scatter_copy_in; DeepSpeed's bucket). They are written there
+   * when absent (Megatron).
+   */
+  readonly packsGrads?: "copy" | "cast";
   /** Gradients are copied into reduction buckets as large as all of them together (torch DDP without gradient_as_bucket_view). False when absent. */
   readonly gradBuckets?: boolean;
   /** fp32Copy by torch's own loss: log-probabilities and their gradient are tensors beside the copy. False when absent. */

@@ -27,10 +27,10 @@ export interface PaceParameters {
 
 /** Estimated once over all measured training rows (docs/accuracy.md says how, and the intervals). */
 export const defaultPace: PaceParameters = {
-  memoryFrac: 0.7,
-  networkFrac: 0.65,
-  libraryGapFrac: 0.25,
-  libraryYears: 1,
+  memoryFrac: 0.6,
+  networkFrac: 0.55,
+  libraryGapFrac: 0.2,
+  libraryYears: 0.8,
 };
 
 export interface Pace {

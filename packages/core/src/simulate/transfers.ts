@@ -15,21 +15,25 @@ export function transferSeconds(
   networkFrac: number,
 ): (boundary: StageBoundary) => number {
   const known = new Map<string, number>();
+  const { mesh, scatteredSends } = program;
+  const tpSpans = scatteredSends
+    ? groupPlacement(
+        cluster,
+        Array.from({ length: mesh.tp }, (_, tp) => rankOf(mesh, { tp, cp: 0, dp: 0, pp: 0 })),
+      ).spans
+    : [];
+  const price = (op: "sendRecv" | "allGather", sizeBytes: number, spans: readonly number[]): number =>
+    queryCost(cluster, { kind: "collective", op, sizeBytes, spans, algorithm: "auto", backend: "nccl" }).durationSec /
+    networkFrac;
   return (boundary) => {
     const sizeBytes = boundaryBytes(program, boundary);
     const spans = pairSpans(program, cluster, boundary);
     const key = `${sizeBytes}:${spans.join()}`;
     let sec = known.get(key);
     if (sec === undefined) {
-      const query = {
-        kind: "collective",
-        op: "sendRecv",
-        sizeBytes,
-        spans,
-        algorithm: "auto",
-        backend: "nccl",
-      } as const;
-      sec = queryCost(cluster, query).durationSec / networkFrac;
+      sec = scatteredSends
+        ? price("sendRecv", sizeBytes / mesh.tp, spans) + price("allGather", sizeBytes, tpSpans)
+        : price("sendRecv", sizeBytes, spans);
       known.set(key, sec);
     }
     return sec;

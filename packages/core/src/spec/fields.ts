@@ -307,6 +307,16 @@ export const softwareFields = {
     fallback: "preset",
     doc: "zero3 keeps parameters gathered until so many elements are alive (DeepSpeed)",
   },
+  unpacks_gathered: {
+    type: flag,
+    fallback: "preset",
+    doc: "zero3 copies gathered parameters out of one flat tensor before use (fully_shard, DeepSpeed)",
+  },
+  packs_grads: {
+    type: { kind: "choice", choices: ["copy", "cast"] },
+    fallback: "preset",
+    doc: "zero2 and zero3 join gradients in a flat tensor on the compute stream: `copy` and cast beside it (FSDP1), or `cast` at once (fully_shard)",
+  },
   flat_grad_copies: {
     type: { kind: "list", choices: dtypes },
     fallback: "preset",
@@ -316,6 +326,11 @@ export const softwareFields = {
     type: flag,
     fallback: "preset",
     doc: "Gradients in the working format stay allocated beside the main ones",
+  },
+  scatters_stage_sends: {
+    type: flag,
+    fallback: "preset",
+    doc: "Without sequence parallelism each tp rank sends its part of a stage's output, gathered over tp on arrival",
   },
   keeps_stage_outputs: {
     type: flag,

@@ -30,9 +30,10 @@ import { initialiseParameters } from "./initialise.ts";
 import { flatten, type Mat } from "./kernels/mat.ts";
 import { collectGradients, collectParameters } from "./results.ts";
 import { runOps } from "./runOps.ts";
+import { gatheredParts } from "./stageSends.ts";
 import { addReplicas, gradNormTail, syncEmbedding } from "./stepEnd.ts";
 import { type Place, RankStore } from "./store.ts";
-import { TrafficBook } from "./traffic.ts";
+import { addSend, TrafficBook } from "./traffic.ts";
 
 /** Micro-batch bytes of one block use around one action, as actionMemory predicts them. */
 export interface ActionRecord {
@@ -251,13 +252,18 @@ class Engine {
       }),
     );
     const { microBatch } = frame.place;
-    this.mail.set(mailKey(kind, toStage, toUse, microBatch), tensors);
-    if (inside || this.rankOfStage(toStage, microBatch) === p) return;
+    const mail = mailKey(kind, toStage, toUse, microBatch);
+    if (inside || this.rankOfStage(toStage, microBatch) === p) {
+      this.mail.set(mail, tensors);
+      return;
+    }
+    const { mesh, scatteredSends } = this.program;
+    this.mail.set(mail, scatteredSends ? gatheredParts(mesh, frame.ranks, tensors) : tensors);
     for (const [lane, rank] of frame.ranks.entries()) {
       for (const [i, id] of ids.entries()) {
         const bytes =
           tensors[lane]![i]!.rows * tensors[lane]![i]!.cols * dtypeBytes(frame.place.block.buffers[id]!.dtype);
-        this.state.traffic.add(rank, "stage", "sendRecv", 2, bytes);
+        addSend(this.state.traffic, { rank, bytes, scatteredOver: scatteredSends ? mesh.tp : 1 });
       }
     }
   }

@@ -15,7 +15,7 @@ import {
   tableRanks,
 } from "@meshwright/core";
 import { actionsUsingGathered, gatheredBytes } from "./gathering.ts";
-import { elementsOf, predictTraffic, TrafficBook } from "./traffic.ts";
+import { addSend, elementsOf, predictTraffic, TrafficBook } from "./traffic.ts";
 
 /** Parts of an action in order: BW is B then W where backward is split, else B alone. */
 function partsOf(kind: "F" | "B" | "W" | "BW", splitBackward: boolean): readonly BlockAction[] {
@@ -113,7 +113,8 @@ export function predictedTraffic(program: Program): TrafficBook {
       if (kind === "W" || next < 0 || next >= stages.length || holder(program, next, microBatch) === p) continue;
       for (const id of kind === "F" ? edge.outputs : edge.gradInputs) {
         const decl = edge.buffers[id]!;
-        for (const rank of ranks) book.add(rank, "stage", "sendRecv", 2, elementsOf(decl) * dtypeBytes(decl.dtype));
+        const bytes = elementsOf(decl) * dtypeBytes(decl.dtype);
+        for (const rank of ranks) addSend(book, { rank, bytes, scatteredOver: program.scatteredSends ? mesh.tp : 1 });
       }
     }
     for (const stage of schedule.stageOf[p]!) {

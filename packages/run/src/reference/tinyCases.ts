@@ -191,6 +191,7 @@ export const tinySoftware = {
     fusedActivation: false,
     crossEntropy: "fp32Copy",
     prefetchBlocks: 0,
+    scattersStageSends: true,
   },
   fused: {
     ...softwarePreset("generic"),
@@ -201,6 +202,8 @@ export const tinySoftware = {
     overlapMoeExchange: true,
     gatesInActivation: true,
     masterWeights: false,
+    unpacksGathered: true,
+    packsGrads: "cast",
   },
   userBuffers: {
     ...softwarePreset("generic"),
@@ -212,6 +215,7 @@ export const tinySoftware = {
     gatesInActivation: true,
     expertKernels: "loop",
     routingReadBack: true,
+    packsGrads: "copy",
   },
 } satisfies Record<string, Software>;
 

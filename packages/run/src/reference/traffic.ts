@@ -67,6 +67,16 @@ function sentShare(kind: TrafficKind, ranks: number): number {
   }
 }
 
+/** A tensor that leaves its stage: whole, or in one part per tp rank that the receivers, who stand at the same tp coordinates, gather. */
+export function addSend(
+  book: TrafficBook,
+  send: { readonly rank: number; readonly bytes: number; readonly scatteredOver: number },
+): void {
+  const { rank, bytes, scatteredOver } = send;
+  book.add(rank, "stage", "sendRecv", 2, bytes / scatteredOver);
+  if (scatteredOver > 1) book.add(rank, "tp", "allGather", scatteredOver, bytes);
+}
+
 export function elementsOf(buffer: BufferDecl): number {
   return buffer.shape.reduce((product, n) => product * n, 1);
 }

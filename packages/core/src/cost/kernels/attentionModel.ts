@@ -1,11 +1,13 @@
 // The physics of fused attention: blocks of query rows of every head are tiles on compute units; each walks its keys once.
 //
 // Work is 2 (d + dv) flops per computed query-key pair forward (QK^T and PV) and 5/2 of that backward (five products instead of two,
-// FlashAttention-2, arXiv 2307.08691, section 3.1). Masked pairs in the blocks on the diagonal are computed too.
+// FlashAttention-2, arXiv 2307.08691, section 3.1), and one exponential per pair, which goes through the special-function units: beside products that
+// double in rate every generation and halve in width, their fixed rate is what bounds narrow heads and 8-bit formats (FlashAttention-3, arXiv 2407.08608,
+// section 3.2). Masked pairs in the blocks on the diagonal are computed too.
 // Decode reads the cache once; units fill by (sequence, kv head, chunk of the cache).
 
 import type { DeviceSpec } from "../../cluster/types.ts";
-import { peakFlopsPerSec } from "./roofline.ts";
+import { exponentialsPerSec, peakFlopsPerSec, trafficSec } from "./roofline.ts";
 
 export interface AttentionShape {
   readonly batch: number;
@@ -21,35 +23,37 @@ export interface AttentionShape {
 }
 
 export const ATTENTION_PARAMS = [
-  { name: "mainLoop", start: 0.6, note: "share of the peak on long sequences at head_dim 128" },
-  { name: "dimSaturation", start: 24, note: "head width at which softmax costs as much as the products" },
+  { name: "mainLoop", start: 0.75, note: "share of the matrix peak the two products sustain, softmax apart" },
+  {
+    name: "softmax",
+    start: 0.9,
+    note: "time of a pair's softmax over one exponential at full rate, as far as products do not hide it",
+  },
   { name: "diagonal", start: 64, note: "masked keys computed per query row" },
   { name: "fillUs", start: 1, note: "prologue of a tile, microseconds" },
   { name: "tail", start: 0.5, note: "share of the longest tile that the last wave adds" },
   { name: "floorUs", start: 5, note: "launch and drain, microseconds" },
   { name: "stream", start: 0.7, note: "share of the data-sheet bandwidth" },
-  { name: "l2Ratio", start: 2, note: "L2 bandwidth over HBM bandwidth" },
+  { name: "l2Rate", start: 16, note: "bytes per unit and clock from L2" },
   { name: "l2Share", start: 0.5, note: "share of L2 that keeps operands between calls" },
   { name: "overlap", start: 2, note: "power norm joining compute and memory time" },
 ] as const;
 
 const BLOCK_ROWS = 128;
 
-/** Matrix rate of heads wider than 128 over that of 128: registers run short (192 / 128 against 128 / 128 in attention_train). */
-const WIDE_HEAD_RATE = 0.97;
-
-/** Seconds of one forward call. `speed` scales the matrix rate (implementation, clock). */
+/** Seconds of one forward call. `speed` scales the rate of products and softmax together (implementation, clock). */
 export function attentionSeconds(
   device: DeviceSpec,
   shape: AttentionShape,
   params: readonly number[],
   speed = 1,
 ): number {
-  const [mainLoop, dimSaturation, diagonal, fillUs, tail, floorUs, stream, l2Ratio, l2Share, overlap] =
+  const [mainLoop, softmax, diagonal, fillUs, tail, floorUs, stream, l2Rate, l2Share, overlap] =
     params as readonly number[] as [number, number, number, number, number, number, number, number, number, number];
   const dims = shape.headDim + shape.vHeadDim;
-  const dimFactor = dims > 256 ? WIDE_HEAD_RATE : (dims / (dims + 2 * dimSaturation)) * (1 + dimSaturation / 128);
-  const unitRate = (peakFlopsPerSec(device, shape.dtype) * mainLoop * dimFactor * speed) / device.units;
+  const productSec = 1 / (peakFlopsPerSec(device, shape.dtype) * Math.min(1, mainLoop));
+  const softmaxSec = softmax / (2 * dims * exponentialsPerSec(device));
+  const unitRate = speed / ((productSec + softmaxSec) * device.units);
   const blocks = Math.ceil(shape.seqQ / BLOCK_ROWS);
   const paddedRows = shape.seqQ < BLOCK_ROWS ? Math.ceil(shape.seqQ / 16) * 16 : blocks * BLOCK_ROWS;
   const rowPairs = Math.min(shape.seqKv, shape.pairs / shape.seqQ + diagonal);
@@ -60,12 +64,8 @@ export function attentionSeconds(
   const computeSec =
     (tiles / device.units) * (tileFlops / unitRate + fillSec) + tail * (longestFlops / unitRate + fillSec);
   const bytes = shape.batch * attentionBytes(shape);
-  let slowness = 1;
-  if (shape.warm) {
-    const hit = Math.min(1, (l2Share * device.l2Bytes) / bytes) ** 2;
-    slowness = 1 - hit + hit / l2Ratio;
-  }
-  const memorySec = (bytes * slowness) / (device.memoryBytesPerSec * stream);
+  const hit = shape.warm ? Math.min(1, (l2Share * device.l2Bytes) / bytes) ** 2 : 0;
+  const memorySec = trafficSec(device, bytes, hit, stream, l2Rate);
   return floorUs * 1e-6 + powerNorm(computeSec, memorySec, overlap);
 }
 
@@ -98,7 +98,7 @@ export interface DecodeShape {
 
 export const DECODE_PARAMS = [
   { name: "stream", start: 0.8, note: "share of the data-sheet bandwidth" },
-  { name: "l2Ratio", start: 2.5, note: "L2 bandwidth over HBM bandwidth" },
+  { name: "l2Rate", start: 16, note: "bytes per unit and clock from L2" },
   { name: "l2Share", start: 0.7, note: "share of L2 that keeps the cache between calls" },
   { name: "compute", start: 0.3, note: "share of the bf16 peak" },
   { name: "floorUs", start: 8, note: "launch, split reduction and drain, microseconds" },
@@ -111,17 +111,13 @@ export const DECODE_PARAMS = [
 
 /** Seconds of one decode step. */
 export function decodeSeconds(device: DeviceSpec, shape: DecodeShape, params: readonly number[]): number {
-  const [stream, l2Ratio, l2Share, compute, floorUs, chunk, fillUs, padHeads, overlap, unitsNeeded] =
+  const [stream, l2Rate, l2Share, compute, floorUs, chunk, fillUs, padHeads, overlap, unitsNeeded] =
     params as readonly number[] as [number, number, number, number, number, number, number, number, number, number];
   const blocks = shape.batch * shape.kvHeads * Math.max(1, shape.length / chunk);
   const occupancy = Math.min(1, blocks / (unitsNeeded * device.units));
   const bytes = shape.batch * shape.length * shape.kvHeads * shape.tokenBytes;
-  let slowness = 1;
-  if (shape.warm) {
-    const hit = Math.min(1, (l2Share * device.l2Bytes) / bytes) ** 2;
-    slowness = 1 - hit + hit / l2Ratio;
-  }
-  const memorySec = (bytes * slowness) / (device.memoryBytesPerSec * stream * occupancy);
+  const hit = shape.warm ? Math.min(1, (l2Share * device.l2Bytes) / bytes) ** 2 : 0;
+  const memorySec = trafficSec(device, bytes, hit, stream, l2Rate) / occupancy;
   const queryRows = Math.ceil(shape.heads / shape.kvHeads / padHeads) * padHeads;
   const flops = shape.batch * shape.length * shape.kvHeads * queryRows * shape.tokenFlops;
   const computeSec = flops / (peakFlopsPerSec(device, "bf16") * compute * occupancy);

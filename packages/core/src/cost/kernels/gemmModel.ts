@@ -7,7 +7,7 @@
 
 import type { DeviceSpec } from "../../cluster/types.ts";
 import type { GemmDType } from "../types.ts";
-import { operandBytes, peakFlopsPerSec } from "./roofline.ts";
+import { operandBytes, peakFlopsPerSec, trafficSec } from "./roofline.ts";
 
 export interface GemmShape {
   readonly m: number;
@@ -32,7 +32,7 @@ export const GEMM_PARAMS = [
   { name: "floorUs", start: 2.5, note: "launch, first wave and drain, microseconds" },
   { name: "splitUs", start: 3, note: "reduction after splitting k, microseconds" },
   { name: "stream", start: 0.85, note: "share of the data-sheet bandwidth" },
-  { name: "l2Ratio", start: 1.8, note: "L2 bandwidth over HBM bandwidth" },
+  { name: "l2Rate", start: 16, note: "bytes per unit and clock from L2" },
   { name: "l2Share", start: 0.6, note: "share of L2 that keeps operands between calls" },
   { name: "overlap", start: 3, note: "power norm joining compute and memory time; large = perfect overlap" },
   { name: "skinnyExponent", start: 0.9, note: "further loss of tiles with fewer than 64 rows" },
@@ -72,7 +72,7 @@ const efficienciesOf = new WeakMap<readonly number[], readonly number[]>();
 
 /** Seconds of one product by tile physics. `clockFrac` scales the matrix units only (power.ts). */
 export function gemmSeconds(device: DeviceSpec, shape: GemmShape, params: readonly number[], clockFrac = 1): number {
-  const [mainLoop, tileExponent, fillK, floorUs, splitUs, stream, l2Ratio, l2Share, overlap, skinnyExponent] =
+  const [mainLoop, tileExponent, fillK, floorUs, splitUs, stream, l2Rate, l2Share, overlap, skinnyExponent] =
     params as readonly number[] as [number, number, number, number, number, number, number, number, number, number];
   const { m, n, k, batch } = shape;
   const units = device.units;
@@ -96,13 +96,11 @@ export function gemmSeconds(device: DeviceSpec, shape: GemmShape, params: readon
   const weightBytes = batch * n * k * bytes.weight;
   const movedBytes =
     batch * (m * k * bytes.activation + m * n * shape.outBytes * (shape.accumulate ? 2 : 1)) + shape.quantisationBytes;
-  const hbm = device.memoryBytesPerSec * stream;
-  let slowness = 1;
-  if (shape.warmCopies > 0) {
-    const hit = Math.min(1, (l2Share * device.l2Bytes) / (shape.warmCopies * weightBytes + movedBytes)) ** 2;
-    slowness = 1 - hit + hit / l2Ratio;
-  }
-  const memorySec = ((weightBytes + movedBytes) / hbm) * slowness;
+  const hit =
+    shape.warmCopies > 0
+      ? Math.min(1, (l2Share * device.l2Bytes) / (shape.warmCopies * weightBytes + movedBytes)) ** 2
+      : 0;
+  const memorySec = trafficSec(device, weightBytes + movedBytes, hit, stream, l2Rate);
   const high = Math.max(computeSec, memorySec);
   const low = Math.min(computeSec, memorySec);
   return floorUs * 1e-6 + high * (1 + (low / high) ** overlap) ** (1 / overlap);

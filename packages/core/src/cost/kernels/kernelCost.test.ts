@@ -111,6 +111,18 @@ describe("kernelCost() of matrix products", () => {
 });
 
 describe("kernelCost() of attention", () => {
+  it("was measured with real operands: at boost clock it is faster where power limits it, and a lower cap slows it", () => {
+    const long = attention({ seqQ: 16384, seqKv: 16384, pairs: causalPairs(16384, 0) });
+    const b200 = device("b200_sxm");
+    const measuredSec = kernelCost(b200, long).durationSec;
+    expect(kernelCost(b200, long, { clockFrac: 1 }).durationSec).toBeLessThan(0.95 * measuredSec);
+    expect(kernelCost(b200, long, { powerCapWatts: 600 }).durationSec).toBeGreaterThan(1.05 * measuredSec);
+    const short = attention({ seqQ: 64, seqKv: 64, pairs: causalPairs(64, 0), heads: 1, kvHeads: 1 });
+    expect(kernelCost(b200, short, { clockFrac: 1 }).durationSec).toBeGreaterThan(
+      0.99 * kernelCost(b200, short).durationSec,
+    );
+  });
+
   it("takes about three times as long backward and orders the implementations by age", () => {
     for (const target of measured) {
       const forward = kernelCost(target, attention({})).durationSec;

@@ -18,6 +18,7 @@ import type {
 } from "../types.ts";
 import { backwardRatio, forwardSpeed } from "./attentionImpl.ts";
 import { ATTENTION_PARAMS, attentionSeconds, DECODE_PARAMS, decodeSeconds } from "./attentionModel.ts";
+import { ELEMENTWISE_OPS, ELEMENTWISE_PARAMS, elementwiseSeconds } from "./elementwiseModel.ts";
 import { GEMM_PARAMS, gemmSeconds } from "./gemmModel.ts";
 import { adjustedParams, boostRows, coldFloorSec, GROUPED_OVERLAP, LAYOUT_INDEX, layoutSlowdown } from "./gemmPrice.ts";
 import type { GridTable, PackedFamily } from "./gridTable.ts";
@@ -33,7 +34,7 @@ import {
   TRAIN_WEIGHTS,
   trainResidual,
 } from "./lookups.ts";
-import { defaultMemoryParams, memorySeconds, scanSeconds, streamSeconds } from "./memoryModel.ts";
+import { defaultMemoryParams, memorySeconds, scanSeconds } from "./memoryModel.ts";
 import { MIXED_PARAMS, type MixedShape, mixedSeconds } from "./mixedModel.ts";
 import { fusedMoeSeconds, MOE_PARAMS } from "./moeModel.ts";
 import { type PowerConditions, sustainedClockFrac } from "./power.ts";
@@ -87,19 +88,6 @@ export interface ElementwiseQuery {
   readonly dtype: string;
 }
 
-/** Row order of the `op` coordinate of the elementwise tables. */
-export const ELEMENTWISE_OPS: readonly string[] = [
-  "embedding",
-  "fp8_quant_static",
-  "gelu",
-  "layernorm",
-  "residual_add",
-  "residual_add3",
-  "rmsnorm",
-  "rope",
-  "silu_mul",
-];
-
 /** Uncertainty of a sibling's answer grows with its distance; of bare physics, see docs/cost-kernels.md. */
 const SIBLING_STD = 0.12;
 const ANALYTIC_STD = 0.3;
@@ -112,18 +100,23 @@ const ATTENTION_START = starts(ATTENTION_PARAMS);
 const DECODE_START = starts(DECODE_PARAMS);
 const MIXED_START = starts(MIXED_PARAMS);
 const MOE_START = starts(MOE_PARAMS);
+const ELEMENTWISE_START = starts(ELEMENTWISE_PARAMS);
+
+/** Fused attention is written per number format (layouts of V, accumulators, two-stage softmax), more than products are. */
+const ATTENTION_FORMAT_WEIGHT = 1.5;
 
 /** Waves after which a device counts as full, and the share of the forward pass's uneven part that backward keeps (attention_train, few heads). */
 const FULL_WAVES = 16;
 const BACKWARD_TAIL = 0.3;
 
 export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<string, DeviceSpec>): KernelModel {
-  const family = (packed: PackedFamily): TableFamily => new TableFamily(packed, devices);
+  const family = (packed: PackedFamily, formatWeight = 1): TableFamily =>
+    new TableFamily(packed, devices, formatWeight);
   const gemm = family(tables.gemm);
   const gemmTrain = family(tables.gemmTrain);
   const groupedTrain = family(tables.groupedTrain);
   const attentionTrain = family(tables.attentionTrain);
-  const attention = family(tables.attention);
+  const attention = family(tables.attention, ATTENTION_FORMAT_WEIGHT);
   const decode = family(tables.decode);
   const mlaPrefill = family(tables.mlaPrefill);
   const mlaDecode = family(tables.mlaDecode);
@@ -148,13 +141,14 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     if (choice === undefined)
       return { durationSec: seconds(start, undefined), source: "analytic", relStd: ANALYTIC_STD };
     let sumLog = 0;
-    let sumStd = 0;
-    for (const table of choice.tables) {
-      sumLog += Math.log(seconds(table.packed.params, table));
-      sumStd += table.packed.relStd;
+    let relStd = 0;
+    for (let i = 0; i < choice.tables.length; i++) {
+      const table = choice.tables[i] as GridTable;
+      const weight = choice.weights[i] as number;
+      sumLog += weight * Math.log(seconds(table.packed.params, table));
+      relStd += weight * table.packed.relStd;
     }
-    const durationSec = Math.exp(sumLog / choice.tables.length);
-    const relStd = sumStd / choice.tables.length;
+    const durationSec = Math.exp(sumLog);
     if (choice.own) return { durationSec, source: "interpolated", relStd };
     return { durationSec, source: "sibling", relStd: Math.hypot(relStd, SIBLING_STD * Math.min(2, choice.distance)) };
   }
@@ -268,14 +262,24 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     return { ...cost, durationSec: cost.durationSec * trained };
   }
 
-  function attentionCost(device: DeviceSpec, query: AttentionQuery, warm: boolean): Cost {
+  function attentionCost(device: DeviceSpec, query: AttentionQuery, conditions: KernelConditions): Cost {
+    const warm = conditions.warm ?? false;
     const arch = archFamily(device);
     const speed = forwardSpeed(arch, query.impl);
     const forwardOf = (batch: number): Cost => {
       const shape = attentionShape({ ...query, batch }, warm);
+      const workFlops = 2 * batch * shape.heads * shape.pairs * (shape.headDim + shape.vHeadDim);
       return price(attention, device, query.dtype, ATTENTION_START, (params, table) => {
-        const residual = table === undefined ? 0 : attentionResidual(table, query, batch, query.seqQ);
-        return attentionSeconds(device, shape, params, speed) * Math.exp(residual);
+        const residual = Math.exp(table === undefined ? 0 : attentionResidual(table, query, batch, query.seqQ));
+        const measuredSec = attentionSeconds(device, shape, params, speed) * residual;
+        const clock = relativeClock(
+          device,
+          table,
+          query.dtype,
+          workFlops / measuredSec / peakFlopsPerSec(device, query.dtype),
+          conditions,
+        );
+        return clock === 1 ? measuredSec : attentionSeconds(device, shape, params, speed * clock) * residual;
       });
     };
     const forward = forwardOf(query.batch);
@@ -341,7 +345,7 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
         case "groupedGemm":
           return groupedCost(device, query, conditions);
         case "attention":
-          return attentionCost(device, query, conditions.warm ?? false);
+          return attentionCost(device, query, conditions);
         case "decodeAttention":
           return decodeCost(device, query, conditions.warm ?? false);
         case "mlaAttention":
@@ -375,10 +379,10 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
       );
     },
     elementwise(device, query) {
-      return price(elementwise, device, query.dtype, defaultMemoryParams(device), (params, table) => {
-        const index = ELEMENTWISE_OPS.indexOf(query.op);
+      const index = ELEMENTWISE_OPS.indexOf(query.op);
+      return price(elementwise, device, query.dtype, ELEMENTWISE_START, (params, table) => {
         const residual = table === undefined || index < 0 ? 0 : elementwiseResidual(table, index, query);
-        return streamSeconds(device, query.sizeBytes, params, true) * Math.exp(residual);
+        return elementwiseSeconds(device, index, query.sizeBytes, params) * Math.exp(residual);
       });
     },
   };

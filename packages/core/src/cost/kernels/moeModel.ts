@@ -5,7 +5,7 @@
 
 import type { DeviceSpec } from "../../cluster/types.ts";
 import type { FusedMoeQuery, GemmDType } from "../types.ts";
-import { operandBytes, peakFlopsPerSec } from "./roofline.ts";
+import { operandBytes, peakFlopsPerSec, trafficSec } from "./roofline.ts";
 
 export const MOE_PARAMS = [
   { name: "floorUs", start: 20, note: "launches of the small kernels, microseconds" },
@@ -17,7 +17,7 @@ export const MOE_PARAMS = [
   { name: "spread", start: 0.3, note: "shrinkage of the experts hit with the exponent" },
   { name: "overlap", start: 2.5, note: "power norm joining compute and memory time" },
   { name: "expertUs", start: 0.05, note: "cost of one local expert in routing and scheduling, microseconds" },
-  { name: "l2Ratio", start: 1.3, note: "L2 bandwidth over HBM bandwidth" },
+  { name: "l2Rate", start: 16, note: "bytes per unit and clock from L2" },
 ] as const;
 
 /** Expected number of experts that receive at least one of `picks` uniform picks. */
@@ -38,7 +38,7 @@ export function moeGemmDType(dtype: FusedMoeQuery["dtype"]): GemmDType {
 
 /** Seconds of one fused expert layer on one rank. */
 export function fusedMoeSeconds(device: DeviceSpec, query: FusedMoeQuery, params: readonly number[]): number {
-  const [floorUs, stream, compute, padRows, activation, skew, spread, overlap, expertUs, l2Ratio] =
+  const [floorUs, stream, compute, padRows, activation, skew, spread, overlap, expertUs, l2Rate] =
     params as readonly number[] as [number, number, number, number, number, number, number, number, number, number];
   const dtype = moeGemmDType(query.dtype);
   const exponent = routingExponent(query.routing);
@@ -54,8 +54,7 @@ export function fusedMoeSeconds(device: DeviceSpec, query: FusedMoeQuery, params
   const weightBytes = hit * 3 * query.hidden * inter * bytes.weight;
   const activationBytes = (1 + activation) * rows * (2 * query.hidden + 3 * inter) * 2;
   const hitShare = Math.min(1, (0.5 * device.l2Bytes) / (weightBytes + activationBytes)) ** 2;
-  const slowness = 1 - hitShare + hitShare / l2Ratio;
-  const memorySec = ((weightBytes + activationBytes) * slowness) / (device.memoryBytesPerSec * stream);
+  const memorySec = trafficSec(device, weightBytes + activationBytes, hitShare, stream, l2Rate);
   const paddedRows = rows + hit * padRows * 0.5 + Math.max(0, hit * padRows * 0.5 - rows);
   const computeSec = (6 * paddedRows * query.hidden * inter) / (peakFlopsPerSec(device, dtype) * compute);
   const high = Math.max(computeSec, memorySec);

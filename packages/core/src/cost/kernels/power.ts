@@ -29,7 +29,7 @@ export const POWER_EXPONENT = 2.5;
  * Joules per dense bf16 FLOP, random operands, boost clock.
  * ampere: A100 PCIe (300 W) runs large products 1.07 times slower than A100 SXM (400 W), which does not throttle (gemm_train/a100_pcie against
  * gemm/a100_sxm). hopper: kernels alone say 1.04-1.45 (random data 9-20 % slower than the constant-weight table); the clock sustained in long training
- * (docs/accuracy.md) decides for the upper end. blackwell: random-data training products (gemm_train/b200_sxm) say 1.15-1.3, training rows agree.
+ * (docs/accuracy.md) decides. blackwell: random-data training products (gemm_train/b200_sxm) say 1.15-1.3, training rows a little more.
  * Others: scaled by process node.
  */
 const JOULES_PER_FLOP: Readonly<Record<ArchFamily, number>> = {
@@ -37,8 +37,8 @@ const JOULES_PER_FLOP: Readonly<Record<ArchFamily, number>> = {
   ampere: 1.19e-12,
   ampere_gddr: 1.5e-12,
   ada: 0.95e-12,
-  hopper: 1.55e-12,
-  blackwell: 1.2e-12,
+  hopper: 1.4e-12,
+  blackwell: 1.44e-12,
   blackwell_gddr: 0.95e-12,
   cdna: 0.85e-12,
   xe: 1.3e-12,
@@ -47,9 +47,11 @@ const JOULES_PER_FLOP: Readonly<Record<ArchFamily, number>> = {
 };
 
 /**
- * Energy of one FLOP relative to bf16. Switching energy of a multiplier and of the wires that feed it falls a little faster than operand width: width^1.3 from
- * 16 bits. Assumed, and checked against fp8 and nvfp4 training rows (docs/accuracy.md).
+ * Energy of one FLOP relative to bf16 goes with operand width to this power: wires and registers go with the width, multipliers with its square. Training rows
+ * in fp8 and nvfp4 ask for the square (docs/accuracy.md).
  */
+const WIDTH_EXPONENT = 2;
+
 function energyRatio(dtype: GemmDType): number {
   switch (dtype) {
     case "fp32":
@@ -61,11 +63,11 @@ function energyRatio(dtype: GemmDType): number {
     case "mxfp8":
     case "int8":
     case "int8_sq":
-      return 0.4;
+      return 0.5 ** WIDTH_EXPONENT;
     case "nvfp4":
     case "mxfp4":
     case "fp4":
-      return 0.18;
+      return 0.25 ** WIDTH_EXPONENT;
     default:
       return 1;
   }

@@ -1,15 +1,18 @@
 // Which measured table answers for a device and a number format: its own, or those of the nearest siblings.
 //
-// A sibling is near when its architecture, number format and balance of compute to bandwidth are. Physics parameters are relative to the
-// device's own limits, so a sibling's parameters and residuals carry over; up to three nearly equally near siblings are averaged.
+// A sibling is near when its architecture and number format are. Physics parameters are relative to the
+// device's own limits, so a sibling's parameters and residuals carry over. Which sibling resembles most is uncertain, so the nearest are averaged with weights
+// that fall with distance.
 
 import type { DeviceSpec } from "../../cluster/types.ts";
 import { GridTable, type PackedFamily } from "./gridTable.ts";
 import { type ArchFamily, archFamily } from "./roofline.ts";
 
-/** Tables that answer a query, all with the same weight; `own` when measured on the device and format asked for. */
+/** Tables that answer a query; `own` when measured on the device and format asked for. */
 export interface TableChoice {
   readonly tables: readonly GridTable[];
+  /** Of each table in the logarithm of the answer; they sum to 1. */
+  readonly weights: readonly number[];
   readonly own: boolean;
   /** 0 for an own table, growing with dissimilarity. */
   readonly distance: number;
@@ -61,20 +64,32 @@ function dtypeDistance(a: string, b: string): number {
   if (a === b) return 0;
   const classA = DTYPE_CLASS[a];
   const classB = DTYPE_CLASS[b];
-  if (classA === classB) return classA === "half" ? 0.05 : 0.6;
+  // fp16 and bf16 run the same kernels at the same rate.
+  if (classA === classB) return classA === "half" ? 0.01 : 0.6;
   const pair = `${classA} ${classB}`;
   if (pair.includes("byte ") || pair.endsWith("byte")) return pair.includes("byteBlock") ? 1 : 1.4;
   return 2;
 }
 
-function balance(device: DeviceSpec): number {
-  const peak = device.peakFlopsPerSec.bf16 ?? device.peakFlopsPerSec.fp16 ?? device.peakFlopsPerSec.fp32 ?? 1;
-  return Math.log2(peak / device.memoryBytesPerSec);
-}
+/** Another device of the same architecture and format. */
+const OTHER_DEVICE = 0.1;
 
-/** Siblings whose distance is within this of the nearest share the answer. */
-const SHARE_WITHIN = 0.3;
-const MAX_SHARED = 3;
+/** Between architectures that share nothing, only the balance of compute to bandwidth is left to compare: octaves apart, at most two. */
+function balanceDistance(a: DeviceSpec, b: DeviceSpec): number {
+  const balance = ({ peakFlopsPerSec: peak, memoryBytesPerSec }: DeviceSpec): number =>
+    Math.log2((peak.bf16 ?? peak.fp16 ?? peak.fp32 ?? 1) / memoryBytesPerSec);
+  return Math.min(2, Math.abs(balance(a) - balance(b)));
+}
+const BALANCE_WEIGHT = 0.2;
+
+/**
+ * Weight of a sibling: distance to this power, so that a twin answers alone and equally far ones are averaged. The power and the number of siblings were
+ * chosen on left-out tables of all families together; between 3 and 6 little changes.
+ */
+const WEIGHT_POWER = 4;
+/** Added to every distance: even a twin is another machine. */
+const LEAST_DISTANCE = 0.05;
+const MAX_SHARED = 4;
 
 /** All tables of one family of kernels. */
 export class TableFamily {
@@ -83,10 +98,16 @@ export class TableFamily {
   readonly #decoded = new Map<number, GridTable>();
   readonly #choices = new WeakMap<DeviceSpec, Map<string, readonly TableChoice[]>>();
 
-  /** @param devices specs of the measured devices, by id. */
-  constructor(family: PackedFamily, devices: ReadonlyMap<string, DeviceSpec>) {
+  readonly #formatWeight: number;
+
+  /**
+   * @param devices specs of the measured devices, by id.
+   * @param formatWeight how much a step of number format counts against a step of architecture: more than 1 where kernels are written per format.
+   */
+  constructor(family: PackedFamily, devices: ReadonlyMap<string, DeviceSpec>, formatWeight = 1) {
     this.#family = family;
     this.#devices = devices;
+    this.#formatWeight = formatWeight;
   }
 
   /** Candidates in order of preference: exact own tables first, then one shared choice of siblings. Empty when the family has no table. */
@@ -109,24 +130,31 @@ export class TableFamily {
     this.#family.tables.forEach((table, index) => {
       const measured = this.#devices.get(table.device);
       if (measured === undefined) return;
-      let distance = dtypeDistance(dtype, table.dtype);
+      let distance = this.#formatWeight * dtypeDistance(dtype, table.dtype);
       if (measured.id !== device.id) {
-        distance +=
-          0.1 +
-          familyDistance(archFamily(device), archFamily(measured)) +
-          0.2 * Math.min(2, Math.abs(balance(device) - balance(measured)));
+        const apart = familyDistance(archFamily(device), archFamily(measured));
+        distance += OTHER_DEVICE + apart + (apart === FAR ? BALANCE_WEIGHT * balanceDistance(device, measured) : 0);
       }
       ranked.push({ index, distance });
     });
     ranked.sort((a, b) => a.distance - b.distance || a.index - b.index);
     const choices: TableChoice[] = [];
     for (const { index, distance } of ranked)
-      if (distance < 0.1) choices.push({ tables: [this.#table(index)], own: true, distance });
+      if (distance < 0.1) choices.push({ tables: [this.#table(index)], weights: [1], own: true, distance });
     const others = ranked.filter(({ distance }) => distance >= 0.1);
     const nearest = others[0];
     if (nearest !== undefined) {
-      const shared = others.filter(({ distance }) => distance <= nearest.distance + SHARE_WITHIN).slice(0, MAX_SHARED);
-      choices.push({ tables: shared.map(({ index }) => this.#table(index)), own: false, distance: nearest.distance });
+      const shared = others.slice(0, MAX_SHARED);
+      const raw = shared.map(
+        ({ distance }) => ((nearest.distance + LEAST_DISTANCE) / (distance + LEAST_DISTANCE)) ** WEIGHT_POWER,
+      );
+      const total = raw.reduce((sum, weight) => sum + weight, 0);
+      choices.push({
+        tables: shared.map(({ index }) => this.#table(index)),
+        weights: raw.map((weight) => weight / total),
+        own: false,
+        distance: nearest.distance,
+      });
     }
     return choices;
   }

@@ -91,6 +91,44 @@ export function peakFlopsPerSec(device: DeviceSpec, dtype: GemmDType): number {
   return Math.max(...Object.values(device.peakFlopsPerSec).filter((value): value is number => value !== undefined));
 }
 
+/** Exponentials one unit starts per clock: 16 special-function lanes of an NVIDIA SM (CUDA C++ Programming Guide, arithmetic instructions), twice that on Blackwell Ultra (NVIDIA's announcement: doubled attention-layer throughput). */
+const EXPONENTIALS_PER_CLOCK = 16;
+/** FLOPs of the bf16 peak per exponential where units are no SMs: as on an A100, 312 TFLOP/s over 16 x 108 x 1.41 GHz. */
+const FLOPS_PER_EXPONENTIAL = 128;
+
+/** Exponentials per second of the whole device. */
+export function exponentialsPerSec(device: DeviceSpec): number {
+  if (device.vendor !== "NVIDIA") return peakFlopsPerSec(device, "bf16") / FLOPS_PER_EXPONENTIAL;
+  const ultra = device.arch.toLowerCase().includes("blackwell ultra") ? 2 : 1;
+  return EXPONENTIALS_PER_CLOCK * ultra * device.units * device.boostHz;
+}
+
+/**
+ * Bytes per second from L2 at one byte per unit and clock. The crossbar and the load units of a compute unit set this rate, whatever memory lies behind: in units
+ * of HBM it would differ by four between parts with HBM and with GDDR. Where units are no SMs or CUs, an eighth of the memory bandwidth.
+ */
+function l2UnitBytesPerSec(device: DeviceSpec): number {
+  return device.vendor === "NVIDIA" || device.vendor === "AMD"
+    ? device.units * device.boostHz
+    : device.memoryBytesPerSec / 8;
+}
+
+/**
+ * Seconds of traffic of which `hitFrac` comes from L2.
+ *
+ * @param stream share of the data-sheet memory bandwidth. @param l2Rate bytes per unit and clock from L2.
+ */
+export function trafficSec(
+  device: DeviceSpec,
+  sizeBytes: number,
+  hitFrac: number,
+  stream: number,
+  l2Rate: number,
+): number {
+  const hbmSec = ((1 - hitFrac) * sizeBytes) / (device.memoryBytesPerSec * stream);
+  return hitFrac === 0 ? hbmSec : hbmSec + (hitFrac * sizeBytes) / (l2UnitBytesPerSec(device) * l2Rate);
+}
+
 /**
  * Share of the data-sheet bandwidth that a long stream of reads and writes reaches. The rest goes to refresh and read-write turnaround.
  *

@@ -9,7 +9,15 @@
 
 import type { NetworkLevel } from "../../cluster/types.ts";
 import type { CollectiveOp, CollectiveQuery } from "../types.ts";
-import { IN_NETWORK_EFFICIENCY, IN_NETWORK_MIN_RANKS, LAUNCH_SEC, RING_EFFICIENCY } from "./params.ts";
+import {
+  CHAIN_RANKS,
+  IN_NETWORK_EFFICIENCY,
+  IN_NETWORK_MIN_RANKS,
+  LAUNCH_SEC,
+  RING_EFFICIENCY,
+  SOCKET_BYTES_PER_SEC,
+  SOCKET_RANKS,
+} from "./params.ts";
 import { trafficFactor } from "./rankInterpolation.ts";
 
 /** Bytes per second one device of a group of `ranks` can use at this level, data-sheet rate. */
@@ -49,7 +57,8 @@ export function levelSec(
   ranks: number,
   algorithm: CollectiveQuery["algorithm"],
 ): number {
-  const rate = reachableBytesPerSec(level, ranks) * RING_EFFICIENCY[level.kind];
+  const linkRate = reachableBytesPerSec(level, ranks) * RING_EFFICIENCY[level.kind];
+  const rate = level.shape === "bus" && ranks > SOCKET_RANKS ? Math.min(linkRate, SOCKET_BYTES_PER_SEC) : linkRate;
   const log = Math.ceil(Math.log2(ranks));
   // A torus sends along all its axes at once, both ways round: half of each side.
   const ringSteps =
@@ -76,7 +85,7 @@ export function levelSec(
         case "auto":
           return Math.min(
             byRing,
-            byTree,
+            ranks > CHAIN_RANKS ? byTree : Number.POSITIVE_INFINITY,
             level.inNetworkReduce && ranks >= IN_NETWORK_MIN_RANKS ? inNetwork : Number.POSITIVE_INFINITY,
           );
       }

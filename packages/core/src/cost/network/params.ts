@@ -21,6 +21,16 @@ export const RING_EFFICIENCY: Readonly<Record<LinkKind, number>> = {
   other: 0.8,
 };
 
+/**
+ * Between the sockets of a PCIe host: what NCCL reckons with on Sapphire Rapids (src/graph/topo.h, SRP_QPI_BW; 16 GB/s on AMD hosts, 10 on Skylake). A pair of
+ * devices hangs below one socket, a larger group does not.
+ */
+export const SOCKET_BYTES_PER_SEC = 22e9;
+/** Ranks of a PCIe group that fit below one socket. */
+export const SOCKET_RANKS = 2;
+/** NCCL's trees run between nodes; inside one they are chains (double binary trees, NCCL 2.4), as long as a ring. */
+export const CHAIN_RANKS = 8;
+
 /** One sender, one receiver, over a NIC: 36 of 50 GB/s in the 2-node H100 send/recv table. */
 export const SEND_EFFICIENCY = 0.75;
 /** Start of a send across nodes beside the link latency: proxy thread, rendezvous (2-node H100 send/recv: 17 us in all). */

@@ -40,7 +40,9 @@ export class BlockBuilder {
   readonly reduce: Op[] = [];
   /** Additions of freshly reduced shards into persistent ones, after the collectives. */
   readonly reduceAdds: Op[] = [];
-  /** Gradients brought to the format of the wire, before the data-parallel collectives. */
+  /** Gathered parameters copied to where they are used, after the collectives. */
+  readonly unpacks: Op[] = [];
+  /** Gradients brought to the format and place of the wire, before the data-parallel collectives. */
   readonly reduceCasts: Op[] = [];
   readonly update: Op[] = [];
   readonly params: Param[] = [];
@@ -217,7 +219,7 @@ export class BlockBuilder {
       name: this.name,
       buffers: this.buffers,
       ...ends,
-      gather: this.gather,
+      gather: [...this.gather, ...this.unpacks],
       forward: this.forward,
       recompute: [],
       backward: this.backward,

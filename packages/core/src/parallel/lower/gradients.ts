@@ -93,7 +93,10 @@ export function declareGradient(
     });
     // FSDP casts the whole gradient to the format it reduces in (torch/distributed/fsdp/_runtime_utils.py, _post_backward_hook).
     let sent = grad;
-    if (software.gradReduceDtype !== context.actDtype) {
+    const casts = software.gradReduceDtype !== context.actDtype;
+    if (software.packsGrads === "copy" || (software.packsGrads === "cast" && !casts))
+      builder.reduceCasts.push({ kind: "copy", stream: "compute", x: grad, out: grad });
+    if (casts) {
       sent = builder.buffer({
         name: `${gradName}.wire`,
         shape: placed.shape,
@@ -102,7 +105,12 @@ export function declareGradient(
         scope: "micro",
         param: slice,
       });
-      builder.reduceCasts.push({ kind: "cast", stream: "dp", x: grad, out: sent });
+      builder.reduceCasts.push({
+        kind: "cast",
+        stream: software.packsGrads === "cast" ? "compute" : "dp",
+        x: grad,
+        out: sent,
+      });
     }
     joinCollective(builder, "reduce", {
       kind: "collective",

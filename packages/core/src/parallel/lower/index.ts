@@ -62,6 +62,7 @@ export function lowerTraining(
     reducePolicy: reducePolicy(strategy, mesh),
     overlapReduce: software.overlapGradReduce,
     overlapGather: software.overlapParamGather,
+    scatteredSends: software.scattersStageSends === true && mesh.tp > 1 && !strategy.sequenceParallel,
     prefetchBlocks: software.prefetchBlocks,
     layout: context.layout,
     microBatchesPerStep: context.microBatchesPerStep,

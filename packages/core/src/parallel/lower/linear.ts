@@ -163,6 +163,7 @@ function multiply(
       accumulate: false,
       compute,
       stream: "compute",
+      ...(sp && context.software.tpOverlap === "userBuffers" ? { rowChunks: context.mesh.tp } : {}),
       ...(bias === undefined
         ? {}
         : { bias: rowsOf(builder, bias.id, windows[i]!), ...(partial ? { biasScale: 1 / context.mesh.tp } : {}) }),

@@ -138,6 +138,7 @@ export function declareParam(builder: BlockBuilder, request: ParamRequest): Para
   } else {
     assert(source !== null, "zero3 keeps a shard");
     gatherInto(builder, source, id, shardAxis, gatherDtype);
+    if (software.unpacksGathered === true) builder.unpacks.push({ kind: "copy", stream: "compute", x: id, out: id });
   }
   if (request.shared !== true)
     declareUpdate(builder, request, param, {

@@ -19,6 +19,8 @@ export interface MatmulOp extends OpBase {
   readonly biasScale?: number;
   /** Number format of the multiplication (fp8, nvfp4... ; storage formats are the buffers'). */
   readonly compute: DType;
+  /** Runs as so many products of equal parts of the rows, each beside a part of a collective (user buffers); 1 when absent. */
+  readonly rowChunks?: number;
 }
 
 /** Column sums: dbias (+)= sum over rows of x. */

@@ -13,6 +13,8 @@ import { derive, generic, hostSec, reserved } from "./base.ts";
  */
 export const megatron2021 = derive(generic, "megatron-2021", {
   date: "2021-04",
+  // --no-scatter-gather-tensors-in-pipeline turns it off; DeepSpeed's pipeline does the same (pipe/engine.py, is_pipe_partitioned).
+  scattersStageSends: true,
   attention: "unfused",
   dropout: 0.1,
   fusedRope: false,
@@ -76,8 +78,10 @@ export const nemo2022 = derive(megatron2022, "nemo-2022", {
   gradReduceDtype: "bf16",
   gatherDtype: "bf16",
   overlapGradReduce: true,
+  // gradient_accumulation_fusion: False; hooks add each bf16 gradient to its fp32 main gradient.
+  fusedGradAccumulation: false,
   source:
-    "NeMo 1.7-1.11 megatron_gpt_config.yaml (megatron_amp_O2, grad_allreduce_chunk_size_mb), core/optim/optimizer_with_main_params.py",
+    "NeMo 1.7-1.11 megatron_gpt_config.yaml (megatron_amp_O2, gradient_accumulation_fusion, grad_allreduce_chunk_size_mb), core/optim/optimizer_with_main_params.py",
 });
 
 /**

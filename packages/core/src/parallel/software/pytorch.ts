@@ -15,6 +15,8 @@ export const pytorchFsdp2 = derive(generic, "pytorch-fsdp2", {
   masterWeights: false,
   tpOverlap: "none",
   fusedPermute: false,
+  unpacksGathered: true,
+  packsGrads: "cast",
   source: "torch.distributed.fsdp.fully_shard: implicit prefetch of one block, separate gather and reduce streams",
 });
 
@@ -25,12 +27,16 @@ export const pytorchDdp = derive(pytorchFsdp2, "pytorch-ddp", {
   source: "torch.nn.parallel.DistributedDataParallel: bucketed all-reduce from autograd hooks",
 });
 
+/** FSDP1 gathers into the flat parameter that its views read; the views' gradients are joined in backward (FlatParamHandle, torch.split). */
+const fsdp1 = { unpacksGathered: false, packsGrads: "copy" } as const;
+
 /**
  * Composer + FSDP1, eager. MPT: no biases, low-precision LayerNorm, learned positions, dropout 0, flash-attn's fused cross-entropy
  * (`loss_fn: fused_crossentropy`), torch's gelu and residual adds unfused. DEFAULT reduces in fp32, PURE in bf16.
  * forward_prefetch is off; the backward prefetch is BACKWARD_POST (Composer's default), limit_all_gathers keeps two blocks in flight.
  */
 export const llmFoundry2023 = derive(pytorchFsdp2, "llm-foundry-2023", {
+  ...fsdp1,
   fp8Scaling: "delayed",
   date: "2023-10",
   attention: "flash1",
@@ -92,6 +98,7 @@ export const deepspeedHf = derive(pytorchFsdp2, "deepspeed-hf-2026", {
 
 /** TinyLlama's lit-gpt fork: Fabric FSDP, bf16-mixed, flash-attn 2 with its fused rotary, RMSNorm, SwiGLU (xformers) and cross-entropy kernels. */
 export const litgpt2023 = derive(pytorchFsdp2, "litgpt-2023", {
+  ...fsdp1,
   date: "2023-09",
   fusedActivation: true,
   fusedRope: true,
@@ -105,6 +112,7 @@ export const litgpt2023 = derive(pytorchFsdp2, "litgpt-2023", {
  * LitGPT's default precision bf16-true: parameters, gradients and Adam states all bf16, no master copy. Eager torch kernels, RMSNorm in Python, SDPA flash.
  */
 export const litgptEager = derive(pytorchFsdp2, "litgpt-2024-eager", {
+  ...fsdp1,
   date: "2024",
   masterWeights: true,
   gradDtype: "bf16",

@@ -8,7 +8,7 @@ import { type ContentionParameters, type OpDemand, opDemand } from "../contentio
 import { type Pace, paced } from "../pace.ts";
 
 /** BW: the whole backward with its recompute. B, W: its halves. tail: every phase in order (blocks that run once a step). */
-export type OpList = "gather" | "forward" | "BW" | "B" | "W" | "reduce" | "update" | "tail";
+export type OpList = "gather" | "unpack" | "forward" | "BW" | "B" | "W" | "reduce" | "update" | "tail";
 
 /** What the name of a recomputed op ends in. */
 export const RECOMPUTED = " (recompute)";
@@ -66,6 +66,10 @@ export function blockPrices(
 
 function opsOf(block: Block, which: OpList): readonly Op[] {
   switch (which) {
+    case "gather":
+      return block.gather.filter((op) => op.stream !== "compute");
+    case "unpack":
+      return block.gather.filter((op) => op.stream === "compute");
     case "BW":
       return [...block.recompute, ...block.backward];
     case "B":

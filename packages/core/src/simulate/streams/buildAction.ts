@@ -70,8 +70,9 @@ export function buildAction(prices: BlockPrices, request: ActionRequest): BuiltA
         );
       }
     }
+    if (request.gather) writer.append(at, blocks[at]!, "unpack", null, -1);
     writer.append(at, blocks[at]!, listOfKind[kind], null, -1);
-    if (request.reduce) writer.append(at, blocks[at]!, "reduce", program.overlapReduce ? REDUCE : COMPUTE, -1);
+    if (request.reduce) writer.append(at, blocks[at]!, "reduce", program.overlapReduce ? null : COMPUTE, -1);
     if (at + 1 < blocks.length) writer.connect(at, blocks[at]!, at + 1, blocks[at + 1]!, kind);
   }
   return writer.build(context.software);

@@ -1,0 +1,200 @@
+// A collective on links that no table covers, from the measured systems that resemble it.
+//
+// A collective is start-up plus wire time. Wire time scales with the link, so a curve of the same kind of link is read at sizes scaled by the ratio of rates.
+// Start-up is the kernel, its flags and the host: it follows neither rate nor kind of link (two ranks start in 5 us over an H100's NVLink and over PCIe, in 9 us
+// on A100 and B200), so systems with other links have a say in it too. Both are means of logarithms with weights by inverse distance; a twin answers alone.
+
+import { findDevice } from "../../cluster/catalogue.ts";
+import type { DeviceSpec, NetworkLevel } from "../../cluster/types.ts";
+import { reachableBytesPerSec } from "./analytic.ts";
+import { IN_NETWORK_MIN_RANKS, RING_EFFICIENCY } from "./params.ts";
+import { type Ask, type Estimate, systemMicros } from "./systemCurves.ts";
+import type { MeasuredSystem, NetworkTables, TableDType } from "./tables.ts";
+
+/** The group that asks: its link as one device reaches it, and what runs over it. */
+interface Group {
+  readonly device: DeviceSpec;
+  readonly level: NetworkLevel;
+  readonly ask: Ask;
+  readonly bridged: boolean;
+  readonly bytesPerSec: number;
+}
+
+interface Voice {
+  readonly system: MeasuredSystem;
+  /** 0 = a twin: differences of link rate, vendor, generation, reach and kind of all-reduce, in log units or alike. */
+  readonly distance: number;
+  readonly weight: number;
+}
+
+interface Siblings {
+  /** Systems with the same kind of link, nearest first. */
+  readonly wires: readonly Voice[];
+  /** Microseconds the group takes to start, or undefined where only one system can say. */
+  readonly startMicros: number | undefined;
+}
+
+const WEIGHT_POWER = 4;
+/** Even a twin is another machine. */
+const LEAST_DISTANCE = 0.05;
+const MAX_VOICES = 4;
+/** Another kind of link, when only start-up is asked for. */
+const OTHER_LINK = 0.5;
+/** Bytes at which a curve shows nothing but its start-up. */
+const START_BYTES = 512;
+
+/** Estimate from siblings, or undefined where none resembles. */
+export function siblingEstimate(
+  tables: NetworkTables,
+  device: DeviceSpec,
+  inner: readonly NetworkLevel[],
+  ask: Ask,
+  hopMicros: number,
+): Estimate | undefined {
+  const level = inner.at(-1)!;
+  const bridged = inner.length > 1 && inner[0]!.name === "bridge";
+  const group: Group = { device, level, ask, bridged, bytesPerSec: reachableBytesPerSec(level, ask.ranks) };
+  const { wires, startMicros } = siblingsOf(tables, group, hopMicros);
+  const nearest = wires[0];
+  if (nearest === undefined) return undefined;
+  const answers = wires.map(({ system, weight }) => {
+    const own = micros(tables, group, system, ask.sizeBytes * sizeScale(system, group), hopMicros)!;
+    const started =
+      startMicros === undefined ? own : own - micros(tables, group, system, START_BYTES, hopMicros)! + startMicros;
+    // The wire keeps at least what it takes without any start-up: a noisy first point must not turn the sum negative.
+    return { micros: Math.max(started, 0.2 * own), weight };
+  });
+  // Held-out devices: 4 % mean error from a near twin, 20 to 30 % across generations (docs/cost-network.md).
+  return {
+    durationSec: weightedMedian(answers) * 1e-6,
+    source: "sibling",
+    relStd: Math.min(0.35, 0.07 + 0.15 * nearest.distance),
+  };
+}
+
+/** The middle answer, so that one system with an old kernel does not count. */
+function weightedMedian(answers: { readonly micros: number; readonly weight: number }[]): number {
+  const sorted = answers.sort((a, b) => a.micros - b.micros);
+  let below = 0;
+  for (const { micros: value, weight } of sorted) {
+    below += weight;
+    if (below >= 0.5) return value;
+  }
+  return sorted.at(-1)!.micros;
+}
+
+/** Choices already made: they depend on the link and the group, not on the size. */
+const chosen = new WeakMap<NetworkTables, Map<string, Siblings>>();
+
+function siblingsOf(tables: NetworkTables, group: Group, hopMicros: number): Siblings {
+  let made = chosen.get(tables);
+  if (made === undefined) {
+    made = new Map();
+    chosen.set(tables, made);
+  }
+  const { device, level, ask, bridged, bytesPerSec } = group;
+  const key = `${device.vendor}|${device.arch}|${level.kind}|${level.shape}|${level.inNetworkReduce}|${level.numDevices}|${bytesPerSec}|${bridged}|${ask.op}|${ask.ranks}|${ask.backend}|${ask.dtype}`;
+  let found = made.get(key);
+  if (found === undefined) {
+    found = chooseSiblings(tables, group, hopMicros);
+    made.set(key, found);
+  }
+  return found;
+}
+
+function chooseSiblings(tables: NetworkTables, group: Group, hopMicros: number): Siblings {
+  const { bridged } = group;
+  const wires: { system: MeasuredSystem; distance: number }[] = [];
+  const starts: { system: MeasuredSystem; distance: number }[] = [];
+  for (const system of tables.systems) {
+    const found = systemMicros(tables, system.id, askAt(group, START_BYTES), hopMicros, system.rowsOnly);
+    if (found === undefined) continue;
+    const unlike = likeness(tables, group, system, found.standIn);
+    const rate = Math.abs(Math.log(rateOf(system, bridged) / group.bytesPerSec));
+    const sameLink = bridged ? system.shape === "mesh" && system.link === "nvlink" : alike(system, group);
+    // Peculiar PCIe boxes are so in bandwidth; elsewhere a peculiar system's times include waiting, which is no start-up.
+    const starting = (system.typical || system.link === "pcie") && group.ask.backend === "nccl";
+    if (sameLink) wires.push({ system, distance: unlike + rate });
+    if (!bridged && !found.standIn && starting)
+      starts.push({ system, distance: kinship(system.deviceId, group.device) + (sameLink ? rate : OTHER_LINK) });
+  }
+  const wireVoices = voices(wires);
+  const startVoices = voices(starts);
+  if (startVoices.length < 2) return { wires: wireVoices, startMicros: undefined };
+  let sum = 0;
+  for (const { system, weight } of startVoices)
+    sum += weight * Math.log(micros(tables, group, system, START_BYTES, hopMicros)!);
+  return { wires: wireVoices, startMicros: Math.exp(sum) };
+}
+
+function voices(found: { readonly system: MeasuredSystem; readonly distance: number }[]): readonly Voice[] {
+  const near = found.sort((a, b) => a.distance - b.distance).slice(0, MAX_VOICES);
+  const raw = near.map(({ distance }) => (distance + LEAST_DISTANCE) ** -WEIGHT_POWER);
+  const total = raw.reduce((sum, weight) => sum + weight, 0);
+  return near.map((voice, index) => ({ ...voice, weight: (raw[index] as number) / total }));
+}
+
+/** Distance in everything but the rate of the link. */
+function likeness(
+  tables: NetworkTables,
+  { device, level, ask }: Group,
+  system: MeasuredSystem,
+  standIn: boolean,
+): number {
+  const reach =
+    tables.find({ system: system.id, op: ask.op, backend: ask.backend, dtype: "float", numNodes: 1 })?.ranks.at(-1) ??
+    2;
+  return (
+    (system.typical ? 0 : 1) +
+    (standIn ? 2.5 : 0) +
+    kinship(system.deviceId, device) +
+    0.6 * Math.max(0, Math.log2(ask.ranks / reach)) +
+    (level.inNetworkReduce === (system.shape === "switch" && system.bytesPerSec >= 440e9) ? 0 : 0.5)
+  );
+}
+
+/** Start-up differs with the library of the vendor and, less, with the generation of the part. */
+function kinship(systemDevice: string, device: DeviceSpec): number {
+  const other = findDevice(systemDevice);
+  const family = (arch: string | undefined): string | undefined => arch?.split(" ")[0];
+  const generation = other?.arch === device.arch ? 0 : family(other?.arch) === family(device.arch) ? 0.1 : 0.3;
+  return (other?.vendor === device.vendor ? 0 : 0.8) + generation;
+}
+
+/** The question as it is put to a system. The switch reduces only where it can; elsewhere an integer curve of a switched system shows the ring. */
+function askAt({ level, ask }: Group, sizeBytes: number): Ask {
+  const rings = level.shape === "mesh" || (!level.inNetworkReduce && ask.op === "allReduce");
+  const dtype: TableDType = rings && ask.ranks >= IN_NETWORK_MIN_RANKS ? "int8" : ask.dtype;
+  return { ...ask, sizeBytes, dtype };
+}
+
+function micros(
+  tables: NetworkTables,
+  group: Group,
+  system: MeasuredSystem,
+  sizeBytes: number,
+  hopMicros: number,
+): number | undefined {
+  return systemMicros(tables, system.id, askAt(group, sizeBytes), hopMicros, system.rowsOnly)?.micros;
+}
+
+/** Bytes on the sibling's link that take as long as one byte on the group's. */
+function sizeScale(system: MeasuredSystem, { level, bridged, bytesPerSec }: Group): number {
+  const efficiency =
+    level.kind === system.link || bridged ? 1 : RING_EFFICIENCY[level.kind] / RING_EFFICIENCY[system.link];
+  return rateOf(system, bridged) / (bytesPerSec * efficiency);
+}
+
+/** PCIe numbers of a bridged box scale with its host link, which both such tables name through the device generation. */
+function rateOf(system: MeasuredSystem, bridged: boolean): number {
+  return bridged ? (system.deviceId === "h100_pcie" ? 63e9 : 31.5e9) : system.bytesPerSec;
+}
+
+function alike(system: MeasuredSystem, { device, level }: Group): boolean {
+  if (level.shape === "torus") return false;
+  // What peers can do over a PCIe host is the host's affair, and the library's (NCCL, oneCCL): peculiar ones say nothing of others.
+  if (level.kind === "pcie")
+    return system.link === "pcie" && system.typical && findDevice(system.deviceId)?.vendor === device.vendor;
+  if (level.kind === "xgmi" && level.bytesPerSec < 200e9) return system.link === "xgmi";
+  return system.link === "nvlink" && system.shape === "switch";
+}
