@@ -66,9 +66,10 @@ export function engineFilter(engine: EngineName, job: EngineFilterJob): (strateg
   const facts = modelFacts(model);
   const { models, rules } = limits[engine];
   if (models.some((rule) => rule.breaks(model, facts))) return () => false;
+  const numRules = rules.length;
   return (strategy) => {
     const asked: EngineJob = { model, facts, strategy, software, workload };
-    for (const rule of rules) if (rule.breaks(asked)) return false;
+    for (let i = 0; i < numRules; i++) if (rules[i]!.breaks(asked)) return false;
     return true;
   };
 }

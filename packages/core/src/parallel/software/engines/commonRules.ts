@@ -29,7 +29,12 @@ export function ordersAre(title: string, orders: readonly (readonly [Axis, Axis,
 function sameOrder(known: readonly Axis[], strategy: Strategy): boolean {
   const { order } = strategy;
   let at = 0;
-  for (const axis of order) {
+  for (let i = 0; i < order.length; i++) {
+    const axis = order[i]!;
+    if (axis === known[at]) {
+      at++;
+      continue;
+    }
     if (strategy[axis] === 1) continue;
     while (at < known.length && strategy[known[at]!] === 1) at++;
     if (known[at] !== axis) return false;

@@ -53,7 +53,8 @@ export const torchtitanLimits: EngineLimits = {
     },
     {
       breaks: ({ strategy: { pp, numChunks, stageLayers, balanceEmbedding }, facts: { numLayers } }) => {
-        if (pp === 1) return false;
+        // Even stages need no settings at all: the common case of a search.
+        if (pp === 1 || (stageLayers === null && !balanceEmbedding && numLayers % (pp * numChunks) === 0)) return false;
         const counts = stageLayers ?? dealLayers(numLayers, pp * numChunks, balanceEmbedding);
         return titanSplit(counts, { numLayers, pp, numChunks }) === null;
       },
