@@ -1,6 +1,7 @@
 // What a job runs on: devices, their memory and links, and the nested levels of the network.
 
 import type { DType } from "../units/dtype.ts";
+import type { MixedFacts } from "./mixed.ts";
 
 export interface DeviceSpec {
   /** Catalogue id, such as `h100_sxm`. */
@@ -70,6 +71,29 @@ export interface ClusterSpec {
   readonly levels: readonly NetworkLevel[];
   readonly usdPerDeviceHour?: number;
   readonly notes: readonly string[];
+  /**
+   * Devices of several kinds, nodes of several sizes, or islands that a slower link joins; absent in a cluster of one kind. Device, node, levels and
+   * price above are then those of the fastest group: what holds for a rank stands in its group's view.
+   */
+  readonly groups?: readonly DeviceGroup[];
+  /** What the groups were made from, so that they can be put in another order (placedCluster). */
+  readonly mixed?: MixedFacts;
+}
+
+/** Devices of one kind in nodes of one size: consecutive devices of a mixed cluster. */
+export interface DeviceGroup {
+  readonly name: string;
+  /** Groups of one island share a fabric. */
+  readonly island: string;
+  /** The group holds the devices firstDevice .. firstDevice + numDevices - 1. */
+  readonly firstDevice: number;
+  readonly numDevices: number;
+  /** Index of the first group of the island that is alike: same device, nodes and links. */
+  readonly alike: number;
+  /** The whole cluster as seen from this group: its device, its node, its own levels, then wider ones at the rate of the slowest link inside them. */
+  readonly view: ClusterSpec;
+  /** By level of the view: the groups whose devices one instance holds; only this group inside it. */
+  readonly reach: readonly (readonly number[])[];
 }
 
 /**

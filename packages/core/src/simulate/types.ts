@@ -34,7 +34,7 @@ export interface OpTotal {
   readonly source: string;
 }
 
-/** Ranks that run the same program: one pipeline rank, all its tp x cp x dp copies. */
+/** Ranks that run the same program on the same devices: one pipeline rank, all its tp x cp x dp copies (those of one class of pipelines where devices differ). */
 export interface RankClass {
   readonly pipelineRank: number;
   readonly numRanks: number;
@@ -47,6 +47,19 @@ export interface RankClass {
   readonly optimizerSec: number;
   readonly stragglerSec: number;
   readonly memory: MemoryBreakdown;
+  /** In a mixed cluster: the devices these ranks run on, by group. */
+  readonly devices?: readonly RankDevices[];
+  /** Where replicas lie on different devices or have different shares: the class of their pipeline, and the micro-batches of each. */
+  readonly pipeline?: number;
+  readonly microBatches?: number;
+}
+
+export interface RankDevices {
+  readonly group: string;
+  /** Catalogue id and name. */
+  readonly device: string;
+  readonly name: string;
+  readonly numDevices: number;
 }
 
 /** One change that would make an infeasible step fit. */
@@ -63,6 +76,8 @@ export interface Infeasible {
   readonly kind: "infeasible";
   readonly reason: "memory";
   readonly pipelineRank: number;
+  /** In a mixed cluster: the devices of that rank. */
+  readonly devices?: readonly RankDevices[];
   readonly needBytes: number;
   readonly haveBytes: number;
   readonly memory: MemoryBreakdown;

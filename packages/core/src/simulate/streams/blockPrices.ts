@@ -1,9 +1,11 @@
 // Ops of a program's blocks, priced and prepared once per (block, list of ops): what every action that uses the block shares.
 
+import type { DeviceSpec } from "../../cluster/types.ts";
 import type { OpContext } from "../../cost/opContext.ts";
 import { type PricedOp, priceOps } from "../../cost/priceOps.ts";
 import { opAccess } from "../../parallel/access.ts";
 import type { Block, Op, Program } from "../../parallel/program.ts";
+import type { Software } from "../../parallel/strategy.ts";
 import { type ContentionParameters, type OpDemand, opDemand } from "../contention.ts";
 import { type Pace, paced } from "../pace.ts";
 
@@ -30,20 +32,22 @@ export interface PreparedOp {
   readonly pipe?: { readonly partner: number; readonly first: boolean; readonly chunks: number };
 }
 
+/** Devices of one kind that run the ops: what prices them there, and how fast they run inside a step. */
+export interface PricedOn {
+  readonly context: OpContext;
+  readonly pace: Pace;
+}
+
 export interface BlockPrices {
   readonly program: Program;
-  readonly context: OpContext;
+  readonly software: Software;
   readonly list: (block: number, which: OpList) => readonly PreparedOp[];
   /** Lists of a block that is not among the program's blocks (tail, embedding sync). */
   readonly listOf: (block: Block, which: OpList) => readonly PreparedOp[];
 }
 
-export function blockPrices(
-  program: Program,
-  context: OpContext,
-  contention: ContentionParameters,
-  pace: Pace,
-): BlockPrices {
+/** @param on kinds of devices that run the ops in step (one in a cluster of one kind): each op takes what it takes on the slowest. */
+export function blockPrices(program: Program, on: readonly PricedOn[], contention: ContentionParameters): BlockPrices {
   const lists = new Map<Block, Map<OpList, readonly PreparedOp[]>>();
   const listOf = (block: Block, which: OpList): readonly PreparedOp[] => {
     let ofBlock = lists.get(block);
@@ -53,12 +57,17 @@ export function blockPrices(
     }
     let prepared = ofBlock.get(which);
     if (prepared === undefined) {
-      prepared = prepare(block, opsOf(block, which), context, contention, pace);
+      prepared = prepare(block, opsOf(block, which), on, contention);
       ofBlock.set(which, prepared);
     }
     return prepared;
   };
-  return { program, context, listOf, list: (block, which) => listOf(program.blocks[block]!, which) };
+  return {
+    program,
+    software: on[0]!.context.software,
+    listOf,
+    list: (block, which) => listOf(program.blocks[block]!, which),
+  };
 }
 
 function opsOf(block: Block, which: OpList): readonly Op[] {
@@ -86,11 +95,10 @@ function opsOf(block: Block, which: OpList): readonly Op[] {
 function prepare(
   block: Block,
   ops: readonly Op[],
-  context: OpContext,
+  on: readonly PricedOn[],
   contention: ContentionParameters,
-  pace: Pace,
 ): PreparedOp[] {
-  const priced = priceOps(block, ops, context).map((op) => paced(op, pace));
+  const priced = slowestOps(block, ops, on);
   const accesses = ops.map((op) => {
     const { reads, writes } = opAccess(op);
     return { reads: reads.map((id) => touchOf(block, id)), writes: writes.map((id) => touchOf(block, id)) };
@@ -108,13 +116,28 @@ function prepare(
     pipes[partner] = { partner: i, first: !leads, chunks: asked.chunks };
   }
   const routed = routedOps(ops);
-  return priced.map((each, i) => ({
-    priced: each,
+  return priced.map(({ op, device }, i) => ({
+    priced: op,
     routed: routed[i]!,
-    demand: opDemand(each, context.cluster.device, contention),
+    demand: opDemand(op, device, contention),
     ...accesses[i]!,
     ...(pipes[i] === undefined ? {} : { pipe: pipes[i]! }),
   }));
+}
+
+/** Each op where it takes longest. */
+function slowestOps(
+  block: Block,
+  ops: readonly Op[],
+  on: readonly PricedOn[],
+): { readonly op: PricedOp; readonly device: DeviceSpec }[] {
+  const byKind = on.map(({ context, pace }) =>
+    priceOps(block, ops, context).map((op) => ({ op: paced(op, pace), device: context.cluster.device })),
+  );
+  const [first, ...others] = byKind;
+  return first!.map((each, i) =>
+    others.reduce((slow, kind) => (kind[i]!.op.durationSec > slow.op.durationSec ? kind[i]! : slow), each),
+  );
 }
 
 /** Forward and recompute: from the first permutation to the combination; backward: from the combination's to the permutation's gradient. */
