@@ -72,8 +72,15 @@ export interface FitSuggestion {
   readonly stepSec?: number;
 }
 
+/** What a strategy left to be balanced, in numbers. */
+export interface Settled {
+  readonly stageLayers?: readonly number[];
+  readonly replicaShares?: readonly number[];
+}
+
 export interface Infeasible {
   readonly kind: "infeasible";
+  readonly settled?: Settled;
   readonly reason: "memory";
   readonly pipelineRank: number;
   /** In a mixed cluster: the devices of that rank. */
@@ -89,6 +96,7 @@ export interface Infeasible {
 
 export interface StepResult {
   readonly kind: "ok";
+  readonly settled?: Settled;
   readonly stepSec: number;
   /** One standard deviation, relative. */
   readonly relStd: number;
