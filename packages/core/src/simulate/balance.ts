@@ -1,8 +1,9 @@
 // Uneven work for uneven devices: layers of each stage by the speed of its devices, micro-batches of each replica by the speed of its pipeline.
 //
 // Speed is what the cost model says: every block of the program is priced on the devices of every pipeline rank, forward and backward, and layers are dealt so
-// that the dearest stage is as cheap as possible (embedding and head included). Where a stage then overflows its memory it gets a layer less, until all fit.
-// Left out of the balance, though not of the prediction: sustained clocks, messages, and what hides behind the bubble.
+// that the dearest stage is as cheap as possible (embedding and head included). The dealt step is simulated: a stage that overflows its memory gets a layer
+// less, and where ranks worked more or less than their blocks cost (sustained clocks, overlap) the next deal knows. The fastest step of these is taken.
+// Shares of micro-batches follow from what the dearest rank of a replica's pipeline works for one. Left out there: sustained clocks and messages.
 
 import { lowerTraining } from "../parallel/lower/index.ts";
 import type { Program } from "../parallel/program.ts";
@@ -17,6 +18,7 @@ import { simulateProgram } from "./simulateProgram.ts";
 import { siteCosts } from "./siteCosts.ts";
 import type { ActionOps } from "./streams/buildAction.ts";
 import { simulateAction } from "./streams/simulateAction.ts";
+import type { RankClass } from "./types.ts";
 
 /** The spec with what was to be balanced in numbers; itself when nothing was. `spec.cluster` holds the groups in their order. */
 export function settleBalance(spec: StepSpec, options: SimulateOptions = {}): StepSpec {
@@ -37,30 +39,59 @@ export function balancedStageLayers(spec: StepSpec, options: SimulateOptions = {
   const even = probe(spec, { stageLayers: null });
   const program = lower(even);
   const speeds = stageSpeeds(even, program, resolveOptions(options));
-  const numStages = program.schedule.numStages - (spec.strategy.vocabOverStages === true ? spec.strategy.pp : 0);
-  const caps = new Array<number>(numStages).fill(speeds.layers.length);
+  const { strategy } = spec;
+  const numStages = program.schedule.numStages - (strategy.vocabOverStages === true ? strategy.pp : 0);
+  const numLayers = speeds.layers.length;
+  const caps = new Array<number>(numStages).fill(numLayers);
+  const pace = new Array<number>(numStages).fill(1);
+  const loadSec = (stage: number, blocks: readonly number[]) =>
+    blocks.reduce((sum, block) => sum + pace[stage]! * speeds.blockSec(stage, block), 0);
+  const tried = new Set<string>();
   let first: number[] | undefined;
-  // A layer less for the stage that overflows, until all fit: no more tries than there are layers to take away.
+  let best: { readonly counts: number[]; readonly stepSec: number } | undefined;
+  // Every round takes a layer from a stage that overflows, or deals by the pace that the last round showed; it ends when a round is no
+  // faster, or a deal returns.
   for (;;) {
     const counts = dealByCost({
       numStages,
-      numLayers: speeds.layers.length,
-      costSec: (stage, layer) => speeds.blockSec(stage, speeds.layers[layer]!),
-      endSec: (stage) => speeds.endsOf(stage).reduce((sum, block) => sum + speeds.blockSec(stage, block), 0),
+      numLayers,
+      costSec: (stage, layer) => loadSec(stage, [speeds.layers[layer]!]),
+      endSec: (stage) => loadSec(stage, speeds.endsOf(stage)),
       cap: (stage) => caps[stage]!,
     });
-    // Nothing fits: the balance by speed alone, and the prediction says what is missing.
-    if (counts === null) return first!;
+    if (counts === null || tried.has(counts.join())) break;
+    tried.add(counts.join());
     first ??= counts;
-    if (options.ignoreMemory === true) return counts;
-    const tried = probe(spec, { stageLayers: counts });
-    const result = simulateProgram(lower(tried), tried, { ...options, timeline: false });
-    if (result.kind === "ok") return counts;
-    const stages = program.schedule.stageOf[result.pipelineRank]!.filter((stage) => stage < numStages);
-    const fullest = stages.reduce((a, b) => (counts[b]! > counts[a]! ? b : a));
-    if (counts[fullest]! <= 1) return first;
-    caps[fullest] = counts[fullest]! - 1;
+    const dealt = probe(spec, { stageLayers: counts });
+    const result = simulateProgram(lower(dealt), dealt, { ...options, timeline: false });
+    const stagesOf = (rank: number) => program.schedule.stageOf[rank]!.filter((stage) => stage < numStages);
+    if (result.kind === "infeasible") {
+      const fullest = stagesOf(result.pipelineRank).reduce((a, b) => (counts[b]! > counts[a]! ? b : a));
+      if (counts[fullest]! <= 1) break;
+      caps[fullest] = counts[fullest]! - 1;
+      continue;
+    }
+    if (best !== undefined && result.stepSec >= best.stepSec) break;
+    best = { counts, stepSec: result.stepSec };
+    // What a rank really worked over what its blocks cost: sustained clocks, overlap.
+    const starts = counts.map((_, stage) => counts.slice(0, stage).reduce((sum, n) => sum + n, 0));
+    for (let rank = 0; rank < strategy.pp; rank++) {
+      const workedSec = Math.max(...result.ranks.filter((each) => each.pipelineRank === rank).map(workSec));
+      const pricedSec = stagesOf(rank).reduce((sum, stage) => {
+        const layers = speeds.layers.slice(starts[stage]!, starts[stage]! + counts[stage]!);
+        return sum + loadSec(stage, [...layers, ...speeds.endsOf(stage)]) / pace[stage]!;
+      }, 0);
+      for (const stage of stagesOf(rank)) pace[stage] = workedSec / pricedSec;
+    }
   }
+  // Nothing fits: the balance by speed alone, and the prediction says what is missing.
+  return best?.counts ?? first!;
+}
+
+/** Seconds of a rank's own actions. */
+function workSec(rank: RankClass): number {
+  const { tp, cp, ep, copy } = rank.exposedSec;
+  return rank.computeSec + rank.hostSec + tp + cp + ep + copy;
 }
 
 /** Micro-batches of each data parallel replica; the strategy's stages are settled. */
@@ -91,7 +122,25 @@ export function balancedShares(spec: StepSpec, options: SimulateOptions = {}): n
     });
     for (const replica of each.replicas) microSec[replica] = slowestSec;
   }
-  return dealShares({ microSec, total, fill: strategy.pp - 1, unit });
+  const tried = new Set<string>();
+  let best: { readonly shares: number[]; readonly stepSec: number } | undefined;
+  // As with layers: what a micro-batch really took corrects the next deal, as long as that is faster.
+  for (;;) {
+    const shares = dealShares({ microSec, total, fill: strategy.pp - 1, unit });
+    if (tried.has(shares.join())) return best!.shares;
+    tried.add(shares.join());
+    const dealt = probe({ ...spec, strategy: { ...strategy, balanceShares: false } }, { replicaShares: shares });
+    const result = simulateProgram(lower(dealt), dealt, { ...options, timeline: false });
+    // Shares do not change what fits: the prediction says what is missing.
+    if (result.kind === "infeasible") return best?.shares ?? shares;
+    if (best !== undefined && result.stepSec >= best.stepSec) return best.shares;
+    best = { shares, stepSec: result.stepSec };
+    pipelineClasses(spec.cluster, program.mesh, shares).forEach(({ replicas }, c) => {
+      const ranks = result.ranks.filter((rank) => (rank.pipeline ?? 0) === c);
+      const workedSec = Math.max(...ranks.map(workSec)) / shares[replicas[0]!]!;
+      for (const replica of replicas) microSec[replica] = workedSec;
+    });
+  }
 }
 
 /** A strategy that lowers whatever is still to be balanced: equal shares, rounded down. */

@@ -1,5 +1,6 @@
 // The simulate room: when everything happens, and what it holds in memory while it does.
 
+export { balancedShares, balancedStageLayers, settleBalance } from "./balance.ts";
 export { type ContentionParameters, defaultContention, noContention } from "./contention.ts";
 export { type AllocatorParameters, defaultAllocator } from "./memory/allocator.ts";
 export { defaultNoise, expectedMaximum, type NoiseParameters, noNoise, stragglerFrac } from "./noise.ts";
