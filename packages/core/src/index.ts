@@ -13,6 +13,7 @@ export * from "./parallel/mesh.ts";
 export * from "./parallel/placements.ts";
 export * from "./parallel/program.ts";
 export * from "./parallel/rankSites.ts";
+export * from "./parallel/replicaPrograms.ts";
 export * from "./parallel/schedules/index.ts";
 export * from "./parallel/software/index.ts";
 export * from "./parallel/strategy.ts";

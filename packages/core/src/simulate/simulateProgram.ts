@@ -11,7 +11,7 @@ import { flopsPerToken, type ModelSpec } from "../model/index.ts";
 import { meshSize } from "../parallel/mesh.ts";
 import type { Program } from "../parallel/program.ts";
 import { type PipelineClass, pipelineClasses, type RankSite } from "../parallel/rankSites.ts";
-import { buildSchedule } from "../parallel/schedules/index.ts";
+import { programOfShare } from "../parallel/replicaPrograms.ts";
 import type { Software, Workload } from "../parallel/strategy.ts";
 import { assert } from "../units/errors.ts";
 import { gatherCost } from "./gatherStream.ts";
@@ -113,7 +113,8 @@ function runStep(
   const { mesh } = program;
   const costsAt = siteCosts({ cluster, software }, options, clocks);
   const runs = kinds.classes.map((each, i) => {
-    const own = programOf(program, each);
+    // Replicas of one class have equal shares.
+    const own = programOfShare(program, program.replicaShares?.[each.replicas[0]!] ?? program.microBatchesPerStep);
     const costs = each.sites.map((at) => costsAt(own, at));
     return runPipeline({ class: each, program: own, cluster, software, costs, options, known: known?.[i] });
   });
@@ -276,15 +277,6 @@ function runStep(
     memory: runs.map((run) => run.memory),
     step,
   };
-}
-
-/** The program with the micro-batches of one class. */
-function programOf(program: Program, { replicas }: PipelineClass): Program {
-  const share = program.replicaShares?.[replicas[0]!];
-  if (share === undefined || share === program.microBatchesPerStep) return program;
-  const { name, numRanks, numChunks } = program.schedule;
-  const schedule = buildSchedule(name, { numRanks, numChunks, numMicroBatches: share });
-  return { ...program, schedule, microBatchesPerStep: share };
 }
 
 /** Devices of a site, by the names of their groups. */

@@ -21,6 +21,8 @@ import {
   meshSize,
   type Op,
   type Program,
+  replicaPrograms,
+  type Schedule,
   tableRanks,
 } from "@meshwright/core";
 import type { Frame, Run } from "./frame.ts";
@@ -77,6 +79,8 @@ class Engine {
   private readonly program: Program;
   private readonly state: Run;
   private readonly lanes: readonly (readonly number[])[];
+  /** Replicas whose actions run, and their order: all replicas, or those of one share after another. */
+  private running: { readonly schedule: Schedule; readonly lanes: readonly (readonly number[])[] };
   private readonly chunks: readonly (readonly Chunk[])[];
   private readonly plans: readonly BlockPlan[];
   /** Values on their way: `F stage use microBatch` or `B ...` -> per lane the tensors. */
@@ -93,12 +97,14 @@ class Engine {
       traffic: new TrafficBook(),
       vocab,
       globalTokens: program.globalTokens,
+      replicaShares: program.replicaShares,
       loss: 0,
       routings: new WeakMap(),
       tokenCache: new WeakMap(),
       orderCache: new WeakMap(),
     };
     this.lanes = Array.from({ length: mesh.pp }, (_, p) => lanesOf(program, p));
+    this.running = { schedule, lanes: this.lanes };
     this.chunks = schedule.stageOf.map((chunks) =>
       chunks.map((stage, chunk) => ({
         stage,
@@ -121,7 +127,12 @@ class Engine {
       for (const rank of this.lanes[p]!) initialiseParameters(stores[rank]!, this.program.mesh, rank, places);
     }
     const startBytes = stores.map((store) => store.heldBytes.hbm);
-    this.runActions();
+    for (const { program, replicas } of replicaPrograms(this.program)) {
+      const mine = (rank: number) => replicas.includes(coordinatesOf(program.mesh, rank).dp);
+      this.running = { schedule: program.schedule, lanes: this.lanes.map((ranks) => ranks.filter(mine)) };
+      this.runActions();
+    }
+    this.running = { schedule: this.program.schedule, lanes: this.lanes };
     this.addReplicas();
     if (this.program.reducePolicy === "lastMicroBatch")
       this.eachPlace((frame, block) => this.phase(frame, block.reduce));
@@ -149,7 +160,7 @@ class Engine {
   }
 
   private frame(p: number, place: Place): Frame {
-    return { run: this.state, ranks: this.lanes[p]!, place, lastRouting: null };
+    return { run: this.state, ranks: this.running.lanes[p]!, place, lastRouting: null };
   }
 
   private eachPlace(visit: (frame: Frame, block: Block) => void): void {
@@ -171,7 +182,7 @@ class Engine {
   // Actions.
 
   private runActions(): void {
-    const { schedule } = this.program;
+    const { schedule } = this.running;
     const cursor = schedule.actions.map(() => 0);
     for (let moved = true; moved; ) {
       moved = false;
@@ -299,7 +310,7 @@ class Engine {
 
   /** Pipeline rank that runs a stage for a micro-batch. */
   private rankOfStage(stage: number, microBatch: number): number {
-    const { schedule } = this.program;
+    const { schedule } = this.running;
     const replica = schedule.microBatchesOf.findIndex((list) => list.includes(microBatch));
     return schedule.stageOf.findIndex((stages, p) =>
       stages.some((s, chunk) => s === stage && schedule.replicaOf[p]![chunk] === replica),
