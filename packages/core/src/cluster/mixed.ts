@@ -116,6 +116,7 @@ function levelsOf(mixed: MixedFacts, index: number): Reached {
         latencySec: joined.link.latencySec,
         shape: "switch",
         inNetworkReduce: false,
+        crossing: joined.link.rate.of === "all" ? "shared" : "perNode",
       },
     ];
     reach = [...reach, inside];

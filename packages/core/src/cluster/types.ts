@@ -48,6 +48,11 @@ export interface NetworkLevel {
   readonly torusDims?: readonly number[];
   /** The switch can reduce in the network (NVLink SHARP, InfiniBand SHARP). */
   readonly inNetworkReduce: boolean;
+  /**
+   * A link between islands. A ring over all ranks crosses it in few places: `perNode` links carry it on the NICs of one node each way while the others rest,
+   * a `shared` link gives the ring of every group its part. Absent: a fabric.
+   */
+  readonly crossing?: "perNode" | "shared";
 }
 
 export interface NodeSpec {
