@@ -15,6 +15,7 @@ export * from "./parallel/program.ts";
 export * from "./parallel/rankSites.ts";
 export * from "./parallel/replicaPrograms.ts";
 export * from "./parallel/schedules/index.ts";
+export * from "./parallel/software/engineLimits.ts";
 export * from "./parallel/software/index.ts";
 export * from "./parallel/strategy.ts";
 export * from "./parallel/tokens.ts";

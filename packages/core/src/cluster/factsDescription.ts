@@ -11,7 +11,7 @@
 //   host: {memory, memory_bandwidth, nvme, watts},  usd_per_device_hour, name
 
 import type { Finding } from "../units/errors.ts";
-import type { ClusterFacts } from "./assemble.ts";
+import { type ClusterFacts, tooManyDevices } from "./assemble.ts";
 import { type CatalogueEntry, deviceByName, findPlatform, type Platform, platforms } from "./catalogue.ts";
 import { deviceFromDescription } from "./deviceDescription.ts";
 import { collect, FieldReader, shown } from "./fields.ts";
@@ -73,6 +73,8 @@ export function readFacts(value: unknown, path: string, findings: Finding[]): Cl
       `use ${Math.floor(numDevices / perNode) * perNode} or ${Math.ceil(numDevices / perNode) * perNode} devices, or give gpus_per_node`,
     );
   }
+  const excess = numDevices === undefined ? undefined : tooManyDevices(numDevices);
+  if (excess !== undefined) reader.add("nodes", excess);
   if (levelTotal !== undefined && numDevices !== undefined && levelTotal !== numDevices)
     reader.add(
       "levels",

@@ -7,7 +7,7 @@
 //   64xa100-80g+64xh100-sxm   groups of one island, in this order; islands and their links need a description
 
 import { type Finding, InputError, nearestName } from "../units/errors.ts";
-import { assembleCluster, type ClusterFacts } from "./assemble.ts";
+import { assembleCluster, type ClusterFacts, tooManyDevices } from "./assemble.ts";
 import { type CatalogueEntry, deviceNames, findDevice, findPlatform, platforms } from "./catalogue.ts";
 import { collect } from "./fields.ts";
 import { checkedMixed, uniqueNames } from "./mixedCheck.ts";
@@ -40,6 +40,8 @@ export function factsFromShorthand(text: string, path: string): ClusterFacts {
     const domain = Number(racks[2]);
     const count = Number(racks[3] ?? 1);
     if (domain < 1 || count < 1) return fail(`Cluster "${text}" has no devices`, "use a count of at least 1");
+    const excess = tooManyDevices(domain * count);
+    if (excess !== undefined) return fail(`Cluster "${text}": ${excess}`);
     const perNode = domain % device.node.numDevices === 0 ? device.node.numDevices : domain;
     return {
       name: trimmed,
@@ -56,6 +58,9 @@ export function factsFromShorthand(text: string, path: string): ClusterFacts {
   if (name === "") return fail("Cluster is empty", 'write it like "64xh100-sxm"');
   if (first < 1 || (second !== undefined && second < 1))
     return fail(`Cluster "${text}" has no devices`, "use counts of at least 1");
+
+  const excess = tooManyDevices(first * (second ?? 1));
+  if (excess !== undefined) return fail(`Cluster "${text}": ${excess}`);
 
   const platform = findPlatform(name);
   // A rack-scale platform shares its name with the device (gb200-nvl72): counts of it are devices.

@@ -55,7 +55,7 @@ export interface JobJson {
       readonly devices_per_node: number;
     }[];
   };
-  readonly workload: { readonly seq: number; readonly global_batch: number; readonly task: string };
+  readonly workload: { readonly seq: number; readonly global_batch: number };
   /** Every field of the spec's strategy section, resolved. */
   readonly strategy: Readonly<Record<string, unknown>>;
   readonly software: { readonly name: string; readonly date: string };
@@ -194,7 +194,7 @@ function jobJson({ spec, parameters }: PredictionContext, settled: Settled | und
             })),
           }),
     },
-    workload: { seq: workload.seqLen, global_batch: workload.globalBatch, task: workload.task },
+    workload: { seq: workload.seqLen, global_batch: workload.globalBatch },
     strategy: strategyJson(spec, settled),
     software: { name: software.name, date: software.date },
   };

@@ -162,6 +162,8 @@ function runStep(
   const paceEnd = ends[paceClass]!;
   const pace = paceEnd.paceRank;
 
+  const { computeFloor } = options.contention;
+
   const step = (): StepResult => {
     const ranks = runs.flatMap((run, c) => {
       const { at, program: own, variants, timeline } = run;
@@ -188,23 +190,22 @@ function runStep(
         }),
       );
     });
-    const costs: { cost: ActionCost; times: number }[] = [];
-    const { schedule } = paceRun.program;
-    const { prices, actions } = paceRun.costs[pace]!;
-    forEachAction({ schedule, variants: paceRun.variants, actions, rank: pace }, (cost, times) =>
-      costs.push({ cost, times }),
-    );
-    for (const cost of Object.values(paceEnd.tails[pace]!) as ActionCost[]) costs.push({ cost, times: 1 });
-    const { computeFloor } = options.contention;
-    const { spillSec } = paceEnd.flushes[pace]!;
-    costs.push({ cost: flushCost(prices, { rank: pace, spillSec, computeFloor }), times: 1 });
-    if (paceRun.gathers !== null) {
-      const heldSec = heldSeconds(paceRun.timeline, paceRun.variants, pace);
-      costs.push({
-        cost: gatherCost(prices, schedule, { rank: pace, heldSec, computeFloor }),
-        times: 1,
-      });
-    }
+    const costsBeforeUpdate = (run: PipelineRun, end: PipelineEnd, rank: number) => {
+      const costs: { cost: ActionCost; times: number }[] = [];
+      const { schedule } = run.program;
+      const { prices, actions } = run.costs[rank]!;
+      forEachAction({ schedule, variants: run.variants, actions, rank }, (cost, times) => costs.push({ cost, times }));
+      const { reduce, gather } = end.tails[rank]!;
+      costs.push({ cost: reduce, times: 1 }, { cost: gather, times: 1 });
+      const { spillSec } = end.flushes[rank]!;
+      costs.push({ cost: flushCost(prices, { rank, spillSec, computeFloor }), times: 1 });
+      if (run.gathers !== null) {
+        const heldSec = heldSeconds(run.timeline, run.variants, rank);
+        costs.push({ cost: gatherCost(prices, schedule, { rank, heldSec, computeFloor }), times: 1 });
+      }
+      return costs;
+    };
+    const costs = [...costsBeforeUpdate(paceRun, paceEnd, pace), { cost: paceEnd.tails[pace]!.update, times: 1 }];
     const tokens = program.globalTokens;
     const causalFlops = tokens * flopsPerToken(model, { seqLen: workload.seqLen, convention: "causal" });
     const noncausalFlops = tokens * flopsPerToken(model, { seqLen: workload.seqLen, convention: "noncausal" });
@@ -218,7 +219,7 @@ function runStep(
       return peaks.bf16 ?? peaks.fp16 ?? peaks.fp32 ?? 0;
     });
     const share = (flops: number) => (peak > 0 ? flops / (stepSec * numDevices * peak) : 0);
-    const lateFrac = program.reducePolicy === "everyMicroBatch" ? spillSec / stepSec : 0;
+    const lateFrac = program.reducePolicy === "everyMicroBatch" ? paceEnd.flushes[pace]!.spillSec / stepSec : 0;
     const usdPerHour = perDevice(kinds, (view) => view.usdPerDeviceHour ?? view.device.priceUsdPerHour ?? Number.NaN);
     return {
       kind: "ok",
@@ -242,6 +243,14 @@ function runStep(
         : ((usdPerHour * numDevices * stepSec) / 3600 / tokens) * 1e9,
       ranks,
       opTotals: opTotals(costs),
+      ...(options.rankOps
+        ? {
+            rankOps: runs.flatMap((run, c) =>
+              ends[c]!.totals.map((_, rank) => opTotals(costsBeforeUpdate(run, ends[c]!, rank))),
+            ),
+          }
+        : {}),
+      clockFrac: Math.min(...paceRun.at.sites[pace]!.kinds.map(({ group }) => clocks[group]!)),
       peakRank,
       notes: notesOf(program, {
         tooLarge: options.ignoreMemory && tooLarge,

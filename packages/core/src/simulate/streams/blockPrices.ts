@@ -12,6 +12,9 @@ import { type Pace, paced } from "../pace.ts";
 /** BW: the whole backward with its recompute. B, W: its halves. tail: every phase in order (blocks that run once a step). */
 export type OpList = "gather" | "forward" | "BW" | "B" | "W" | "reduce" | "update" | "tail";
 
+/** What the name of a recomputed op ends in. */
+export const RECOMPUTED = " (recompute)";
+
 /** One touch of a buffer by an op: [from, to) of the base's extent in the view's direction; the whole buffer when `whole`. */
 export interface Touch {
   readonly base: number;
@@ -57,7 +60,7 @@ export function blockPrices(program: Program, on: readonly PricedOn[], contentio
     }
     let prepared = ofBlock.get(which);
     if (prepared === undefined) {
-      prepared = prepare(block, opsOf(block, which), on, contention);
+      prepared = prepare(block, opsOf(block, which), on, contention, numRecomputed(block, which));
       ofBlock.set(which, prepared);
     }
     return prepared;
@@ -92,13 +95,20 @@ function opsOf(block: Block, which: OpList): readonly Op[] {
   }
 }
 
+/** Ops at the head of a list that run forward's work again. Fused ones alone are part of backward's kernels, and copies bring back what was offloaded. */
+function numRecomputed(block: Block, which: OpList): number {
+  const again = block.recompute.some((op) => op.fused !== true && op.kind !== "copy");
+  return again && (which === "BW" || which === "B") ? block.recompute.length : 0;
+}
+
 function prepare(
   block: Block,
   ops: readonly Op[],
   on: readonly PricedOn[],
   contention: ContentionParameters,
+  recomputed: number,
 ): PreparedOp[] {
-  const priced = slowestOps(block, ops, on);
+  const priced = slowestOps(block, ops, on, recomputed);
   const accesses = ops.map((op) => {
     const { reads, writes } = opAccess(op);
     return { reads: reads.map((id) => touchOf(block, id)), writes: writes.map((id) => touchOf(block, id)) };
@@ -130,9 +140,13 @@ function slowestOps(
   block: Block,
   ops: readonly Op[],
   on: readonly PricedOn[],
+  recomputed: number,
 ): { readonly op: PricedOp; readonly device: DeviceSpec }[] {
   const byKind = on.map(({ context, pace }) =>
-    priceOps(block, ops, context).map((op) => ({ op: paced(op, pace), device: context.cluster.device })),
+    priceOps(block, ops, context).map((op, i) => {
+      const named = i < recomputed && op.kind !== "copy" ? { ...op, name: `${op.name}${RECOMPUTED}` } : op;
+      return { op: paced(named, pace), device: context.cluster.device };
+    }),
   );
   const [first, ...others] = byKind;
   return first!.map((each, i) =>
