@@ -65,7 +65,7 @@ export function jobLines(spec: ResolvedSpec, { paint }: ReportStyle, settled: Se
       : []),
   ];
   const micro =
-    shares === undefined
+    shares === undefined || Math.min(...shares) === Math.max(...shares)
       ? grouped(workload.globalBatch / (s.microBatch * s.dp))
       : `${grouped(Math.min(...shares))} to ${grouped(Math.max(...shares))}`;
   return [

@@ -100,12 +100,12 @@ export function balancedShares(spec: StepSpec, options: SimulateOptions = {}): n
   const program = lower(even);
   const { strategy, workload } = spec;
   const total = workload.globalBatch / strategy.microBatch;
-  const unit = shareUnit(strategy);
-  if (total % unit !== 0 || total < unit * strategy.dp)
+  const { unit, least } = shareSizes(strategy);
+  if (total % unit !== 0 || total < least * strategy.dp)
     throw new InputError({
       path: "strategy.replica_shares",
-      message: `Schedule "${strategy.schedule}" takes micro-batches in units of ${unit}: ${total} do not give each of dp=${strategy.dp} replicas whole units`,
-      hint: `use a global_batch that is a multiple of ${unit * strategy.microBatch}, at least ${unit * strategy.microBatch * strategy.dp}`,
+      message: `Schedule "${strategy.schedule}" takes micro-batches in units of ${unit}, at least ${least}: ${total} do not give each of dp=${strategy.dp} replicas as many`,
+      hint: `use a global_batch that is a multiple of ${unit * strategy.microBatch}, at least ${least * strategy.microBatch * strategy.dp}`,
     });
   const resolved = resolveOptions(options);
   const costsAt = siteCosts(spec, resolved, clocksOf(spec));
@@ -126,7 +126,7 @@ export function balancedShares(spec: StepSpec, options: SimulateOptions = {}): n
   let best: { readonly shares: number[]; readonly stepSec: number } | undefined;
   // As with layers: what a micro-batch really took corrects the next deal, as long as that is faster.
   for (;;) {
-    const shares = dealShares({ microSec, total, fill: strategy.pp - 1, unit });
+    const shares = dealShares({ microSec, total, fill: strategy.pp - 1, unit, least });
     if (tried.has(shares.join())) return best!.shares;
     tried.add(shares.join());
     const dealt = probe({ ...spec, strategy: { ...strategy, balanceShares: false } }, { replicaShares: shares });
@@ -147,8 +147,9 @@ export function balancedShares(spec: StepSpec, options: SimulateOptions = {}): n
 function probe(spec: StepSpec, change: Partial<Strategy>): StepSpec {
   const { balanceStages: _, balanceShares, ...strategy } = { ...spec.strategy, ...change };
   if (balanceShares !== true) return { ...spec, strategy };
-  const unit = shareUnit(strategy);
-  const share = Math.max(1, Math.floor(spec.workload.globalBatch / (strategy.microBatch * strategy.dp * unit))) * unit;
+  const { unit, least } = shareSizes(strategy);
+  const equal = spec.workload.globalBatch / (strategy.microBatch * strategy.dp);
+  const share = Math.max(least, unit * Math.floor(equal / unit));
   const workload = { ...spec.workload, globalBatch: share * strategy.microBatch * strategy.dp };
   return { ...spec, strategy, workload };
 }
@@ -157,11 +158,14 @@ function lower({ model, strategy, workload, software }: StepSpec): Program {
   return lowerTraining(model, strategy, workload, software);
 }
 
-/** Micro-batches come in multiples of this for the schedule. */
-function shareUnit({ schedule, pp, numChunks }: Strategy): number {
+/** Micro-batches of one replica come in multiples of `unit`, at least `least`, for the schedule to take them. */
+function shareSizes({ schedule, pp, numChunks }: Strategy): { readonly unit: number; readonly least: number } {
   const takes = (numMicroBatches: number) =>
     checkScheduleRequest(schedule, { numRanks: pp, numChunks, numMicroBatches }).length === 0;
-  return [1, 2, pp, 2 * pp].find((unit) => takes(2 * pp * unit) && takes((2 * pp + 1) * unit)) ?? 2 * pp;
+  const unit = [1, 2, pp].find((size) => takes(2 * pp * size) && takes((2 * pp + 1) * size)) ?? 2 * pp;
+  let least = unit;
+  while (least < 2 * pp && !takes(least)) least += unit;
+  return { unit, least };
 }
 
 function clocksOf({ cluster }: StepSpec): readonly number[] {

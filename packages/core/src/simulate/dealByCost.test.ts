@@ -65,16 +65,19 @@ test("dealShares() has the least time of the slowest replica of all deals", () =
       fc.integer({ min: 0, max: 7 }),
       fc.integer({ min: 0, max: 3 }),
       fc.integer({ min: 1, max: 2 }),
-      (microSec, extra, fill, unit) => {
-        const units = microSec.length + extra;
+      fc.integer({ min: 1, max: 2 }),
+      (microSec, extra, fill, unit, leastUnits) => {
+        const units = microSec.length * leastUnits + extra;
         const time = (shares: readonly number[]) =>
           Math.max(...shares.map((share, i) => (share + fill) * microSec[i]!));
         const best = Math.min(
-          ...deals(units, microSec.length).map((counts) => time(counts.map((count) => count * unit))),
+          ...deals(units, microSec.length)
+            .filter((counts) => counts.every((count) => count >= leastUnits))
+            .map((counts) => time(counts.map((count) => count * unit))),
         );
-        const found = dealShares({ microSec, total: units * unit, fill, unit });
+        const found = dealShares({ microSec, total: units * unit, fill, unit, least: leastUnits * unit });
         expect(found.reduce((a, b) => a + b, 0)).toBe(units * unit);
-        expect(found.every((share) => share >= unit && share % unit === 0)).toBe(true);
+        expect(found.every((share) => share >= leastUnits * unit && share % unit === 0)).toBe(true);
         expect(time(found)).toBe(best);
       },
     ),

@@ -71,7 +71,7 @@ function fill(
 }
 
 /**
- * Micro-batches of each replica, multiples of `unit` and at least one unit each: the least time of the slowest, where a replica takes
+ * Micro-batches of each replica, multiples of `unit` and at least `least` each (a multiple too): the least time of the slowest, where a replica takes
  * (share + fill) x microSec.
  */
 export function dealShares(at: {
@@ -79,14 +79,15 @@ export function dealShares(at: {
   readonly total: number;
   readonly fill: number;
   readonly unit: number;
+  readonly least: number;
 }): number[] {
-  const { microSec, total, fill: warmup, unit } = at;
+  const { microSec, total, fill: warmup, unit, least } = at;
   assert(
-    total % unit === 0 && total >= unit * microSec.length,
-    `${total} micro-batches give each of ${microSec.length} replicas ${unit}`,
+    total % unit === 0 && least % unit === 0 && total >= least * microSec.length,
+    `${total} micro-batches give each of ${microSec.length} replicas ${least}`,
   );
   const sharesIn = (sec: number) =>
-    microSec.map((micro) => unit * Math.max(1, Math.floor((sec / micro - warmup) / unit + 1e-9)));
+    microSec.map((micro) => Math.max(least, unit * Math.floor((sec / micro - warmup) / unit + 1e-9)));
   const sum = (shares: readonly number[]) => shares.reduce((a, b) => a + b, 0);
   let low = 0;
   let high = (total + warmup) * Math.max(...microSec);
@@ -100,7 +101,7 @@ export function dealShares(at: {
   for (let over = sum(shares) - total; over > 0; over -= unit) {
     let slowest = -1;
     for (let i = 0; i < shares.length; i++) {
-      if (shares[i]! <= unit) continue;
+      if (shares[i]! <= least) continue;
       const time = (shares[i]! + warmup) * microSec[i]!;
       if (slowest < 0 || time >= (shares[slowest]! + warmup) * microSec[slowest]!) slowest = i;
     }

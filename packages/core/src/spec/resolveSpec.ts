@@ -46,6 +46,8 @@ export function resolveSpec(description: unknown, sources: SpecSources): Resolve
     throw new InputError(findings);
 
   const cluster = placedCluster(described, written.groupOrder);
+  const idle = described.numDevices - cluster.numDevices;
+  if (idle > 0) notes.push(`${idle} devices of groups that group_order leaves out stay idle`);
   const more: Finding[] = [];
   const { strategy, workload: closed } = resolveStrategy({ model, cluster, strategy: written, workload }, more, notes);
   const known = new Set([...findings, ...more].map((finding) => finding.path));
