@@ -243,3 +243,41 @@ describe("the TrainJob", () => {
     expect(seen).toEqual(job.files.map((file) => [`/workspace/${file.path}`, file.text]));
   });
 });
+
+describe("the SkyPilot task", () => {
+  const asked: LaunchJob = {
+    ...job,
+    image: "pytorch/pytorch:2.8.0",
+    accelerator: "H100",
+  };
+  const { timeLimitSec: _t, queue: _q, topologyLevel: _l, resources: _r, ...plain } = asked;
+  const [file, ...files] = launchFiles("skypilot", plain);
+  const task: Manifest = parse(file!.text, { version: "1.1" });
+
+  it("asks for nodes, devices and the network between them", () => {
+    expect(task.name).toBe("llama-3-1-70b");
+    expect([task.num_nodes, task.workdir]).toEqual([16, "."]);
+    expect(task.resources).toEqual({
+      accelerators: "H100:8",
+      cpus: "96+",
+      memory: "1024+",
+      image_id: "docker:pytorch/pytorch:2.8.0",
+      network_tier: "best",
+    });
+    expect(files).toEqual(job.files);
+  });
+
+  it("runs torchrun on every node with its rank, the head's address and the program's arguments untouched", () => {
+    const env = { PATH: process.env["PATH"] ?? "", SKYPILOT_NODE_RANK: "3", SKYPILOT_NODE_IPS: "10.0.0.7\n10.0.0.8" };
+    const recorded = `[() { false; }; torchrun() { printf '%s\\0' "$Y" "$@"; }; ${task.run.replace("exec torchrun", "torchrun")}`;
+    const words = execFileSync("bash", ["-c", recorded], { encoding: "utf8", env, stdio: ["ignore", "pipe", "pipe"] })
+      .split("\0")
+      .slice(0, -1);
+    expect(words).toEqual([
+      job.environment["Y"],
+      ...["--nnodes", "16", "--nproc-per-node", "8", "--node-rank", "3"],
+      ...["--master-addr", "10.0.0.7", "--master-port", "29500"],
+      ...job.program,
+    ]);
+  });
+});

@@ -165,7 +165,7 @@ function torchrunArgs({ id, job, facts }, rank) {
   const head = facts.BatchHost;
   const port = job.port ?? 20000 + (Number(id) % 10000);
   return [
-    ...["--nnodes", String(job.nodes), "--nproc-per-node", "8", "--node-rank", String(rank)],
+    ...["--node-rank", String(rank), "--nnodes", String(job.nodes), "--nproc-per-node", "8"],
     ...["--master-addr", head, "--master-port", String(port)],
     ...job.program,
   ];

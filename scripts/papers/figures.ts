@@ -167,13 +167,13 @@ export function reproduces(figure: ComputedFigure, value: number): boolean {
   return figure.claim === "atLeast" ? error >= -allowed : Math.abs(error) <= allowed;
 }
 
-/** The spec files that a figure is computed from. */
-export function specsOf(figure: PublishedFigure): readonly string[] {
+/** Everything a figure is computed from. */
+export function choicesOf(figure: PublishedFigure): readonly SpecChoice[] {
   if (isPending(figure)) return [];
-  const names = figure.cases.flatMap(({ of, over }) =>
-    [of, ...(over === undefined ? [] : [over])].flatMap((side) =>
-      (isList(side) ? side : [side]).map((choice) => (typeof choice === "string" ? choice : choice.spec)),
-    ),
-  );
-  return [...new Set(names)];
+  return figure.cases.flatMap(({ of, over }) => [of, ...(over === undefined ? [] : [over])].flat());
+}
+
+/** The spec files among them. */
+export function specsOf(figure: PublishedFigure): readonly string[] {
+  return [...new Set(choicesOf(figure).map((choice) => (typeof choice === "string" ? choice : choice.spec)))];
 }

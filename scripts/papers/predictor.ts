@@ -85,10 +85,18 @@ export function makePredictor(): Predictor {
   return { step, largest };
 }
 
+/** `file.yaml`, `file.yaml with strategy.recompute=none`. */
+function choiceName(choice: SpecChoice): string {
+  if (typeof choice === "string") return choice;
+  const changes = Object.entries(choice.set).map(
+    ([path, value]) => `${path}=${typeof value === "object" ? JSON.stringify(value) : String(value)}`,
+  );
+  return changes.length === 0 ? choice.spec : `${choice.spec} with ${changes.join(", ")}`;
+}
+
 function predict(choice: SpecChoice, ignoreMemory: boolean): Predicted | string {
   const spec = resolveChoice(choice);
   const step = predictStep(spec, { ignoreMemory, suggest: false });
   if (step.kind === "ok") return { spec, step };
-  const name = typeof choice === "string" ? choice : choice.spec;
-  return `${name} does not fit: rank ${step.pipelineRank} needs ${formatBytes(step.needBytes)} of ${formatBytes(step.haveBytes)}`;
+  return `${choiceName(choice)} does not fit: pipeline rank ${step.pipelineRank} needs ${formatBytes(step.needBytes)} of ${formatBytes(step.haveBytes)}`;
 }

@@ -19,6 +19,7 @@ export * from "./parallel/software/engineLimits.ts";
 export * from "./parallel/software/index.ts";
 export * from "./parallel/strategy.ts";
 export * from "./parallel/tokens.ts";
+export * from "./plan/index.ts";
 export * from "./report/index.ts";
 export type { StepSpec } from "./simulate/index.ts";
 export * from "./simulate/index.ts";

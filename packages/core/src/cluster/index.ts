@@ -6,7 +6,7 @@ export { deviceByName, deviceNames, deviceSources, devices, findDevice, findPlat
 export { clusterFromDescription } from "./description.ts";
 export { deviceFromDescription } from "./deviceDescription.ts";
 export { assembleMixed, type GroupFacts, type IslandLink, type MixedFacts, placedCluster } from "./mixed.ts";
-export { groupOfDevice, groupPlacement, placementFrom, stridedPlacement, worstPlacement } from "./placement.ts";
+export { groupOfDevice, groupPlacement, placementFrom, stridedPlacement } from "./placement.ts";
 export { clusterFromShorthand } from "./shorthand.ts";
 export { LINK_LATENCY_SEC, linkKindOf, squareDims } from "./topology.ts";
 export type {

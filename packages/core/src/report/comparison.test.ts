@@ -59,6 +59,7 @@ describe("compareJobs()", () => {
     expect(compared.verdicts.map((verdict) => verdict.other)).toEqual(
       ["tp 2, recomputed", "tp 2", "pp 4"].filter((name) => name !== best.name),
     );
+    expect(comparisonReport(compareJobs([wide, slow], []), plainStyle)).toContain("tp 2 is the fastest");
     for (const verdict of compared.verdicts) expect(verdict.slowerFrac).toBeGreaterThanOrEqual(0);
   });
 
@@ -93,6 +94,19 @@ describe("compareJobs()", () => {
     const free = fitting([wide]).map((each) => ({ ...each, result: { ...each.result, usdPerBillionTokens: null } }));
     expect(names(free)).toEqual(names([wide]).filter((name) => !name.startsWith("cost")));
     expect(names([wide])).toContain("cost per B tokens");
+  });
+
+  it("says which job does most per device where the numbers of devices differ", () => {
+    const more = job("more devices", { strategy: { tp: 2 }, cluster: "64xh100-sxm" });
+    const text = comparisonReport(compareJobs([wide, more], []), plainStyle);
+    expect(text).toMatch(
+      /more devices is the fastest\n {2}tp 2 does most per device: [\d,]+ tokens\/s, against [\d,]+ tokens\/s of more devices/,
+    );
+    const padded = job("slow and many", { strategy: { tp: 8, recompute: "full" }, cluster: "32xh100-sxm" });
+    expect(comparisonReport(compareJobs([more, padded], []), plainStyle)).toContain(
+      "more devices also does most per device",
+    );
+    expect(comparisonReport(compareJobs([wide, slow], []), plainStyle)).not.toContain("per device:");
   });
 
   it("keeps a job that does not fit as a column that says so", () => {

@@ -188,10 +188,24 @@ export function verdictLines(of: JobComparison): readonly string[] {
           : `${tied([fastest.name, ...ties])} tie: the prediction cannot tell them apart`;
   return [
     headline,
+    ...perDeviceLine(of),
     ...verdicts.map((verdict) => verdict.sentence),
     ...jobs.flatMap(({ name, result }) => (result.kind === "infeasible" ? [unfitSentence(name, result)] : [])),
     ...skipped.map((each) => `${each.name} (${each.title}) gives no strategy: ${each.reason}`),
   ];
+}
+
+/** Where jobs have different numbers of devices, the fastest need not use them best. */
+function perDeviceLine({ jobs, fastest }: JobComparison): readonly string[] {
+  const fitting = jobs.filter(fits);
+  if (new Set(fitting.map(({ spec }) => spec.cluster.numDevices)).size < 2) return [];
+  const best = fitting.reduce((most, job) =>
+    job.result.tokensPerSecPerDevice > most.result.tokensPerSecPerDevice ? job : most,
+  );
+  const rate = (job: FittingJob) => `${grouped(job.result.tokensPerSecPerDevice)} tokens/s`;
+  return best === fastest || fastest === null
+    ? [`${best.name} also does most per device: ${rate(best)}`]
+    : [`${best.name} does most per device: ${rate(best)}, against ${rate(fastest)} of ${fastest.name}`];
 }
 
 function tied(names: readonly string[]): string {

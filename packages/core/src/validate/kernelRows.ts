@@ -4,13 +4,14 @@ import type { DeviceSpec } from "../cluster/types.ts";
 import type { ElementwiseQuery, KernelConditions, MixedShape } from "../cost/kernels/index.ts";
 import { elementwiseCost, kernelCost, mixedAttentionCost } from "../cost/kernels/index.ts";
 import { causalPairs } from "../cost/kernels/shapes.ts";
-import type {
-  AttentionQuery,
-  Cost,
-  DecodeAttentionQuery,
-  FusedMoeQuery,
-  GemmDType,
-  KernelQuery,
+import {
+  type AttentionQuery,
+  type Cost,
+  type DecodeAttentionQuery,
+  type FusedMoeQuery,
+  type GemmDType,
+  gemmDTypes,
+  type KernelQuery,
 } from "../cost/types.ts";
 import { aiterMoeDType, parseTableName, type TableName } from "./kernelFiles.ts";
 
@@ -29,22 +30,7 @@ export interface RowPricer {
 const shipped: RowPricer = { cost: kernelCost, elementwise: elementwiseCost, mixed: mixedAttentionCost };
 
 /** Formats a GEMM or MoE query can name; anything else is not priced. */
-const GEMM_DTYPES: ReadonlySet<string> = new Set<GemmDType>([
-  "bf16",
-  "fp16",
-  "tf32",
-  "fp32",
-  "fp8",
-  "fp8_block",
-  "mxfp8",
-  "nvfp4",
-  "mxfp4",
-  "int8_wo",
-  "int4_wo",
-  "int8_sq",
-  "int8",
-  "fp4",
-]);
+const GEMM_DTYPES: ReadonlySet<string> = new Set(gemmDTypes);
 
 /** Columns in which nothing is an amount: no window, no earlier tokens, no decoding sequences. */
 const mayBeZero: ReadonlySet<string> = new Set([

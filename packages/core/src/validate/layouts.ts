@@ -110,13 +110,11 @@ export function validateLayouts(
 }
 
 function jobKey(row: Row): string {
-  const fields = [
-    textOf(row, "source_key"),
-    textOf(row, "accelerator"),
-    num(row, "gpus"),
-    textOf(child(row, "model"), "name"),
-  ];
-  return [...fields, num(row, "seq_len"), num(row, "global_batch"), textOf(row, "precision")].join("|");
+  // Numbers of one width sort as numbers.
+  const number = (key: string) => String(num(row, key) ?? "").padStart(12);
+  const model = textOf(child(row, "model"), "name");
+  const words = [textOf(row, "source_key"), textOf(row, "accelerator"), model, textOf(row, "precision")];
+  return [...words, number("gpus"), number("seq_len"), number("global_batch")].join("|");
 }
 
 function measuredSec(row: Row): number | undefined {

@@ -43,7 +43,7 @@ function exportSpec(spec: ResolvedSpec): EngineExport {
     notes: [
       "Data, tokenizer, learning rate and the number of iterations are stand-ins: training on mock data",
       ...modelNotes(spec),
-      ...untoldNote(title, spec.software, preset, software.told),
+      ...untoldNote(title, spec, preset, software.told),
     ],
   };
 }
@@ -83,18 +83,26 @@ function trainingArguments({ model }: ResolvedSpec): readonly Argument[] {
   ];
 }
 
-function environmentOf(spec: ResolvedSpec): Record<string, string> {
+/** Up to Hopper, kernels of compute and communication must be launched in one order; FSDP needs them free. */
+export function environmentOf(spec: ResolvedSpec): Record<string, string> {
   const { strategy, cluster } = spec;
   const needsOrder = strategy.tp * strategy.cp > 1 && !usesFsdp(spec) && !/blackwell|rubin/i.test(cluster.device.arch);
   return needsOrder ? { CUDA_DEVICE_MAX_CONNECTIONS: "1" } : {};
 }
 
-function modelNotes({ model, strategy }: ResolvedSpec): readonly string[] {
-  const notes: string[] = [];
+function modelNotes(spec: ResolvedSpec): readonly string[] {
+  const { model } = spec;
+  const notes: string[] = [...routingNotes(spec)];
   if (model.extraParams > 0)
     notes.push(
       `The flags describe the language model of "${model.name}" alone${model.extraNote === undefined ? "" : `, without ${model.extraNote}`}`,
     );
+  return notes;
+}
+
+/** What Megatron-Core does otherwise than the strategy says, without an option for it. */
+export function routingNotes({ model, strategy }: ResolvedSpec): readonly string[] {
+  const notes: string[] = [];
   if (strategy.routing.kind !== "balanced" && model.layerKinds.some(({ ffn }) => ffn.kind === "moe"))
     notes.push(`How tokens choose experts (routing ${strategy.routing.kind}) is assumed, not set`);
   const { recompute } = strategy;

@@ -37,7 +37,10 @@ export function readMegatronStrategy(
   const cp = size("context-parallel-size", "cp");
   const ep = size("expert-model-parallel-size", "ep");
   const etp = flags.count("expert-tensor-parallel-size") ?? tp;
-  out.set("strategy.etp", etp, flags.place("expert-tensor-parallel-size"));
+  // A dense model has no experts to split.
+  const hasExperts =
+    hints.model?.layerKinds.some(({ ffn }) => ffn.kind === "moe") ?? (flags.count("num-experts", 0) ?? 0) > 0;
+  if (hasExperts) out.set("strategy.etp", etp, flags.place("expert-tensor-parallel-size"));
   const devices = hints.cluster?.numDevices ?? numDevices;
   const share = devices === undefined ? undefined : devices / (tp * pp * cp);
   const dp = share !== undefined && Number.isInteger(share) ? share : undefined;

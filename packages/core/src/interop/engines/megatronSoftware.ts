@@ -48,7 +48,13 @@ const switchFacts: readonly SwitchFact[] = [
     matters: ({ strategy }) => strategy.pp > 1 && strategy.numChunks > 1,
   },
   { fact: "fusedPermute", flag: "moe-permute-fusion", turns: "on", matters: hasExperts },
-  { fact: "groupedGemm", flag: "moe-grouped-gemm", turns: "on", matters: hasExperts },
+  {
+    fact: "groupedGemm",
+    flag: "moe-grouped-gemm",
+    turns: "on",
+    // Transformer Engine's grouped layers exist in bf16 and what is built on it.
+    matters: (spec) => hasExperts(spec) && spec.strategy.precision !== "fp16" && spec.strategy.precision !== "fp32",
+  },
   {
     fact: "overlapMoeExchange",
     flag: "overlap-moe-expert-parallel-comm",
@@ -81,8 +87,10 @@ export function softwareArguments(spec: ResolvedSpec): SoftwareArguments {
   const args: Argument[] = [];
   const told = new Set<SoftwareFact>();
   for (const { fact, flag, turns, matters } of switchFacts) {
-    // Gathering beside compute without reducing beside it is the one wish that Megatron refuses.
-    if (fact !== "overlapParamGather" || matters(spec) || !isSharded(spec)) told.add(fact);
+    // Two wishes that Megatron refuses: gathering beside compute without reducing beside it, grouped experts in other formats than bf16.
+    const isRefused =
+      (fact === "overlapParamGather" && isSharded(spec)) || (fact === "groupedGemm" && hasExperts(spec));
+    if (matters(spec) || !isRefused) told.add(fact);
     if (matters(spec) && software[fact] === (turns === "on")) args.push([flag]);
   }
   const tell = (facts: readonly SoftwareFact[], ...more: readonly Argument[]) => {
@@ -132,6 +140,13 @@ export function softwareArguments(spec: ResolvedSpec): SoftwareArguments {
   tell(["fp8Scaling"]);
   if (model.vocab > 0) tell(["vocabMultiple"], ["make-vocab-size-divisible-by", String(software.vocabMultiple)]);
   return { args, told };
+}
+
+/** Switches that mean something for the job, with what they should be: for formats whose defaults are a recipe's. */
+export function settledSwitches(spec: ResolvedSpec): readonly { readonly flag: string; readonly stands: boolean }[] {
+  return switchFacts
+    .filter(({ matters }) => matters(spec))
+    .map(({ fact, flag, turns }) => ({ flag, stands: spec.software[fact] === (turns === "on") }));
 }
 
 /** For bf16, one option makes the gradient buffer bf16, so the sum and the wire too; fp16 sums in fp16 unless told otherwise. */

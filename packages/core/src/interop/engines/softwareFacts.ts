@@ -3,6 +3,7 @@
 
 import { softwarePreset } from "../../parallel/software/index.ts";
 import type { Software } from "../../parallel/strategy.ts";
+import type { ResolvedSpec } from "../../spec/types.ts";
 
 export type SoftwareFact = Exclude<keyof Software, "name" | "date" | "source">;
 
@@ -11,8 +12,39 @@ export function fieldName(fact: SoftwareFact): string {
   return fact.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
+/** Facts that mean nothing for a job: the overlap of an exchange that never happens, kernels of parts that the model has not. */
+function mootFacts({ strategy, model }: ResolvedSpec): ReadonlySet<SoftwareFact> {
+  const facts = new Set<SoftwareFact>();
+  const add = (isMoot: boolean, ...names: readonly SoftwareFact[]) => {
+    if (isMoot) for (const name of names) facts.add(name);
+  };
+  add(strategy.tp === 1, "tpOverlap");
+  add(strategy.cp === 1, "overlapCp");
+  add(strategy.pp === 1, "overlapP2p", "keepsStageOutputs");
+  add(strategy.dp * strategy.cp === 1, "overlapGradReduce", "overlapParamGather", "gradReduceDtype", "gradBuckets");
+  add(
+    !model.layerKinds.some(({ ffn }) => ffn.kind === "moe"),
+    ...([
+      "moeExchange",
+      "overlapMoeExchange",
+      "fusedPermute",
+      "gatesInActivation",
+      "groupedGemm",
+      "expertKernels",
+      "routingReadBack",
+      "graphScope",
+    ] as const),
+  );
+  add(strategy.recompute.kind !== "full", "recomputeStopsEarly");
+  add(strategy.precision !== "fp8", "fp8Scaling");
+  add(strategy.sharding !== "zero3", "liveGatherElements", "prefetchBlocks", "endsGatheredTogether");
+  return facts;
+}
+
 /** Facts in which `software` differs from the preset, besides those in `told`. */
-export function untoldFacts(software: Software, preset: string, told: ReadonlySet<SoftwareFact>): SoftwareFact[] {
+export function untoldFacts(spec: ResolvedSpec, preset: string, told: ReadonlySet<SoftwareFact>): SoftwareFact[] {
+  const { software } = spec;
+  const moot = mootFacts(spec);
   const home = softwarePreset(preset);
   const facts = new Set([...Object.keys(home), ...Object.keys(software)]) as ReadonlySet<keyof Software>;
   return [...facts].filter(
@@ -21,6 +53,7 @@ export function untoldFacts(software: Software, preset: string, told: ReadonlySe
       fact !== "date" &&
       fact !== "source" &&
       !told.has(fact) &&
+      !moot.has(fact) &&
       JSON.stringify(factOf(software, fact)) !== JSON.stringify(factOf(home, fact)),
   );
 }
@@ -28,13 +61,13 @@ export function untoldFacts(software: Software, preset: string, told: ReadonlySe
 /** One sentence for all of them; none when the preset is the engine's own. */
 export function untoldNote(
   title: string,
-  software: Software,
+  spec: ResolvedSpec,
   preset: string,
   told: ReadonlySet<SoftwareFact>,
 ): readonly string[] {
-  const facts = untoldFacts(software, preset, told);
+  const facts = untoldFacts(spec, preset, told);
   if (facts.length === 0) return [];
-  const list = facts.map((fact) => `${fieldName(fact)}=${show(factOf(software, fact))}`).join(", ");
+  const list = facts.map((fact) => `${fieldName(fact)}=${show(factOf(spec.software, fact))}`).join(", ");
   return [`Assumed about the software and not set by ${title}'s options: ${list}`];
 }
 

@@ -49,6 +49,7 @@ const expressible: Readonly<Record<LauncherName, readonly OptionalField[]>> = {
     "deviceResource",
     "resources",
   ],
+  skypilot: ["directory", "image", "cpusPerNode", "memoryBytesPerNode", "accelerator", "port"],
 };
 
 /** Throws InputError when the launcher cannot start the job. */
@@ -91,6 +92,12 @@ export function checkJob(launcher: LauncherName, job: LaunchJob): void {
       find(field, `"${value}" is not a name that Slurm takes`);
   }
   checkKubernetes(launcher, job, find);
+  if (launcher === "skypilot" && !/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(job.accelerator ?? ""))
+    find(
+      "accelerator",
+      `The launcher "skypilot" finds nodes by their accelerator, and "${job.accelerator ?? ""}" names none`,
+      "such as H100; `sky show-gpus` lists them",
+    );
   checkProgram(job, find);
   checkFiles(launcher, job, find);
   if (findings.length > 0) throw new InputError(findings);

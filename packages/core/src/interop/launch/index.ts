@@ -2,6 +2,7 @@
 
 import { checkJob } from "./checkJob.ts";
 import { jobsetFiles } from "./jobset.ts";
+import { skypilotFiles } from "./skypilot.ts";
 import { slurmFiles } from "./slurm.ts";
 import { torchrunFiles } from "./torchrun.ts";
 import { trainjobFiles } from "./trainjob.ts";
@@ -14,6 +15,7 @@ const writers: Readonly<Record<LauncherName, (job: LaunchJob) => readonly Launch
   slurm: slurmFiles,
   jobset: jobsetFiles,
   trainjob: trainjobFiles,
+  skypilot: skypilotFiles,
 };
 
 /**

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import docs from "../../../../../docs/launch.md?raw";
 import { InputError } from "../../units/errors.ts";
 import { LAUNCHERS, type LauncherName, type LaunchJob, launchFiles } from "./index.ts";
 import { commandLines, shellWord, slug, unexpanded } from "./quoting.ts";
@@ -34,6 +35,13 @@ const job: LaunchJob = {
   files: [{ path: "conf/a file.json", text: "{}\n" }],
 };
 const inContainer: LaunchJob = { ...job, image: "nvcr.io/nvidia/pytorch:25.06-py3" };
+const askedOf: Readonly<Record<LauncherName, LaunchJob>> = {
+  torchrun: job,
+  slurm: job,
+  jobset: inContainer,
+  trainjob: inContainer,
+  skypilot: { ...job, accelerator: "H100" },
+};
 
 let folder: string;
 beforeAll(() => {
@@ -135,13 +143,12 @@ describe("slurmTime()", () => {
 });
 
 describe.each(LAUNCHERS)("launchFiles() for %s", (launcher) => {
-  const asked = launcher === "jobset" || launcher === "trainjob" ? inContainer : job;
+  const asked = askedOf[launcher];
 
   it("gives equal bytes for equal jobs, and the files after the launch file or inside it", () => {
     const files = launchFiles(launcher, asked);
     expect(launchFiles(launcher, structuredClone(asked))).toEqual(files);
-    if (asked === job) expect(files.slice(1)).toEqual(job.files);
-    else expect(files).toHaveLength(1);
+    expect(files.slice(1)).toEqual(asked === inContainer ? [] : job.files);
     expect(files[0]!.text).not.toMatch(/undefined|NaN|\[object/);
   });
 
@@ -181,7 +188,7 @@ describe.each(LAUNCHERS)("launchFiles() for %s", (launcher) => {
       account: "fieldaccount",
       timeLimitSec: 86461,
       cpusPerNode: 93,
-      memoryBytesPerNode: 777 * 2 ** 20,
+      memoryBytesPerNode: 777 * 2 ** 30,
       nodesPerBlock: 4,
       maxSwitches: 3,
       queue: "fieldqueue",
@@ -189,6 +196,7 @@ describe.each(LAUNCHERS)("launchFiles() for %s", (launcher) => {
       deviceResource: "amd.com/gpu",
       resources: { "field/rdma": "9" },
       maxRestarts: 17,
+      accelerator: "FIELD-GPU",
       port: 31234,
     };
     const shown: Readonly<Record<string, RegExp>> = {
@@ -198,7 +206,7 @@ describe.each(LAUNCHERS)("launchFiles() for %s", (launcher) => {
       account: /fieldaccount/,
       timeLimitSec: /86461|1-00:01:01/,
       cpusPerNode: /93/,
-      memoryBytesPerNode: /777M/,
+      memoryBytesPerNode: /795648M|777\+/,
       nodesPerBlock: /segment=4/,
       maxSwitches: /switches=3/,
       queue: /fieldqueue/,
@@ -206,6 +214,7 @@ describe.each(LAUNCHERS)("launchFiles() for %s", (launcher) => {
       deviceResource: /amd\.com\/gpu/,
       resources: /field\/rdma/,
       maxRestarts: /17/,
+      accelerator: /FIELD-GPU:4/,
       port: /31234/,
     };
     const refused = findings(launcher, all);
@@ -268,7 +277,7 @@ describe("the Slurm script", () => {
     const one = (rank: string) => [
       folder,
       job.environment["AWKWARD"],
-      ...["--nnodes", "2", "--nproc-per-node", "4", "--node-rank", rank],
+      ...["--node-rank", rank, "--nnodes", "2", "--nproc-per-node", "4"],
       ...["--master-addr", "n7", "--master-port", "26789", ...job.program],
     ];
     expect(records).toEqual([...one("0"), ...one("1")]);
@@ -294,5 +303,14 @@ describe("the Slurm script", () => {
         .split("\n")
         .filter((line) => /^(reboot|#SBATCH --nodes=9)/.test(line)),
     ).toEqual([]);
+  });
+});
+
+describe("docs/launch.md", () => {
+  it("names every launcher and every field of a job", () => {
+    const source = readFileSync(new URL("./types.ts", import.meta.url), "utf8");
+    const fields = [...source.slice(source.indexOf("interface LaunchJob")).matchAll(/readonly (\w+)\??:/g)];
+    expect(fields.length).toBeGreaterThan(15);
+    for (const name of [...LAUNCHERS, ...fields.map((match) => match[1]!)]) expect(docs, name).toContain(`\`${name}\``);
   });
 });

@@ -1,7 +1,7 @@
 // Slurm: a batch script with one torchrun per node.
 //
-// `srun` starts a task on every node of the allocation; what differs between nodes, SLURM_NODEID, is expanded there: the task is `bash -c` with the
-// program's arguments behind it, so that they pass through untouched. Node ranks follow the order of the node list, whose first node holds the
+// `srun` starts a task on every node of the allocation; what differs between nodes, SLURM_NODEID, is expanded there: the task is `bash -c` with
+// torchrun's arguments behind it, so that they pass through untouched. Node ranks follow the order of the node list, whose first node holds the
 // rendezvous. The port follows from the job's number and lies below Linux' ephemeral ports, so two jobs on a node rarely meet.
 //
 // Source: sbatch(1), srun(1). srun since 22.05 takes no --cpus-per-task from sbatch, so it stands twice; it binds a task of one CPU to that CPU,
@@ -65,9 +65,12 @@ function srunLines(job: LaunchJob): readonly string[] {
       : [shellWord(`--container-image=${job.image}`), `--container-mounts="$PWD:$PWD"`, `--container-workdir="$PWD"`]),
   ].join(" ");
   const torchrun = [
-    `exec torchrun --nnodes ${job.nodes} --nproc-per-node ${job.devicesPerNode}`,
-    `--node-rank "$SLURM_NODEID" --master-addr "$1" --master-port "$2"`,
-    `"\${@:3}"`,
+    `torchrun --nnodes ${job.nodes} --nproc-per-node ${job.devicesPerNode}`,
+    `--master-addr "$meshwright_head" --master-port "$meshwright_port"`,
   ].join(" ");
-  return commandLines(`${options} bash -c '${torchrun}' torchrun "$meshwright_head" "$meshwright_port"`, job.program);
+  return [
+    `${options} \\`,
+    `  bash -c 'exec "$0" --node-rank "$SLURM_NODEID" "$@"' \\`,
+    ...commandLines(`  ${torchrun}`, job.program),
+  ];
 }

@@ -5,7 +5,7 @@
 // place lists its nodes (not the order of arrival), because the strategy's groups are laid on neighbours; every argument and every variable reaches
 // the program byte for byte; the program runs in the folder that holds the travelling files; equal jobs give equal bytes.
 
-export const LAUNCHERS = ["torchrun", "slurm", "jobset", "trainjob"] as const;
+export const LAUNCHERS = ["torchrun", "slurm", "jobset", "trainjob", "skypilot"] as const;
 
 export type LauncherName = (typeof LAUNCHERS)[number];
 
@@ -29,7 +29,7 @@ export interface LaunchJob {
   readonly files: readonly LaunchFile[];
   /** Folder in which the program runs, absolute, the same on every node. Absent: the folder of the launch file; in containers `/workspace`. */
   readonly directory?: string;
-  /** Container image. Kubernetes needs one; Slurm takes it through Pyxis, torchrun through Docker. */
+  /** Container image. Kubernetes needs one; Slurm takes it through Pyxis. */
   readonly image?: string;
   /** Slurm partition. */
   readonly partition?: string;
@@ -37,7 +37,7 @@ export interface LaunchJob {
   readonly account?: string;
   /** The place ends the job after so long (Slurm, JobSet). */
   readonly timeLimitSec?: number;
-  /** CPU cores a node's processes may use together (Slurm, Kubernetes). */
+  /** CPU cores a node's processes may use together. */
   readonly cpusPerNode?: number;
   /** Memory of a node for the job; Slurm: all of it when absent. */
   readonly memoryBytesPerNode?: number;
@@ -55,6 +55,8 @@ export interface LaunchJob {
   readonly resources?: Readonly<Record<string, string>>;
   /** Whole-job restarts after a failure, 0 when absent (JobSet). */
   readonly maxRestarts?: number;
+  /** Name of the devices as SkyPilot lists them (`sky show-gpus`), such as `H100`. */
+  readonly accelerator?: string;
   /** Port of the rendezvous on node 0; 29500 when absent, and on Slurm one that follows from the job's number. */
   readonly port?: number;
 }

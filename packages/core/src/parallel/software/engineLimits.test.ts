@@ -49,6 +49,7 @@ const anyStrategy: fc.Arbitrary<Strategy> = fc
       { kind: "ops" },
       { kind: "selective", modules: ["attention"] },
       { kind: "selective", modules: ["moe", "mlaUp"] },
+      { kind: "selective", modules: ["activation"] },
       { kind: "full", everyLayers: 1, numLayers: "all" },
       { kind: "full", everyLayers: 2, numLayers: "all" },
       { kind: "full", everyLayers: 2, numLayers: 4 },
@@ -111,7 +112,7 @@ describe.each(ENGINES)("%s", (engine) => {
     };
     const models = [dense, experts, biased];
     const workload = { seqLen: 8192 + 4, globalBatch: 256 };
-    const samples = fc.sample(anyStrategy, { numRuns: 2000, seed: 7 });
+    const samples = fc.sample(anyStrategy, { numRuns: 1200, seed: 7 });
     for (const [i, strategy] of samples.entries()) {
       const model = models[i % 3]!;
       const soft = softwares[i % 4]!;

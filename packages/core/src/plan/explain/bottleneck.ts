@@ -1,5 +1,5 @@
-// The bottleneck in one sentence: the loss that costs most and what in the job makes it so. A job whose kernels use most of the step is called bound by
-// compute, however large their loss: no change of the strategy takes it away.
+// The bottleneck in one sentence: the loss that costs most and what in the job makes it so. Matrix and attention kernels are judged together: a job in which
+// they use most of the step is bound by compute; elsewhere what they lose to the peak is not what a change of the strategy takes away.
 
 import type { StepSpec } from "../../simulate/index.ts";
 import { formatPercent } from "../../units/format.ts";
@@ -25,7 +25,7 @@ export function bottleneckOf(spec: StepSpec, of: Waterfall): Bottleneck {
   const kernelSec = of.usefulSec + [...kernelKeys].reduce((sum, key) => sum + lossSec(of, key), 0);
   const kernelFrac = kernelSec / of.stepSec;
   const [first, second] = others;
-  if (first === undefined || kernelFrac >= COMPUTE_BOUND_FRAC || kernelLoss(of).durationSec > first.durationSec * 2) {
+  if (first === undefined || kernelFrac >= COMPUTE_BOUND_FRAC) {
     const rate = formatPercent(of.usefulFrac / kernelFrac);
     const rest = first === undefined ? "" : `; of the rest ${first.name} costs most, ${formatPercent(first.stepFrac)}`;
     return {
@@ -38,15 +38,8 @@ export function bottleneckOf(spec: StepSpec, of: Waterfall): Bottleneck {
   return {
     key: first.key,
     stepFrac: first.stepFrac,
-    sentence: `Largest loss: ${first.name}, ${formatPercent(first.stepFrac)} of the step${because(spec, first)}${then}`,
+    sentence: `Largest loss beside the kernels: ${first.name}, ${formatPercent(first.stepFrac)} of the step${because(spec, first)}${then}`,
   };
-}
-
-/** The largest loss of the kernels themselves. */
-function kernelLoss(of: Waterfall): Loss {
-  return of.losses
-    .filter((loss) => kernelKeys.has(loss.key))
-    .reduce((largest, loss) => (loss.durationSec > largest.durationSec ? loss : largest));
 }
 
 /** What in the job makes a loss what it is. */

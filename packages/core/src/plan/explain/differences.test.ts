@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { differences, type ExplainedStep, RESIDUAL_STD } from "./differences.ts";
+import { COMPONENT_STD, differences, type ExplainedStep, RESIDUAL_STD } from "./differences.ts";
 import { type Job, specOf, stepOf } from "./jobs.fixture.ts";
 
 function explained(name: string, job: Job): ExplainedStep {
@@ -53,6 +53,17 @@ describe("differences between two steps", () => {
     const back = differences(split, plain);
     expect(1 / (1 + forth.slowerFrac)).toBeCloseTo(1 + back.slowerFrac, 9);
     expect(forth.otherFasterChance + back.otherFasterChance).toBeCloseTo(1, 1);
+  });
+
+  test("grow less sure with what differs, not with what is alike", () => {
+    const near = differences(plain, explained("embedding counted", { strategy: { balance_embedding: true } }));
+    expect(near.relStd).toBeCloseTo(RESIDUAL_STD, 3);
+    const far = differences(plain, recomputed);
+    const apart = Math.hypot(...far.differences.map(({ stepFrac }) => stepFrac));
+    const independent = Math.hypot(plain.result.relStd, recomputed.result.relStd);
+    expect(far.relStd).toBeCloseTo(Math.min(independent, Math.hypot(RESIDUAL_STD, COMPONENT_STD * apart)), 12);
+    expect(far.relStd).toBeGreaterThan(2 * near.relStd);
+    expect(far.tie).toBe(false);
   });
 
   test("share what they have in common: their ratio is surer than two independent predictions", () => {

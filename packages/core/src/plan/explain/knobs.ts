@@ -31,8 +31,12 @@ export const hardwareKnobs: readonly Knob[] = [
     id: "nic",
     limit: "unlimited NICs",
     turn: (at, factor) => onLevels(at, (level, cluster) => (isFabric(cluster, level) ? faster(level, factor) : level)),
-    words: ({ spec }, factor) => {
-      const { nicBytesPerSec } = spec.cluster.node;
+    words: ({ spec: { cluster } }, factor) => {
+      const { nicBytesPerSec, numNics, numDevices } = cluster.node;
+      const rate = cluster.levels.find((level) => isFabric(cluster, level))?.bytesPerSec ?? 0;
+      // A fabric that is described by its bandwidth, or oversubscribed, is not what the NICs say.
+      if (Math.abs((nicBytesPerSec * numNics) / numDevices / rate - 1) > 0.01)
+        return `network ${formatRate(rate)} -> ${formatRate(rate * factor)} per device`;
       return `NICs ${formatBitRate(nicBytesPerSec)} -> ${formatBitRate(nicBytesPerSec * factor)}`;
     },
   },

@@ -1,8 +1,8 @@
 // From the device's peak to the model FLOP/s a step achieves: where every second of the step goes, for the mean device.
 //
 // A step of S seconds could have done S x peak FLOPs on each device. Of these seconds, model FLOPs / peak are useful; every other second is charged to one
-// loss. The seconds are those of the simulation (RankClass, OpTotal), averaged over pipeline ranks, which hold equally many devices; averaging makes the
-// useful part exact, because the ranks together do the model's FLOPs once.
+// loss. The seconds are those of the simulation (RankClass, OpTotal), averaged over pipeline ranks by their devices; averaging makes the useful part exact,
+// because the ranks together do the model's FLOPs once.
 //
 // Compute is divided by op: recomputed ops count whole as recomputation. Of the others, those that multiply matrices count up to their FLOPs at peak as
 // work (the model's, and what the model FLOPs leave out), the rest as kernels below peak, the part that the clock under the power limit takes apart
@@ -70,8 +70,9 @@ export function waterfall(spec: StepSpec, result: StepResult): Waterfall {
   const usefulSec = result.modelFlopsCausal / numDevices / peak;
   const seconds = Object.fromEntries(Object.keys(lossNames).map((key) => [key, 0])) as Record<LossKey, number>;
   let workSec = 0;
-  const share = 1 / ranks.length;
+  const shareOf = (rank: RankClass) => rank.numRanks / numDevices;
   ranks.forEach((rank, i) => {
+    const share = shareOf(rank);
     const compute = computeParts(rank, rankOps[i]!, { peak, clockFrac: result.clockFrac });
     workSec += compute.workSec * share;
     for (const key of ["gemm", "attention", "clock", "memory", "recompute"] as const)
@@ -86,7 +87,7 @@ export function waterfall(spec: StepSpec, result: StepResult): Waterfall {
   seconds.nonModel = workSec - usefulSec;
   // What is left is idle, by definition of a rank's bubble; the rest of sums of floats goes there too.
   const idleSec = stepSec - usefulSec - Object.values(seconds).reduce((sum, sec) => sum + sec, 0);
-  const meanBubbleSec = ranks.reduce((sum, rank) => sum + rank.bubbleSec * share, 0);
+  const meanBubbleSec = ranks.reduce((sum, rank) => sum + rank.bubbleSec * shareOf(rank), 0);
   assert(
     Math.abs(idleSec - meanBubbleSec) <= 1e-5 * stepSec,
     `losses and bubbles add up to the step: ${idleSec} of ${stepSec} s left, bubbles ${meanBubbleSec}`,

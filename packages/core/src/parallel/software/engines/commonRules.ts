@@ -86,3 +86,12 @@ export function noEncoder(title: string): ModelRule {
     say: (model) => `${title} is not driven for encoder-decoder models such as "${model.name}"`,
   };
 }
+
+/** FSDP over one rank is plain replication under another name. */
+export function shardGroupsShard(title: string): EngineRule {
+  return {
+    breaks: ({ strategy: { sharding, shardGroup, dp, cp } }) => sharding !== "none" && shardGroup === 1 && dp * cp > 1,
+    say: ({ strategy }) =>
+      `${title} shards over at least 2 ranks: shard_group=1 is sharding none, not ${strategy.sharding}`,
+  };
+}

@@ -58,8 +58,7 @@ export const deepspeedLimits: EngineLimits = {
       say: () => "DeepSpeed's expert parallelism is exported with ZeRO stage 2 or less, not zero3",
     },
     {
-      breaks: ({ strategy, facts }) =>
-        facts.hasExperts && strategy.etp !== 1 && (strategy.ep > 1 || strategy.etp !== strategy.tp),
+      breaks: ({ strategy, facts }) => facts.hasExperts && strategy.etp !== 1,
       say: () => "DeepSpeed keeps experts whole: use etp=1",
     },
     {

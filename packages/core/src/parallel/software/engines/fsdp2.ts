@@ -3,7 +3,7 @@
 // Source: torch.distributed.fsdp.fully_shard (reshard_after_forward, MixedPrecisionPolicy, set_reshard_after_backward); pipelines, experts and
 // context parallelism are what torchtitan is for.
 
-import { commonRules, optimizersAre, ordersAre, precisionsAre, schedulesAre } from "./commonRules.ts";
+import { commonRules, optimizersAre, ordersAre, precisionsAre, schedulesAre, shardGroupsShard } from "./commonRules.ts";
 import { type EngineLimits, shardsNothing } from "./contract.ts";
 
 const title = "The FSDP2 script";
@@ -28,6 +28,7 @@ export const fsdp2Limits: EngineLimits = {
             mixer.outputGate === true ||
             mixer.headDim !== mixer.vHeadDim ||
             !mixer.causal ||
+            mixer.window > 0 ||
             ffn.kind !== "dense" ||
             parallelResidual ||
             normsPerBranch !== 1 ||
@@ -39,6 +40,7 @@ export const fsdp2Limits: EngineLimits = {
   ],
   rules: [
     ...commonRules(title),
+    shardGroupsShard(title),
     schedulesAre(title, ["1f1b"]),
     ordersAre(title, [["tp", "cp", "dp", "pp"]]),
     precisionsAre(title, ["fp32", "bf16"]),

@@ -119,6 +119,14 @@ function recomputeRules(title: string): readonly EngineRule[] {
       },
     },
     {
+      breaks: ({ strategy: { recompute, precision }, facts, software }) =>
+        recompute.kind === "selective" &&
+        recompute.modules.includes("activation") &&
+        facts.hasExperts &&
+        (!software.groupedGemm || precision === "fp16" || precision === "fp32"),
+      say: () => `${title} recomputes activation (moe_act) in grouped experts only: use grouped_gemm, in bf16 or 8 bit`,
+    },
+    {
       breaks: ({ strategy, software }) => strategy.recompute.kind === "full" && software.cudaGraphs !== "none",
       say: () => `${title} captures no graph of layers under full recompute: use cuda_graphs none`,
     },

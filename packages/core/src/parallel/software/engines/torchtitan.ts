@@ -3,6 +3,7 @@
 // Source: torchtitan b5bcd76 (2026-08-21) torchtitan/distributed/parallel_dims.py, pipeline_parallel.py, models/*/parallelize.py, and v0.2.2's
 // config/job_config.py; schedules of torch.distributed.pipelining.
 
+import { dealLayers } from "../../lower/stages.ts";
 import {
   commonRules,
   noEncoder,
@@ -11,8 +12,10 @@ import {
   precisionsAre,
   schedulesAre,
   sequenceInPieces,
+  shardGroupsShard,
 } from "./commonRules.ts";
 import { type EngineLimits, shardsNothing } from "./contract.ts";
+import { titanSplit } from "./torchtitanSplit.ts";
 
 const title = "torchtitan";
 
@@ -38,11 +41,25 @@ export const torchtitanLimits: EngineLimits = {
   ],
   rules: [
     ...commonRules(title),
+    shardGroupsShard(title),
     schedulesAre(title, Object.keys(torchSchedules)),
     ordersAre(title, [["tp", "cp", "dp", "pp"]]),
-    precisionsAre(title, ["fp32", "bf16", "fp8", "mxfp8"]),
+    precisionsAre(title, ["fp32", "bf16", "fp8"]),
     optimizersAre(title, ["adamw"]),
     sequenceInPieces(title),
+    {
+      breaks: ({ strategy }) => strategy.schedule === "breadth-first" && strategy.numChunks < 2,
+      say: () => "torchtitan loops breadth-first over at least 2 chunks of a rank: use chunks=2 or more, or gpipe",
+    },
+    {
+      breaks: ({ strategy: { pp, numChunks, stageLayers, balanceEmbedding }, facts: { numLayers } }) => {
+        if (pp === 1) return false;
+        const counts = stageLayers ?? dealLayers(numLayers, pp * numChunks, balanceEmbedding);
+        return titanSplit(counts, { numLayers, pp, numChunks }) === null;
+      },
+      say: ({ strategy: { pp, numChunks, stageLayers, balanceEmbedding }, facts: { numLayers } }) =>
+        `torchtitan deals layers evenly from the first stage on, with lighter ends: it cannot give the stages ${(stageLayers ?? dealLayers(numLayers, pp * numChunks, balanceEmbedding)).join(", ")} layers`,
+    },
     {
       breaks: ({ strategy }) => strategy.ulysses > 1,
       say: () => "torchtitan's context parallelism is a ring: use ulysses=1",
