@@ -15,7 +15,11 @@ out=$RECORDS/$SLURM_NODEID
 printf '%s\\0' "$@" > "$out.args"
 env -0 > "$out.env"
 pwd > "$out.folder"
-[ "$SLURM_NODEID" != "\${FAILING_NODE-}" ] || exit 3
+if [ "$SLURM_NODEID" = "\${FAILING_NODE-}" ]; then
+  # Not before the others are there.
+  until [ -s "$RECORDS/0.folder" ]; do sleep 0.1; done
+  exit 3
+fi
 [ -z "\${FAILING_NODE-}" ] || exec sleep 60
 `;
 
