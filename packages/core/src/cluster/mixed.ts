@@ -220,9 +220,10 @@ const placed = new WeakMap<ClusterSpec, Map<string, ClusterSpec>>();
  * one kind, or no order, is returned as it is. Remembered, because prices are remembered by cluster.
  */
 export function placedCluster(cluster: ClusterSpec, order: readonly string[] | undefined): ClusterSpec {
-  const { mixed } = cluster;
-  if (mixed === undefined || order === undefined) return cluster;
-  if (order.length === mixed.groups.length && order.every((name, i) => mixed.groups[i]!.name === name)) return cluster;
+  const { mixed, groups: present } = cluster;
+  if (present === undefined || order === undefined) return cluster;
+  if (order.length === present.length && order.every((name, i) => present[i]!.name === name)) return cluster;
+  assert(mixed !== undefined, `cluster "${cluster.name}" was changed after its groups were put in order`);
   let known = placed.get(cluster);
   if (known === undefined) {
     known = new Map();
@@ -241,4 +242,11 @@ export function placedCluster(cluster: ClusterSpec, order: readonly string[] | u
     known.set(key, found);
   }
   return found;
+}
+
+/** The cluster with a change in every view: a faster device, other links. What it was made from no longer describes it, so its groups stay in their order. */
+export function changedCluster(cluster: ClusterSpec, change: (view: ClusterSpec) => ClusterSpec): ClusterSpec {
+  if (cluster.groups === undefined) return change(cluster);
+  const { mixed: _, ...changed } = change(cluster);
+  return { ...changed, groups: cluster.groups.map((group) => ({ ...group, view: change(group.view) })) };
 }

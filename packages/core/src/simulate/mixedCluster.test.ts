@@ -28,9 +28,9 @@ function step(job: Job | StepSpec, options: SimulateOptions = {}): StepResult {
   return result;
 }
 
-/** All figures, without the names of devices that only mixed clusters give. */
+/** All figures, without devices and clocks of single ranks, which only mixed clusters give. */
 const figures = (result: StepResult): string =>
-  JSON.stringify(result, (key, value: unknown) => (key === "devices" ? undefined : value));
+  JSON.stringify(result, (key, value: unknown) => (key === "devices" || key === "clockFrac" ? undefined : value));
 
 /** Two islands of alike or unlike devices, `speed` between each node of one and those of the other. */
 const islands = (speed: string, devices: readonly [string, string] = ["a100-80g", "a100-80g"]) => ({

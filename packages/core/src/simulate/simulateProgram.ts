@@ -163,6 +163,7 @@ function runStep(
   const pace = paceEnd.paceRank;
 
   const { computeFloor } = options.contention;
+  const clockAt = (at: RankSite) => Math.min(...at.kinds.map(({ group }) => clocks[group]!));
 
   const step = (): StepResult => {
     const ranks = runs.flatMap((run, c) => {
@@ -185,7 +186,9 @@ function runStep(
             messageSec: messageSeconds(own, timeline, rank, run.transferSec),
             memory: run.memory.ranks[rank]!,
           }),
-          ...(cluster.groups === undefined ? {} : { devices: devicesOf(cluster, at.sites[rank]!) }),
+          ...(cluster.groups === undefined
+            ? {}
+            : { devices: devicesOf(cluster, at.sites[rank]!), clockFrac: clockAt(at.sites[rank]!) }),
           ...(runs.length === 1 ? {} : { pipeline: c, microBatches: own.microBatchesPerStep }),
         }),
       );
@@ -250,7 +253,7 @@ function runStep(
             ),
           }
         : {}),
-      clockFrac: Math.min(...paceRun.at.sites[pace]!.kinds.map(({ group }) => clocks[group]!)),
+      clockFrac: clockAt(paceRun.at.sites[pace]!),
       peakRank,
       notes: notesOf(program, {
         tooLarge: options.ignoreMemory && tooLarge,

@@ -49,6 +49,8 @@ export interface RankClass {
   readonly memory: MemoryBreakdown;
   /** In a mixed cluster: the devices these ranks run on, by group. */
   readonly devices?: readonly RankDevices[];
+  /** In a mixed cluster: sustained clock over boost of the slowest of them. */
+  readonly clockFrac?: number;
   /** Where replicas lie on different devices or have different shares: the class of their pipeline, and the micro-batches of each. */
   readonly pipeline?: number;
   readonly microBatches?: number;

@@ -4,6 +4,7 @@
 // A changed job is an ordinary job: it is lowered, priced and simulated anew. Tables measured on the present hardware stop where they no longer apply (a
 // faster NVLink is priced from the nearest measured system of such links), so a knob includes the error between two prices of one thing.
 
+import { changedCluster } from "../../cluster/index.ts";
 import type { ClusterSpec, DeviceSpec, NetworkLevel } from "../../cluster/types.ts";
 import { isFabric } from "../../cost/network/levels.ts";
 import type { SimulateOptions, StepSpec } from "../../simulate/index.ts";
@@ -152,14 +153,17 @@ function scaledPeaks(device: DeviceSpec, factor: number): DeviceSpec["peakFlopsP
 }
 
 function onDevice(at: Scenario, change: (device: DeviceSpec) => DeviceSpec): Scenario {
-  const { cluster } = at.spec;
-  return { ...at, spec: { ...at.spec, cluster: { ...cluster, device: change(cluster.device) } } };
+  const cluster = changedCluster(at.spec.cluster, (view) => ({ ...view, device: change(view.device) }));
+  return { ...at, spec: { ...at.spec, cluster } };
 }
 
 /** Null when no level changes. */
 function onLevels(at: Scenario, change: (level: NetworkLevel, cluster: ClusterSpec) => NetworkLevel): Scenario | null {
-  const { cluster } = at.spec;
-  const levels = cluster.levels.map((level) => change(level, cluster));
-  if (levels.every((level, i) => level === cluster.levels[i])) return null;
-  return { ...at, spec: { ...at.spec, cluster: { ...cluster, levels } } };
+  let changed = false;
+  const cluster = changedCluster(at.spec.cluster, (view) => {
+    const levels = view.levels.map((level) => change(level, view));
+    changed ||= levels.some((level, i) => level !== view.levels[i]);
+    return { ...view, levels };
+  });
+  return changed ? { ...at, spec: { ...at.spec, cluster } } : null;
 }
