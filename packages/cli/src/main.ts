@@ -29,6 +29,16 @@ const entries: readonly Entry[] = [
     load: () => import("./commands/explain.ts"),
   },
   {
+    name: "export",
+    summary: "write a job as the configuration of a training engine, with launch files",
+    load: () => import("./commands/export.ts"),
+  },
+  {
+    name: "lint",
+    summary: "check a training engine's configuration for a model and a cluster",
+    load: () => import("./commands/lint.ts"),
+  },
+  {
     name: "validate",
     summary: "compare predictions with measurements from files",
     load: () => import("./commands/validate.ts"),

@@ -2,4 +2,5 @@
 
 export type { TimelineMemory, TimelineSend, TimelineSpan, TimelineSpans } from "../simulate/spans.ts";
 export { chromeTrace } from "./chromeTrace.ts";
+export * from "./engines/index.ts";
 export * from "./launch/index.ts";

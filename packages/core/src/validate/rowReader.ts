@@ -67,7 +67,14 @@ export function devicesOf(row: Row): number | undefined {
   return count(row, "gpus") ?? (dp === undefined ? undefined : product);
 }
 
+/** The framework's name. TPUs and Trainium run what XLA compiles, whatever trainer drives it. */
+export function frameworkOf(row: Row): string {
+  const name = text(row, "framework") ?? "";
+  const compiled = /tpu|trn\d|trainium/i.test(text(row, "accelerator") ?? "");
+  return compiled && !isXla(name.toLowerCase()) ? `${name} xla`.trim() : name;
+}
+
 /** Trainers on XLA, by the framework's name in lower case. */
 export function isXla(framework: string): boolean {
-  return /jax|maxtext|xla|tpu/.test(framework);
+  return /jax|maxtext|xla|tpu|\bpax|levanter|easylm|t5x/.test(framework);
 }

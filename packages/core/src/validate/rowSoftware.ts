@@ -2,7 +2,7 @@
 
 import { derive, hostSec, type SoftwareFacts, softwareForRow, softwarePreset } from "../parallel/software/index.ts";
 import type { Software, Strategy } from "../parallel/strategy.ts";
-import { argsOf, child, flag, flagsOf, type Row, text, words } from "./rowReader.ts";
+import { argsOf, child, flag, flagsOf, frameworkOf, type Row, text, words } from "./rowReader.ts";
 
 /** Spellings of attention kernels; the first match wins. */
 const attentions: readonly (readonly [RegExp, Software["attention"]])[] = [
@@ -15,7 +15,7 @@ const attentions: readonly (readonly [RegExp, Software["attention"]])[] = [
 ];
 
 export function softwareOfRow(row: Row, strategy: Strategy, notes: string[]): Software {
-  const choice = softwareForRow(text(row, "framework") ?? "", text(row, "framework_version_or_date"));
+  const choice = softwareForRow(frameworkOf(row), text(row, "framework_version_or_date"));
   if (choice.note !== null) notes.push(choice.note);
   const flags = flagsOf(row);
   const args = argsOf(row);

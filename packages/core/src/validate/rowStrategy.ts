@@ -9,7 +9,19 @@
 import type { ModelSpec } from "../model/types.ts";
 import type { Strategy } from "../parallel/strategy.ts";
 import { precisionOf } from "./rowPrecision.ts";
-import { argsOf, count, devicesOf, flag, flagsOf, isXla, num, type Row, text, words } from "./rowReader.ts";
+import {
+  argsOf,
+  count,
+  devicesOf,
+  flag,
+  flagsOf,
+  frameworkOf,
+  isXla,
+  num,
+  type Row,
+  text,
+  words,
+} from "./rowReader.ts";
 import { recomputeOf } from "./rowRecompute.ts";
 import { scheduleOfRow } from "./rowSchedule.ts";
 import { keepsGathered, shardGroupOf, shardingLadder, shardingOf } from "./rowSharding.ts";
@@ -27,7 +39,7 @@ export function strategyOfRow(
   model: ModelSpec,
   notes: string[],
 ): RowStrategy | { readonly unsupported: string } {
-  const framework = (text(row, "framework") ?? "").toLowerCase();
+  const framework = frameworkOf(row).toLowerCase();
   const megatron = /megatron|nemo/.test(framework) && !/deepspeed/.test(framework);
   const flags = flagsOf(row);
   const args = argsOf(row);

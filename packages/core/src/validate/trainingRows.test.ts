@@ -304,6 +304,24 @@ describe("specOfRow()", () => {
     expect(spec({ framework: "Zorblax", zero_or_sharding: "none" }).ladder).toEqual([]);
   });
 
+  it("takes any trainer on TPUs and Trainium for one that XLA compiles", () => {
+    const tpu = {
+      accelerator: "TPU-v6e",
+      gpus: 64,
+      gpus_per_node: 4,
+      tp: 1,
+      pp: 1,
+      vpp: null,
+      dp: 64,
+      precision: "bf16",
+    };
+    const s = spec({ ...tpu, framework: "unknown-fw", zero_or_sharding: null, micro_batch: null });
+    expect(s.software.name).toBe("maxtext");
+    expect(s.strategy).toMatchObject({ sharding: "zero3", microBatch: 4 });
+    expect(spec({ framework: "levanter" }).software.name).toBe("maxtext");
+    expect(spec({ framework: "GPT-NeoX" }).software.name).toMatch(/^megatron-deepspeed/);
+  });
+
   it("refuses counts beyond counting", () => {
     expect(specOfRow({ ...row, seq_len: 1e300 })).toEqual({ unsupported: expect.stringContaining("sequence length") });
     expect(specOfRow({ ...row, task: "lora" })).toEqual({ unsupported: expect.stringContaining("LoRA") });

@@ -17,6 +17,7 @@ export function canonicalStrategy({ strategy, model }: Pick<ResolvedSpec, "strat
   return {
     ...rest,
     etp: hasExperts ? strategy.etp : 1,
+    capacityFactor: hasExperts ? strategy.capacityFactor : null,
     order: isUsual(strategy) ? usualOrder : strategy.order,
     sequenceParallel: tp > 1 && strategy.sequenceParallel,
     cpLayout: cp > strategy.ulysses ? strategy.cpLayout : "zigzag",

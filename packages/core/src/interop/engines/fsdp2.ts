@@ -20,7 +20,9 @@ export const fsdp2Format: EngineFormat = { engine: "fsdp2", exportSpec, importTe
 type Constant = readonly [string, string | number | boolean];
 
 function exportSpec(spec: ResolvedSpec): EngineExport {
-  const told = new Set<SoftwareFact>(["gradReduceDtype", "compiled"]);
+  const told = new Set<SoftwareFact>(["compiled"]);
+  if (spec.strategy.precision !== "fp32" && /^(fp32|bf16)$/.test(spec.software.gradReduceDtype))
+    told.add("gradReduceDtype");
   return {
     engine: "fsdp2",
     targetVersion: target,

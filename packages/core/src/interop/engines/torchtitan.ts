@@ -28,8 +28,11 @@ export const torchtitanFormat: EngineFormat = { engine: "torchtitan", exportSpec
 function exportSpec(spec: ResolvedSpec): EngineExport {
   const model = modelOf(spec);
   const home = spec.software.compiled ? preset : eagerPreset;
-  const told = new Set<SoftwareFact>(["compiled", "cudaGraphs"]);
-  if (spec.strategy.precision !== "fp32") told.add("gradReduceDtype");
+  const { strategy, software } = spec;
+  const told = new Set<SoftwareFact>(["compiled"]);
+  // Whole steps are captured, and only without a pipeline.
+  if (software.cudaGraphs === "none" || (software.cudaGraphs === "full" && strategy.pp === 1)) told.add("cudaGraphs");
+  if (strategy.precision !== "fp32" && /^(fp32|bf16)$/.test(software.gradReduceDtype)) told.add("gradReduceDtype");
   return {
     engine: "torchtitan",
     targetVersion: target,
@@ -143,7 +146,7 @@ function pythonFile(spec: ResolvedSpec, model: TitanModel): string {
   set("training.num_tokens_per_train_step", workload.globalBatch * workload.seqLen);
   for (const [key, value] of mixedPrecision(spec)) set(`training.${key}`, value);
   // Graphs of a pipelined step are not captured.
-  set("training.disable_cuda_graphs", software.cudaGraphs === "none" || strategy.pp > 1);
+  set("training.disable_cuda_graphs", software.cudaGraphs !== "full" || strategy.pp > 1);
   lines.push(
     `    config.activation_checkpoint = ${kind === "full" ? "FullAC.Config()" : kind === "ops" ? "SelectiveAC.Config()" : "None"}`,
   );

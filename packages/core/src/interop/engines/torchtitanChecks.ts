@@ -95,7 +95,8 @@ function checkDegrees(settings: Settings, { hints, out }: TitanContext): void {
       "Plain replication (DDP) goes with no other parallelism",
       "use data_parallel_shard_degree",
     );
-  if (settings.flag("parallelism.enable_async_tensor_parallel") === true && settings.flag("compile.enable") !== true)
+  const isCompiled = settings.flag("compile.enable") === true;
+  if (settings.flag("parallelism.enable_async_tensor_parallel") === true && !isCompiled)
     out.error(
       settings.place("parallelism.enable_async_tensor_parallel"),
       "Async tensor parallelism needs compile.enable",

@@ -54,8 +54,8 @@ export interface SoftwareChoice {
 /** How a framework's printed name leads to a family; the first match wins. Years pick within a family. */
 const families: readonly { readonly pattern: RegExp; readonly choose: (year: number, text: string) => Software }[] = [
   { pattern: /simumax/, choose: () => megatron.megatronSimumax },
-  { pattern: /megatron-?deepspeed|bigscience/, choose: () => megatron.megatronDeepspeed2022 },
-  { pattern: /maxtext|\bpax|jax|xla|tpu/, choose: () => others.maxtext },
+  { pattern: /megatron-?deepspeed|bigscience|gpt-?neox/, choose: () => megatron.megatronDeepspeed2022 },
+  { pattern: /maxtext|\bpax|jax|xla|tpu|levanter|easylm|t5x/, choose: () => others.maxtext },
   { pattern: /bridge/, choose: (year) => (year < 2026 ? megatron.megatronBridge2025 : megatron.megatronBridge2026) },
   {
     pattern: /nemo/,

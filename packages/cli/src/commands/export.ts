@@ -1,0 +1,225 @@
+// `meshwright export`: a job as the configuration of a training engine, with launch files.
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import {
+  ENGINES,
+  type EngineExport,
+  type EngineName,
+  exportSpec,
+  isEngineName,
+  LAUNCHERS,
+  type LauncherName,
+  type LaunchFile,
+  type LaunchJob,
+  launchFiles,
+} from "@meshwright/core/interop";
+import type { ResolvedSpec } from "@meshwright/core/spec";
+import { type Finding, InputError, nearestName, parseSeconds } from "@meshwright/core/units";
+import type { Command } from "commander";
+import type { Io } from "../io.ts";
+import type { DefineCommand } from "../main.ts";
+import { addSpecOptions, specFromCommand } from "../specInput.ts";
+
+const examples = `
+Examples:
+  meshwright export examples/llama-3.1-70b-64xh100.yaml --engine megatron
+  meshwright export examples/llama-3.1-70b-64xh100.yaml --engine megatron --launcher slurm --out job --partition gpu --time 12h
+  meshwright export --model llama-3.1-8b --cluster 8xh100-sxm --sharding zero3 --seq 8192 --global-batch 64 --software torchtitan --engine torchtitan --launcher torchrun --out job
+  meshwright export job.yaml --engine deepspeed --launcher jobset --image registry/train:1 --out job
+
+Engines: ${ENGINES.join(", ")}. Launchers: ${LAUNCHERS.join(", ")}.
+Without --out the engine's first file is printed. What each engine is told, and what it is not, is in docs/export.md.`;
+
+export const define: DefineCommand = (command, io) => {
+  command.argument("[spec]", "spec file (YAML or JSON); options override its fields").addHelpText("after", examples);
+  addExportOptions(command);
+  command.option("--json", "print the files, the program and the notes as JSON");
+  addSpecOptions(command);
+  command.action((specPath: string | undefined, options: Record<string, unknown>) => {
+    const choices = exportChoices(options);
+    if (choices === undefined)
+      throw new InputError({ path: "--engine", message: "Missing --engine", hint: `use one of ${ENGINES.join(", ")}` });
+    if (specPath === undefined && options["model"] === undefined && options["cluster"] === undefined)
+      throw new InputError({
+        path: "",
+        message: "Nothing to export",
+        hint: "give a spec file, or --model, --cluster, --seq and --global-batch",
+      });
+    const result = exportJob(specFromCommand(specPath, options, io.cwd), choices, io);
+    if (options["json"] === true) io.out(JSON.stringify(result, null, 2));
+    else if (choices.out === undefined) io.out(result.files[0]?.text ?? "");
+  });
+};
+
+export interface ExportChoices {
+  readonly engine: EngineName;
+  readonly launcher: LauncherName | undefined;
+  /** Folder to write to; nothing is written when absent. */
+  readonly out: string | undefined;
+  readonly overwrite: boolean;
+  /** Where the engine's script lies on the nodes, instead of its bare name. */
+  readonly script: string | undefined;
+  /** What the place asks for, besides nodes and devices. */
+  readonly launch: Partial<LaunchJob>;
+}
+
+/** Options that say how to export: for this command and for every other that ends in a job. */
+export function addExportOptions(command: Command): void {
+  command
+    .option("--engine <name>", `training engine to write a configuration for: ${ENGINES.join(", ")}`)
+    .option("--launcher <name>", `launch file to write beside it: ${LAUNCHERS.join(", ")}`)
+    .option("--out <dir>", "folder to write the files to")
+    .option("--force", "overwrite files that differ")
+    .option("--script <path>", "where the engine's script lies on the nodes, such as /opt/Megatron-LM/pretrain_gpt.py")
+    .option("--image <name>", "container image of the job")
+    .option("--directory <path>", "folder in which the program runs, absolute, the same on every node")
+    .option("--partition <name>", "Slurm partition")
+    .option("--account <name>", "Slurm account")
+    .option("--time <duration>", "time limit of the job, such as 12h")
+    .option("--queue <name>", "Kueue queue (Kubernetes)")
+    .option("--port <n>", "rendezvous port on the first node");
+}
+
+/** undefined when no engine is asked for. Throws InputError with everything that is wrong with the choices. */
+export function exportChoices(options: Readonly<Record<string, unknown>>): ExportChoices | undefined {
+  const findings: Finding[] = [];
+  const text = (key: string) => options[key] as string | undefined;
+  const engine = text("engine");
+  const wanted = text("launcher");
+  // `k8s-jobset` is how people call it.
+  const launcher = wanted?.replace(/^k8s-/, "");
+  if (engine !== undefined && !isEngineName(engine)) findings.push(unknown("--engine", "engine", engine, ENGINES));
+  if (launcher !== undefined && !(LAUNCHERS as readonly string[]).includes(launcher))
+    findings.push(unknown("--launcher", "launcher", wanted!, LAUNCHERS));
+  const launch: Record<string, unknown> = {};
+  for (const key of ["image", "directory", "partition", "account", "queue"])
+    if (text(key) !== undefined) launch[key] = text(key);
+  const time = text("time");
+  if (time !== undefined)
+    collect(findings, () => {
+      launch["timeLimitSec"] = parseSeconds(time, "--time");
+    });
+  const port = text("port");
+  if (port !== undefined) {
+    if (/^\d+$/.test(port)) launch["port"] = Number(port);
+    else findings.push({ path: "--port", message: `"${port}" is not a port` });
+  }
+  const script = text("script");
+  if (script !== undefined && (engine === "torchtitan" || engine === "fsdp2"))
+    findings.push({
+      path: "--script",
+      message: `${engine} runs a module or a file of its own`,
+      hint: "remove --script",
+    });
+  const numForLauncher = Object.keys(launch).length + (script === undefined ? 0 : 1);
+  if (launcher === undefined && numForLauncher > 0)
+    findings.push({
+      path: "--launcher",
+      message: `${numForLauncher > 1 ? "Options of a launcher stand" : "An option of a launcher stands"} without one`,
+      hint: `use one of ${LAUNCHERS.join(", ")}`,
+    });
+  if (launcher !== undefined && text("out") === undefined && options["json"] !== true)
+    findings.push({
+      path: "--out",
+      message: "Launch files need a folder to be written to",
+      hint: "give --out, or --json",
+    });
+  if (findings.length > 0) throw new InputError(findings);
+  if (engine === undefined) return undefined;
+  return {
+    engine: engine as EngineName,
+    launcher: launcher as LauncherName | undefined,
+    out: text("out"),
+    overwrite: options["force"] === true,
+    script,
+    launch: launch as Partial<LaunchJob>,
+  };
+}
+
+function unknown(path: string, what: string, name: string, known: readonly string[]): Finding {
+  const near = nearestName(name, known);
+  return {
+    path,
+    message: `Unknown ${what} "${name}"`,
+    hint: near === undefined ? `use one of ${known.join(", ")}` : `did you mean "${near}"`,
+  };
+}
+
+function collect(findings: Finding[], step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    findings.push(...error.findings);
+  }
+}
+
+export interface ExportedJob extends Omit<EngineExport, "files"> {
+  readonly launcher: LauncherName | null;
+  /** The engine's files first, then the launch files. */
+  readonly files: readonly LaunchFile[];
+}
+
+/** Writes the files when a folder is given, and says on stderr what was written and what the engine is not told. */
+export function exportJob(spec: ResolvedSpec, choices: ExportChoices, io: Io): ExportedJob {
+  const written = exportSpec(choices.engine, spec);
+  const files =
+    choices.launcher === undefined
+      ? written.files
+      : merged(written.files, launchFiles(choices.launcher, launchJob(spec, written, choices)));
+  if (choices.out !== undefined) writeFiles(resolve(io.cwd, choices.out), choices.out, files, choices.overwrite, io);
+  for (const note of [`${written.targetVersion} runs: ${written.program.slice(0, 2).join(" ")} ...`, ...written.notes])
+    io.err(io.paint.dim(`note ${note}`));
+  return { ...written, launcher: choices.launcher ?? null, files };
+}
+
+function launchJob(spec: ResolvedSpec, written: EngineExport, choices: ExportChoices): LaunchJob {
+  const { numDevices } = spec.cluster;
+  // A job of part of a node, or of one: then it is one node of that many devices.
+  const devicesPerNode = Math.min(spec.cluster.node.numDevices, numDevices);
+  return {
+    name: spec.name,
+    nodes: Math.ceil(numDevices / devicesPerNode),
+    devicesPerNode,
+    program: choices.script === undefined ? written.program : [choices.script, ...written.program.slice(1)],
+    environment: written.environment,
+    // Only what the program opens travels; a list of arguments is for people.
+    files: written.files.filter(({ path }) => written.program.some((word) => word === path || `${word}.py` === path)),
+    ...choices.launch,
+  };
+}
+
+/** A launcher may carry the engine's files inside its own; what it leaves out is still written. */
+function merged(own: readonly LaunchFile[], launch: readonly LaunchFile[]): readonly LaunchFile[] {
+  const paths = new Set(own.map(({ path }) => path));
+  return [...own, ...launch.filter(({ path }) => !paths.has(path))];
+}
+
+function writeFiles(folder: string, shown: string, files: readonly LaunchFile[], overwrite: boolean, io: Io): void {
+  const differ = files.filter(({ path, text }) => {
+    const target = resolve(folder, path);
+    return existsSync(target) && readFileSync(target, "utf8") !== text;
+  });
+  if (differ.length > 0 && !overwrite)
+    throw new InputError(
+      differ.map(({ path }) => ({
+        path: "--out",
+        message: `"${shown}/${path}" exists and differs`,
+        hint: "use another folder, or --force",
+      })),
+    );
+  try {
+    for (const { path, text } of files) {
+      const target = resolve(folder, path);
+      mkdirSync(dirname(target), { recursive: true });
+      writeFileSync(target, text, { mode: /\.sh$|\.sbatch$/.test(path) ? 0o755 : 0o644 });
+      io.err(`${shown}/${path}`);
+    }
+  } catch (error) {
+    throw new InputError({
+      path: "--out",
+      message: `Cannot write to "${shown}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
+    });
+  }
+}

@@ -1,0 +1,177 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { plainPaint } from "@meshwright/core/report";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Io } from "../io.ts";
+import { run } from "../main.ts";
+
+const spec = fileURLToPath(new URL("../../../../examples/llama-3.1-70b-64xh100.yaml", import.meta.url));
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "meshwright-export-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function meshwright(...args: readonly string[]) {
+  const lines: { out: string[]; err: string[] } = { out: [], err: [] };
+  const io: Io = {
+    out: (text) => void lines.out.push(text),
+    err: (text) => void lines.err.push(text),
+    paint: plainPaint,
+    width: 100,
+    progress: () => {},
+    progressDone: () => {},
+    cwd: folder,
+  };
+  const code = await run(args, io);
+  return { code, out: lines.out.join("\n"), err: lines.err.join("\n") };
+}
+
+describe("meshwright export", () => {
+  it("prints the engine's file, notes beside it", async () => {
+    const { code, out, err } = await meshwright("export", spec, "--engine", "megatron");
+    expect(code).toBe(0);
+    expect(out).toContain("--num-virtual-stages-per-pipeline-rank 5");
+    expect(err).toContain("note Data, tokenizer");
+  });
+
+  it("writes launch files that lint reads back as the same job", async () => {
+    const written = await meshwright(
+      "export",
+      spec,
+      "--engine",
+      "megatron",
+      "--launcher",
+      "slurm",
+      "--out",
+      "job",
+      "--time",
+      "12h",
+      "--partition",
+      "gpu",
+      "--script",
+      "/opt/Megatron-LM/pretrain_gpt.py",
+    );
+    expect(written.code).toBe(0);
+    const script = written.err.split("\n").find((line) => line.endsWith(".sbatch"))!;
+    expect(readFileSync(join(folder, script), "utf8")).toMatch(/#SBATCH --time=0-12:00:00/);
+    expect(statSync(join(folder, script)).mode & 0o100).not.toBe(0);
+    for (const file of [script, "job/megatron-args.sh"]) {
+      const { code, out } = await meshwright("lint", file, "--model", "llama-3.1-70b", "--cluster", "64xh100-sxm");
+      expect(out).toMatch(/nothing is wrong \(megatron\)/);
+      expect(out).toMatch(/tp 8 · pp 4 x 5 chunks \(interleaved\) · dp 2 · zero1 · bf16/);
+      expect(code).toBe(0);
+    }
+  });
+
+  it("does not overwrite what was changed by hand", async () => {
+    const args = ["export", spec, "--engine", "megatron-bridge", "--out", "kept"];
+    await meshwright(...args);
+    writeFileSync(join(folder, "kept/bridge-overrides.sh"), "mine");
+    const { code, err } = await meshwright(...args);
+    expect(code).toBe(2);
+    expect(err).toMatch(/exists and differs/);
+    expect((await meshwright(...args, "--force")).code).toBe(0);
+    expect(readFileSync(join(folder, "kept/bridge-overrides.sh"), "utf8")).not.toBe("mine");
+  });
+
+  it("says everything that is wrong with the choice at once, and writes nothing", async () => {
+    const { code, err } = await meshwright(
+      "export",
+      spec,
+      "--engine",
+      "megatrn",
+      "--launcher",
+      "slurmm",
+      "--time",
+      "soon",
+      "--out",
+      "no",
+    );
+    expect(code).toBe(2);
+    expect(err).toMatch(/Unknown engine "megatrn" \(did you mean "megatron"\)/);
+    expect(err).toMatch(/Unknown launcher "slurmm"/);
+    expect(err).toMatch(/--time/);
+    const refused = await meshwright("export", spec, "--engine", "fsdp2", "--out", "no");
+    expect(refused.err.split("\n").length).toBeGreaterThan(2);
+    expect(refused.code).toBe(2);
+    expect(existsSync(join(folder, "no"))).toBe(false);
+  });
+
+  it("prints files, program and notes as JSON", async () => {
+    const { out } = await meshwright("export", spec, "--engine", "megatron", "--launcher", "torchrun", "--json");
+    const parsed = JSON.parse(out) as {
+      files: { path: string }[];
+      program: string[];
+      targetVersion: string;
+      launcher: string;
+    };
+    expect(parsed.files.length).toBe(2);
+    expect(parsed.program[0]).toBe("pretrain_gpt.py");
+    expect(parsed.launcher).toBe("torchrun");
+  });
+});
+
+describe("meshwright lint", () => {
+  it("prints findings as compilers do and exits with 2", async () => {
+    writeFileSync(
+      join(folder, "ds_config.json"),
+      '{\n  "train_micro_batch_size_per_gpu": 1,\n  "zero_optimisation": {"stage": 3}\n}\n',
+    );
+    const { code, out } = await meshwright(
+      "lint",
+      "ds_config.json",
+      "--model",
+      "llama-3.1-8b",
+      "--cluster",
+      "8xh100-sxm",
+      "--seq",
+      "4096",
+    );
+    expect(code).toBe(2);
+    expect(out).toMatch(/^ds_config\.json:3: error zero_optimisation: DeepSpeed ignores the unknown key/m);
+  });
+
+  it("predicts, and says when the job does not fit", async () => {
+    writeFileSync(
+      join(folder, "big.json"),
+      '{"train_micro_batch_size_per_gpu": 1, "bf16": {"enabled": true}, "zero_optimization": {"stage": 1}}',
+    );
+    const { code, out } = await meshwright(
+      "lint",
+      "big.json",
+      "--model",
+      "llama-3.1-70b",
+      "--cluster",
+      "8xh100-sxm",
+      "--seq",
+      "4096",
+    );
+    expect(code).toBe(2);
+    expect(out).toMatch(/Does not fit/);
+    const json = await meshwright(
+      "lint",
+      "big.json",
+      "--model",
+      "llama-3.1-70b",
+      "--cluster",
+      "8xh100-sxm",
+      "--seq",
+      "4096",
+      "--json",
+    );
+    expect(JSON.parse(json.out)).toMatchObject({ engine: "deepspeed", findings: [] });
+  });
+
+  it("asks for what the file does not say", async () => {
+    writeFileSync(join(folder, "small.json"), '{"train_batch_size": 8}');
+    const { out } = await meshwright("lint", "small.json", "--cluster", "8xh100-sxm");
+    expect(out).toMatch(/give it with --model/);
+    expect(out).toMatch(/give --seq/);
+    expect((await meshwright("lint", "absent.sh", "--cluster", "8xh100-sxm")).err).toMatch(
+      /There is no file "absent.sh"/,
+    );
+  });
+});
