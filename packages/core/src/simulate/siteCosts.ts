@@ -11,7 +11,7 @@ import { hiddenExchange } from "./overlapExchange.ts";
 import { paceOf } from "./pace.ts";
 import { type StageActions, stageActions } from "./stageActions.ts";
 import { type StepTails, stepTails } from "./stepTail.ts";
-import { type BlockPrices, blockPrices, type PricedOn } from "./streams/blockPrices.ts";
+import { type BlockPrices, blockPricesOn, type PricedOn } from "./streams/blockPrices.ts";
 
 export interface SiteCosts {
   readonly prices: BlockPrices;
@@ -61,7 +61,7 @@ function costsOf(
       pace: paceOf(view.device, software, clocks[group]!, options.pace),
     };
   });
-  const prices = blockPrices(program, on, contention);
+  const prices = blockPricesOn(program, on, contention);
   const actionOptions = { computeFloor: contention.computeFloor, full: options.full };
   const numUnits = Math.min(...views.map((view) => view.device.units));
   return {

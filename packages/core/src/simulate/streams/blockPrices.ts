@@ -49,8 +49,22 @@ export interface BlockPrices {
   readonly listOf: (block: Block, which: OpList) => readonly PreparedOp[];
 }
 
-/** @param on kinds of devices that run the ops in step (one in a cluster of one kind): each op takes what it takes on the slowest. */
-export function blockPrices(program: Program, on: readonly PricedOn[], contention: ContentionParameters): BlockPrices {
+/** Prices on devices of one kind. */
+export function blockPrices(
+  program: Program,
+  context: OpContext,
+  contention: ContentionParameters,
+  pace: Pace,
+): BlockPrices {
+  return blockPricesOn(program, [{ context, pace }], contention);
+}
+
+/** @param on kinds of devices that run the ops in step: each op takes what it takes on the slowest. */
+export function blockPricesOn(
+  program: Program,
+  on: readonly PricedOn[],
+  contention: ContentionParameters,
+): BlockPrices {
   const lists = new Map<Block, Map<OpList, readonly PreparedOp[]>>();
   const listOf = (block: Block, which: OpList): readonly PreparedOp[] => {
     let ofBlock = lists.get(block);
