@@ -130,6 +130,7 @@ export const tinyModels = {
     layerKinds: [
       { ...layer, mixer: { ...attention, kvHeads: 1, qkvBias: true, qkNorm: "perHead" } },
       { ...layer, mixer: { ...attention, kvHeads: 2 } },
+      { ...layer, mixer: { ...attention, kvHeads: 2, valueIsKey: true, qkNorm: "perHead" } },
     ],
   },
   variants: {

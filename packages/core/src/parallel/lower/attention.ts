@@ -32,6 +32,8 @@ export function attentionMixer(
   const kWidth = kvHeads * spec.headDim;
   const vWidth = kvHeads * spec.vHeadDim;
   const gateWidth = spec.outputGate === true ? qWidth : 0;
+  // Values are then the keys as projected, before their norm and rotation.
+  const valueIsKey = spec.valueIsKey === true;
   const column = (rows: number) => ({ rows, parts: mesh.tp });
   const kvColumn = (rows: number) => ({ rows, parts: Math.min(mesh.tp, spec.kvHeads) });
   const cross = site.encoder;
@@ -46,7 +48,7 @@ export function attentionMixer(
       column(spec.heads * spec.headDim),
       ...(gateWidth > 0 ? [column(spec.heads * spec.headDim)] : []),
       kvColumn(spec.kvHeads * spec.headDim),
-      kvColumn(spec.kvHeads * spec.vHeadDim),
+      ...(valueIsKey ? [] : [kvColumn(spec.kvHeads * spec.vHeadDim)]),
     ];
     const weight = declareParam(builder, { name: `${name}.qkv`, segments, columns: model.hidden, ...inner });
     const bias = spec.qkvBias
@@ -56,7 +58,7 @@ export function attentionMixer(
       { name: `${name}.q`, width: qWidth },
       ...(gateWidth > 0 ? [{ name: `${name}.gate`, width: gateWidth }] : []),
       { name: `${name}.k`, width: kWidth },
-      { name: `${name}.v`, width: vWidth },
+      ...(valueIsKey ? [] : [{ name: `${name}.v`, width: vWidth }]),
     ];
     const qkv = projections(
       builder,
@@ -70,9 +72,9 @@ export function attentionMixer(
       },
       parts,
     );
-    q = qkv[0]!; // parts: q, (gate), k, v
+    q = qkv[0]!; // parts: q, (gate), k, (v)
     if (gateWidth > 0) gate = qkv[1]!;
-    k = qkv.at(-2)!;
+    k = qkv.at(valueIsKey ? -1 : -2)!;
     v = qkv.at(-1)!;
   } else {
     const qSegments = [column(spec.heads * spec.headDim)];

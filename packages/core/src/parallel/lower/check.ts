@@ -142,8 +142,8 @@ function checkLayer(spec: LayerSpec, strategy: Strategy, divides: Divides, say: 
   if (mixer.kind === "mla" && mixer.sharedKv !== undefined)
     say("model", "Compressed shared keys and values (DeepSeek-V4) are not lowered");
   if (mixer.kind === "attention") {
-    if (mixer.valueIsKey === true || mixer.kvShared === true)
-      say("model", "Layers that share keys and values (Gemma 4) are not lowered");
+    if (mixer.kvShared === true)
+      say("model", "Layers that take the keys and values of an earlier layer (Gemma 3n) are not lowered");
     divides("strategy.tp", mixer.heads, tp, "attention heads");
     if (tp % mixer.kvHeads !== 0) divides("strategy.tp", mixer.kvHeads, tp, "key-value heads");
     const localKv = Math.max(1, mixer.kvHeads / tp);

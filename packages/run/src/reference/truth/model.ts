@@ -186,7 +186,7 @@ class Network {
       heads * d,
       spec.outputGate === true && encoded === null ? heads * d : 0,
       kvHeads * d,
-      kvHeads * dv,
+      spec.valueIsKey === true ? 0 : kvHeads * dv,
     ] as const;
     let q: Var;
     let k: Var;
@@ -197,7 +197,7 @@ class Network {
       q = tape.columns(qkv, 0, widths[0]);
       if (widths[1] > 0) gate = tape.columns(qkv, widths[0], widths[1]);
       k = tape.columns(qkv, widths[0] + widths[1], widths[2]);
-      v = tape.columns(qkv, widths[0] + widths[1] + widths[2], widths[3]);
+      v = spec.valueIsKey === true ? k : tape.columns(qkv, widths[0] + widths[1] + widths[2], widths[3]);
     } else {
       q = this.linear(x, `${name}.q`, widths[0], spec.qkvBias);
       const kv = this.linear(encoded, `${name}.kv`, widths[2] + widths[3], spec.qkvBias);
