@@ -202,7 +202,7 @@ function jobJson({ spec, parameters }: PredictionContext, settled: Settled | und
 
 /** The strategy section as a spec file would state it in full. */
 export function strategyJson(
-  { strategy: s, workload }: ResolvedSpec,
+  { model, strategy: s, workload }: ResolvedSpec,
   settled: Settled = {},
 ): Readonly<Record<string, unknown>> {
   const { recompute } = s;
@@ -215,7 +215,8 @@ export function strategyJson(
     pp: s.pp,
     dp: s.dp,
     ep: s.ep,
-    etp: s.etp,
+    // A model without experts takes none.
+    ...(model.layerKinds.some(({ ffn }) => ffn.kind === "moe") ? { etp: s.etp } : {}),
     order: s.order.join("-"),
     sequence_parallel: s.sequenceParallel,
     cp_layout: s.cpLayout,
