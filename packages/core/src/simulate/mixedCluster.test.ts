@@ -1,12 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { deviceByName } from "../cluster/index.ts";
+import { lowerTraining } from "../parallel/lower/index.ts";
 import { placements } from "../parallel/placements.ts";
 import { resolveSpec } from "../spec/index.ts";
 import { InputError } from "../units/errors.ts";
 import { noNoise } from "./noise.ts";
 import type { SimulateOptions } from "./options.ts";
 import { predictStep, type StepSpec } from "./predictStep.ts";
+import { briefProgram } from "./simulateProgram.ts";
 import type { StepResult } from "./types.ts";
 
 interface Job {
@@ -286,4 +288,14 @@ describe("balanced work", () => {
     expect(first! - last!).toBeGreaterThanOrEqual(0);
     expect(result.stepSec).toBeLessThanOrEqual(step({ cluster: "32xh100", strategy: { tp: 2, pp: 2 } }).stepSec);
   });
+});
+
+test("briefProgram() has the figures of simulateProgram(), whatever the devices", () => {
+  for (const cluster of ["32xh100", "16xa100-80g+16xh100"])
+    for (const order of ["tp-cp-dp-pp", "tp-cp-pp-dp"]) {
+      const spec = specOf({ cluster, strategy: { tp: 2, pp: 2, order } });
+      const { stepSec, energyJoules, clockFrac } = step(spec);
+      const program = lowerTraining(spec.model, spec.strategy, spec.workload, spec.software);
+      expect(briefProgram(program, spec)).toMatchObject({ kind: "ok", stepSec, energyJoules, clockFrac });
+    }
 });

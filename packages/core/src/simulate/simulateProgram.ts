@@ -30,7 +30,7 @@ import { opTotals, sourceShares, stepRelStd } from "./stepTotals.ts";
 import type { ActionCost } from "./streams/simulateAction.ts";
 import { stepTimeline } from "./timeline.ts";
 import { boundaryBytes } from "./transfers.ts";
-import type { Infeasible, RankClass, StepResult } from "./types.ts";
+import type { Infeasible, RankClass, StepBrief, StepResult } from "./types.ts";
 
 export interface StepSite {
   readonly cluster: ClusterSpec;
@@ -44,6 +44,17 @@ export function simulateProgram(
   site: StepSite,
   options: SimulateOptions = {},
 ): StepResult | Infeasible {
+  const run = settledRun(program, site, options);
+  return run.kind === "infeasible" ? run : run.step();
+}
+
+/** The figures that a search compares, equal to those of `simulateProgram` to the last bit, without the totals a report shows. */
+export function briefProgram(program: Program, site: StepSite, options: SimulateOptions = {}): StepBrief | Infeasible {
+  const run = settledRun(program, site, options);
+  return run.kind === "infeasible" ? run : run.brief();
+}
+
+function settledRun(program: Program, site: StepSite, options: SimulateOptions): RunStep | Infeasible {
   const resolved = resolveOptions(options);
   assert(
     meshSize(program.mesh) <= site.cluster.numDevices,
@@ -58,9 +69,7 @@ export function simulateProgram(
   for (const { group, view } of kinds.list)
     clocks[group] = sustainedClock(view.device, first.loads.get(group)!, resolved.power);
   const held = clocks.some((clock) => clock < 1);
-  const run = held ? runStep(program, site, resolved, kinds, clocks, first.memory) : first;
-  if (run.kind === "infeasible") return run;
-  return run.step();
+  return held ? runStep(program, site, resolved, kinds, clocks, first.memory) : first;
 }
 
 /** Share of a step lost to reductions of every micro-batch from which the answer says so. */
@@ -98,6 +107,7 @@ interface RunStep {
   /** By class. */
   readonly memory: readonly ProgramMemory[];
   readonly step: () => StepResult;
+  readonly brief: () => StepBrief;
 }
 
 /** @param known memory of the same program: it follows the order of actions, not their durations. */
@@ -165,6 +175,19 @@ function runStep(
   const { computeFloor } = options.contention;
   const clockAt = (at: RankSite) => Math.min(...at.kinds.map(({ group }) => clocks[group]!));
 
+  const energyJoules = () =>
+    kinds.list.reduce((sum, { group, view, numDevices: numOfKind }) => {
+      const joules = meanJoules(runs, ends, group);
+      const at = { stepSec, numDevices: numOfKind, joules, clockFrac: clocks[group]! };
+      return sum + stepEnergyJoules(view, at, options.power);
+    }, 0);
+  const brief = (): StepBrief => ({
+    kind: "ok",
+    stepSec,
+    energyJoules: energyJoules(),
+    peakBytes: fullest.memory.peakBytes,
+    clockFrac: clockAt(paceRun.at.sites[pace]!),
+  });
   const step = (): StepResult => {
     const ranks = runs.flatMap((run, c) => {
       const { at, program: own, variants, timeline } = run;
@@ -236,11 +259,7 @@ function runStep(
       mfuCausal: share(causalFlops),
       mfuNoncausal: share(noncausalFlops),
       hfu: share(hardwareFlops),
-      energyJoules: kinds.list.reduce((sum, { group, view, numDevices: numOfKind }) => {
-        const joules = meanJoules(runs, ends, group);
-        const at = { stepSec, numDevices: numOfKind, joules, clockFrac: clocks[group]! };
-        return sum + stepEnergyJoules(view, at, options.power);
-      }, 0),
+      energyJoules: energyJoules(),
       usdPerBillionTokens: Number.isNaN(usdPerHour)
         ? null
         : ((usdPerHour * numDevices * stepSec) / 3600 / tokens) * 1e9,
@@ -288,6 +307,7 @@ function runStep(
     loads: new Map(kinds.list.map(({ group }) => [group, loadOf(runs, ends, group)])),
     memory: runs.map((run) => run.memory),
     step,
+    brief,
   };
 }
 
