@@ -10,11 +10,13 @@ import type { ClusterSpec } from "../cluster/types.ts";
 import { flopsPerToken, type ModelSpec } from "../model/index.ts";
 import { meshSize } from "../parallel/mesh.ts";
 import type { Program } from "../parallel/program.ts";
-import { type PipelineClass, pipelineClasses, type RankSite } from "../parallel/rankSites.ts";
+import type { RankSite } from "../parallel/rankSites.ts";
 import { programOfShare } from "../parallel/replicaPrograms.ts";
 import type { Software, Workload } from "../parallel/strategy.ts";
 import { assert } from "../units/errors.ts";
+import { devicesOf, type Kinds, kindsOf, nodesOf, perDevice } from "./deviceKinds.ts";
 import { gatherCost } from "./gatherStream.ts";
+import { loadOf, meanJoules } from "./kindLoads.ts";
 import { largestBuffers } from "./memory/largestBuffers.ts";
 import type { ProgramMemory } from "./memory/rankMemory.ts";
 import { stragglerFrac } from "./noise.ts";
@@ -22,10 +24,9 @@ import { type ResolvedOptions, resolveOptions, type SimulateOptions } from "./op
 import { endPipeline, type PipelineEnd, type PipelineRun, runPipeline } from "./pipelineRun.ts";
 import { type StepLoad, stepEnergyJoules, sustainedClock } from "./power.ts";
 import { rankClass } from "./rankClass.ts";
-import { forEachAction, type RankTotals } from "./rankTotals.ts";
-import { kindView, siteCosts } from "./siteCosts.ts";
+import { forEachAction } from "./rankTotals.ts";
+import { siteCosts } from "./siteCosts.ts";
 import { flushCost, heldSeconds, messageSeconds } from "./stepEnds.ts";
-import type { RankTail } from "./stepTail.ts";
 import { opTotals, sourceShares, stepRelStd } from "./stepTotals.ts";
 import type { ActionCost } from "./streams/simulateAction.ts";
 import { stepTimeline } from "./timeline.ts";
@@ -74,31 +75,6 @@ function settledRun(program: Program, site: StepSite, options: SimulateOptions):
 
 /** Share of a step lost to reductions of every micro-batch from which the answer says so. */
 const LATE_FRAC = 0.05;
-
-/** The kinds of devices that a program runs on, and its classes of pipelines. */
-interface Kinds {
-  readonly classes: readonly PipelineClass[];
-  readonly list: readonly { readonly group: number; readonly view: ClusterSpec; readonly numDevices: number }[];
-}
-
-function kindsOf(cluster: ClusterSpec, program: Program): Kinds {
-  const classes = pipelineClasses(cluster, program.mesh, program.replicaShares);
-  const counts = new Map<number, number>();
-  for (const each of classes)
-    for (const site of each.sites)
-      for (const { group, numDevices } of site.kinds) counts.set(group, (counts.get(group) ?? 0) + numDevices);
-  return {
-    classes,
-    list: [...counts].map(([group, numDevices]) => ({ group, view: kindView(cluster, group), numDevices })),
-  };
-}
-
-/** Mean over devices of what each kind has; exact for one kind. */
-function perDevice({ list }: Kinds, figureOf: (view: ClusterSpec) => number): number {
-  if (list.length === 1) return figureOf(list[0]!.view);
-  const numDevices = list.reduce((sum, kind) => sum + kind.numDevices, 0);
-  return list.reduce((sum, kind) => sum + kind.numDevices * figureOf(kind.view), 0) / numDevices;
-}
 
 interface RunStep {
   readonly kind: "run";
@@ -309,66 +285,6 @@ function runStep(
     step,
     brief,
   };
-}
-
-/** Devices of a site, by the names of their groups. */
-function devicesOf(cluster: ClusterSpec, site: RankSite): NonNullable<RankClass["devices"]> {
-  return site.kinds.map(({ group, numDevices }) => {
-    const { name, view } = cluster.groups![group]!; // only asked of mixed clusters
-    return { group: name, device: view.device.id, name: view.device.name, numDevices };
-  });
-}
-
-/** Nodes and their size for the noise of stragglers; the fullest node where they differ. */
-function nodesOf(cluster: ClusterSpec, kinds: Kinds, numDevices: number): Parameters<typeof stragglerFrac>[0] {
-  if (cluster.groups === undefined) return { numDevices, devicesPerNode: cluster.node.numDevices };
-  const nodes = kinds.list.map(({ view, numDevices: n }) => Math.ceil(n / view.node.numDevices));
-  return {
-    numDevices,
-    devicesPerNode: Math.max(...kinds.list.map(({ view }) => view.node.numDevices)),
-    numNodes: nodes.reduce((a, b) => a + b, 0),
-  };
-}
-
-/** Whether a pipeline rank has devices of a kind. */
-function holds(run: PipelineRun, rank: number, group: number): boolean {
-  return run.at.sites[rank]!.kinds.some((kind) => kind.group === group);
-}
-
-/** What the rank that works most of those on a kind of device does: it decides the kind's clock. */
-function loadOf(runs: readonly PipelineRun[], ends: readonly PipelineEnd[], group: number): StepLoad {
-  let busiest: { readonly total: RankTotals; readonly tail: RankTail; readonly busySec: number } | undefined;
-  runs.forEach((run, c) => {
-    run.timeline.busySec.forEach((busySec, rank) => {
-      if (holds(run, rank, group) && (busiest === undefined || busySec > busiest.busySec))
-        busiest = { total: ends[c]!.totals[rank]!, tail: ends[c]!.tails[rank]!, busySec };
-    });
-  });
-  const { total, tail } = busiest!; // kinds are listed because a rank lies on them
-  const busySec = total.actionSec + tail.reduce.durationSec + tail.update.durationSec + tail.gather.durationSec;
-  return { busySec, matrixSec: total.matrixSec + tail.update.matrixSec, joules: total.joules + tailJoules(tail) };
-}
-
-function tailJoules(tail: RankTail): number {
-  return tail.reduce.joules + tail.update.joules + tail.gather.joules;
-}
-
-/** Dynamic energy of one device of a kind at boost clock, averaged over the pipeline ranks on it. */
-function meanJoules(runs: readonly PipelineRun[], ends: readonly PipelineEnd[], group: number): number {
-  const ranks = runs.flatMap(({ at }, c) =>
-    ends[c]!.totals.flatMap((total, rank) => {
-      const numDevices = at.sites[rank]!.kinds.find((kind) => kind.group === group)?.numDevices ?? 0;
-      return numDevices === 0 ? [] : [{ joules: total.joules, inTail: tailJoules(ends[c]!.tails[rank]!), numDevices }];
-    }),
-  );
-  // In units of the fewest: exact where all ranks have as many.
-  const fewest = Math.min(...ranks.map((rank) => rank.numDevices));
-  const weight = ranks.reduce((sum, rank) => sum + rank.numDevices / fewest, 0);
-  const joules = ranks.reduce((sum, rank) => {
-    const times = rank.numDevices / fewest;
-    return sum + rank.joules * times + rank.inTail * times;
-  }, 0);
-  return joules / weight;
 }
 
 function notesOf(
