@@ -31,7 +31,10 @@ export const hardwareKnobs: readonly Knob[] = [
   {
     id: "nic",
     limit: "unlimited NICs",
-    turn: (at, factor) => onLevels(at, (level, cluster) => (isFabric(cluster, level) ? faster(level, factor) : level)),
+    turn: (at, factor) =>
+      onLevels(at, (level, cluster) =>
+        isFabric(cluster, level) && level.crossing === undefined ? faster(level, factor) : level,
+      ),
     words: ({ spec: { cluster } }, factor) => {
       const { nicBytesPerSec, numNics, numDevices } = cluster.node;
       const rate = cluster.levels.find((level) => isFabric(cluster, level))?.bytesPerSec ?? 0;
@@ -39,6 +42,15 @@ export const hardwareKnobs: readonly Knob[] = [
       if (Math.abs((nicBytesPerSec * numNics) / numDevices / rate - 1) > 0.01)
         return `network ${formatRate(rate)} -> ${formatRate(rate * factor)} per device`;
       return `NICs ${formatBitRate(nicBytesPerSec)} -> ${formatBitRate(nicBytesPerSec * factor)}`;
+    },
+  },
+  {
+    id: "island_link",
+    limit: "unlimited links between islands",
+    turn: (at, factor) => onLevels(at, (level) => (level.crossing === undefined ? level : faster(level, factor))),
+    words: ({ spec }, factor) => {
+      const rate = spec.cluster.levels.find((level) => level.crossing !== undefined)?.bytesPerSec ?? 0;
+      return `links between islands ${formatRate(rate)} -> ${formatRate(rate * factor)} per device`;
     },
   },
   {
