@@ -15,9 +15,10 @@ import {
   launchFiles,
 } from "@meshwright/core/interop";
 import type { ResolvedSpec } from "@meshwright/core/spec";
-import { type Finding, InputError, nearestName, parseSeconds } from "@meshwright/core/units";
+import { type Finding, InputError, nearestName } from "@meshwright/core/units";
 import type { Command } from "commander";
 import type { Io } from "../io.ts";
+import { addLaunchOptions, launchFields } from "../launchOptions.ts";
 import type { DefineCommand } from "../main.ts";
 import { addSpecOptions, specFromCommand } from "../specInput.ts";
 
@@ -71,14 +72,8 @@ export function addExportOptions(command: Command): void {
     .option("--launcher <name>", `launch file to write beside it: ${LAUNCHERS.join(", ")}`)
     .option("--out <dir>", "folder to write the files to")
     .option("--force", "overwrite files that differ")
-    .option("--script <path>", "where the engine's script lies on the nodes, such as /opt/Megatron-LM/pretrain_gpt.py")
-    .option("--image <name>", "container image of the job")
-    .option("--directory <path>", "folder in which the program runs, absolute, the same on every node")
-    .option("--partition <name>", "Slurm partition")
-    .option("--account <name>", "Slurm account")
-    .option("--time <duration>", "time limit of the job, such as 12h")
-    .option("--queue <name>", "Kueue queue (Kubernetes)")
-    .option("--port <n>", "rendezvous port on the first node");
+    .option("--script <path>", "where the engine's script lies on the nodes, such as /opt/Megatron-LM/pretrain_gpt.py");
+  addLaunchOptions(command);
 }
 
 /** undefined when no engine is asked for. Throws InputError with everything that is wrong with the choices. */
@@ -92,19 +87,7 @@ export function exportChoices(options: Readonly<Record<string, unknown>>): Expor
   if (engine !== undefined && !isEngineName(engine)) findings.push(unknown("--engine", "engine", engine, ENGINES));
   if (launcher !== undefined && !(LAUNCHERS as readonly string[]).includes(launcher))
     findings.push(unknown("--launcher", "launcher", wanted!, LAUNCHERS));
-  const launch: Record<string, unknown> = {};
-  for (const key of ["image", "directory", "partition", "account", "queue"])
-    if (text(key) !== undefined) launch[key] = text(key);
-  const time = text("time");
-  if (time !== undefined)
-    collect(findings, () => {
-      launch["timeLimitSec"] = parseSeconds(time, "--time");
-    });
-  const port = text("port");
-  if (port !== undefined) {
-    if (/^\d+$/.test(port)) launch["port"] = Number(port);
-    else findings.push({ path: "--port", message: `"${port}" is not a port` });
-  }
+  const launch = launchFields(options, findings);
   const script = text("script");
   if (script !== undefined && (engine === "torchtitan" || engine === "fsdp2"))
     findings.push({
@@ -125,6 +108,12 @@ export function exportChoices(options: Readonly<Record<string, unknown>>): Expor
       message: "Launch files need a folder to be written to",
       hint: "give --out, or --json",
     });
+  if (engine === undefined && (launcher !== undefined || text("out") !== undefined))
+    findings.push({
+      path: "--engine",
+      message: "There is no engine to write files for",
+      hint: `use one of ${ENGINES.join(", ")}`,
+    });
   if (findings.length > 0) throw new InputError(findings);
   if (engine === undefined) return undefined;
   return {
@@ -133,7 +122,7 @@ export function exportChoices(options: Readonly<Record<string, unknown>>): Expor
     out: text("out"),
     overwrite: options["force"] === true,
     script,
-    launch: launch as Partial<LaunchJob>,
+    launch,
   };
 }
 
@@ -144,15 +133,6 @@ function unknown(path: string, what: string, name: string, known: readonly strin
     message: `Unknown ${what} "${name}"`,
     hint: near === undefined ? `use one of ${known.join(", ")}` : `did you mean "${near}"`,
   };
-}
-
-function collect(findings: Finding[], step: () => void): void {
-  try {
-    step();
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
-  }
 }
 
 export interface ExportedJob extends Omit<EngineExport, "files"> {

@@ -31,7 +31,7 @@ export class FlagReader {
     let at = 0;
     while (at < words.length) {
       const word = words[at++]!;
-      if (!word.text.startsWith("--") || word.text === "--") {
+      if (!/^--[^=]/.test(word.text)) {
         out.warn({ line: word.line, at: word.text }, `"${word.text}" is no option and no value of one`);
         continue;
       }

@@ -62,7 +62,7 @@ class Reader {
     if (c === "{") return this.object(path, depth);
     if (c === "[") return this.array(path, depth);
     if (c === '"') return this.string();
-    const word = /^(?:true|false|null|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)/.exec(
+    const word = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?)/.exec(
       this.text.slice(this.at, this.at + 64),
     )?.[0];
     if (word === undefined) this.fail("a value");

@@ -1,10 +1,12 @@
 // Configurations as people write them, in the style of the engines' published examples: what is wrong is found, all at once, with its line; what is right
 // becomes a job.
 
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { EngineName } from "../../parallel/software/engineLimits.ts";
 import { predictStep } from "../../simulate/index.ts";
 import { resolveSpec } from "../../spec/index.ts";
+import { InputError } from "../../units/errors.ts";
 import { launchFiles } from "../launch/index.ts";
 import { exportSpec } from "./index.ts";
 import { lintConfig } from "./lint.ts";
@@ -476,6 +478,93 @@ torchrun --nproc_per_node=8 --nnodes=8 scripts/training/run_recipe.py \\
     ["tensor_model_parallel_size=4", "tensor_model_parallel_size=5", /6 error: /],
   ])("%s -> %s", (from, to, expected) => {
     expect(lint("run.sh", command.replace(from, to), where).said.join("\n")).toMatch(expected);
+  });
+});
+
+describe("damaged files", () => {
+  const job = (software: string, strategy: unknown, model = "mixtral-8x7b") =>
+    resolveSpec(
+      { model, cluster: "32xb200-sxm", workload: { seq: 4096, global_batch: 256 }, software, strategy },
+      sources,
+    );
+  const mesh = { tp: 2, cp: 2, pp: 2, ep: 2, etp: 1, chunks: 2 };
+  const texts = [
+    exportSpec("megatron", job("megatron-lm-2025", { ...mesh, sharding: "zero1" })),
+    exportSpec("megatron-bridge", job("megatron-bridge-2026", { ...mesh, balance_embedding: true })),
+    exportSpec(
+      "deepspeed",
+      job("deepspeed-hf-2026", { cp: 2, ulysses: 2, ep: 2, etp: 1, sharding: "zero2", recompute: "full" }),
+    ),
+    exportSpec("torchtitan", job("torchtitan-2025", { ...mesh, sharding: "zero3" })),
+    exportSpec("fsdp2", job("pytorch-fsdp2", { sharding: "zero3" }, "llama-3.1-8b")),
+  ].flatMap(({ engine, files }) => files.map((file) => ({ engine, ...file })));
+  const pieces = [
+    "0",
+    "-1",
+    "3",
+    "7",
+    "1000000000",
+    "99999999999999999999",
+    "1.5",
+    "03",
+    "",
+    "abc",
+    "(",
+    ")",
+    "'",
+    '"',
+    "$",
+    "${X",
+    "\\",
+    "\n",
+    "[",
+    "]",
+    "{",
+    "}",
+    "=",
+    "--",
+    "--=",
+    "#",
+    "|",
+    "*9999",
+  ];
+
+  it("end in findings, whatever was done to them", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...texts),
+        fc.array(
+          fc.record({ at: fc.nat(), piece: fc.constantFrom(...pieces), number: fc.boolean(), gone: fc.nat(20) }),
+          { minLength: 1, maxLength: 6 },
+        ),
+        fc.boolean(),
+        ({ engine, path, text }, edits, isModelGiven) => {
+          let damaged = text;
+          for (const { at, piece, number, gone } of edits) {
+            const numbers = [...damaged.matchAll(/\d+/g)];
+            const hit = numbers[at % Math.max(1, numbers.length)];
+            const i = number && hit !== undefined ? hit.index : at % damaged.length;
+            damaged =
+              damaged.slice(0, i) + piece + damaged.slice(i + (number && hit !== undefined ? hit[0].length : gone));
+          }
+          try {
+            lintConfig({
+              fileName: path,
+              text: damaged,
+              engine,
+              cluster: "32xb200-sxm",
+              seqLen: 4096,
+              sources,
+              ...(isModelGiven ? { model: "mixtral-8x7b" } : {}),
+            });
+          } catch (error) {
+            // A file of which nothing is left.
+            expect(error).toBeInstanceOf(InputError);
+          }
+        },
+      ),
+      { numRuns: 200 },
+    );
   });
 });
 

@@ -155,6 +155,7 @@ export function listPattern(values: readonly number[]): string {
 
 /** The numbers of `([0]*3+[1]*58)`, `[1,1,0]*4`, or every N-th layer for a number N; null when it is written in another way. */
 export function readListPattern(text: string, length: number): readonly number[] | null {
+  if (length > 100_000) return null;
   if (/^\d+$/.test(text)) {
     const every = Number(text);
     return every < 1 ? null : Array.from({ length }, (_, i) => (i % every === 0 ? 1 : 0));
@@ -254,7 +255,7 @@ function readWindow(flags: FlagReader, layers: number, out: ImportBuilder): Sect
   const skip = flags.text("window-attn-skip-freq");
   if (skip === undefined) return { sliding_window: before + 1 };
   const slides = /^\d+$/.test(skip)
-    ? Array.from({ length: layers }, (_, i) => ((i + 1) % Number(skip) === 0 ? 0 : 1))
+    ? Array.from({ length: Math.min(layers, 100_000) }, (_, i) => ((i + 1) % Number(skip) === 0 ? 0 : 1))
     : readListPattern(skip, layers);
   if (slides === null) {
     out.warn(

@@ -142,6 +142,7 @@ function oneSided(
 ): readonly number[] | undefined {
   const { numLayers, pp, numChunks } = shape;
   const numStages = pp * numChunks;
+  if (numStages > numLayers + 2) return undefined;
   const first = flags.count("decoder-first-pipeline-num-layers", 0);
   const last = flags.count("decoder-last-pipeline-num-layers", 0);
   if (first !== undefined || last !== undefined) {

@@ -49,7 +49,7 @@ export function readShell(text: string): ShellScript {
     chars.push({ c, line });
     if (c === "\n") line++;
   }
-  return interpret(lexCommands(chars));
+  return interpret(lexCommands(chars), 0);
 }
 
 // --- Words -----------------------------------------------------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ const conditions: ReadonlySet<string> = new Set([
 ]);
 const declarations: ReadonlySet<string> = new Set(["export", "declare", "local", "readonly", "typeset"]);
 
-function interpret(raw: readonly (readonly RawWord[])[]): ShellScript {
+function interpret(raw: readonly (readonly RawWord[])[], depth: number): ShellScript {
   const values = new Map<string, Value>();
   const environment = new Map<string, ShellWord>();
   const commands: ShellWord[][] = [];
@@ -268,7 +268,7 @@ function interpret(raw: readonly (readonly RawWord[])[]): ShellScript {
     if (isExported || rest.length > 0) for (const name of assigned) environment.set(name, asWord(values.get(name)!));
     if (isDeclared || rest.length === 0) continue;
     const expanded = rest.flatMap((word) => expandWord(word, values));
-    commands.push(...withInnerCommands(expanded));
+    commands.push(...withInnerCommands(expanded, depth));
   }
   return {
     commands,
@@ -278,11 +278,13 @@ function interpret(raw: readonly (readonly RawWord[])[]): ShellScript {
 }
 
 /** `bash -c "torchrun ... pretrain_gpt.py ..."`: the inner command is what runs. */
-function withInnerCommands(words: ShellWord[]): ShellWord[][] {
+function withInnerCommands(words: ShellWord[], depth: number): ShellWord[][] {
+  // A quoted command inside a quoted command is as deep as launch scripts go.
+  if (depth >= 3) return [words];
   const inner = words.find(({ text }) => /\s/.test(text.trim()) && /\.py(\s|$)|\s-m\s/.test(text));
   if (inner === undefined || words.some(({ text }) => /^\S+\.py$/.test(text))) return [words];
   const chars = [...inner.text].map((c) => ({ c, line: inner.line }));
-  return interpret(lexCommands(chars)).commands.map((command) => [...command]);
+  return interpret(lexCommands(chars), depth + 1).commands.map((command) => [...command]);
 }
 
 function plain(word: RawWord): string {

@@ -23,6 +23,8 @@ export interface SplitFields {
 /** Fields of a strategy that give these numbers; none for the split that is even anyway. */
 export function splitFields(counts: readonly number[], shape: StageShape): SplitFields {
   const numStages = shape.pp * shape.numChunks;
+  // More stages than layers and ends are no split: spec/checkStrategy.ts says so.
+  if (numStages > shape.numLayers + 2) return {};
   if (same(counts, dealLayers(shape.numLayers, numStages, false))) return {};
   if (shape.numLayers + 2 >= numStages && same(counts, dealLayers(shape.numLayers, numStages, true)))
     return { balance_embedding: true };

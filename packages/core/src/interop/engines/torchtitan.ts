@@ -334,7 +334,7 @@ function readStages(settings: Settings, pp: number, hints: ImportHints, out: Imp
       out.error(perStageAt, `Schedule ${name} takes one stage a rank, ${perStage} layers per stage make ${numChunks}`);
   }
   out.set("strategy.chunks", numChunks, perStageAt ?? at);
-  if (numLayers === undefined) return;
+  if (numLayers === undefined || pp * numChunks > numLayers + 2) return;
   counts ??= titanCounts(numLayers, pp * numChunks, { first, last });
   if (counts.length !== pp * numChunks || counts.some((n) => n < 0)) return;
   const fields = splitFields(counts, { numLayers, pp, numChunks });
