@@ -50,34 +50,10 @@ export function assembleCluster(facts: ClusterFacts): ClusterSpec {
     `a cluster has devices: ${numDevices} in nodes of ${facts.devicesPerNode}`,
   );
   const notes = [...(facts.notes ?? [])];
-  const inNode = Math.min(numDevices, facts.devicesPerNode);
-  const numNics = facts.numNics ?? scaledNics(device, facts.devicesPerNode);
-  const nicBytesPerSec = facts.nicBytesPerSec ?? device.node.nicBytesPerSec;
-  const node: NodeSpec = {
-    numDevices: inNode,
-    numNics,
-    nicBytesPerSec,
-    hostMemoryBytes: facts.host?.hostMemoryBytes ?? assumedHostBytes(device, facts.devicesPerNode),
-    hostMemoryBytesPerSec: facts.host?.hostMemoryBytesPerSec ?? device.node.hostMemoryBytesPerSec,
-    nvmeBytesPerSec: facts.host?.nvmeBytesPerSec ?? device.node.nvmeBytesPerSec,
-    hostWatts: facts.host?.hostWatts ?? Math.round(0.35 * device.tdpWatts * inNode),
-  };
-  const plan: ScaleUpPlan = { ...scaleUpPlanOf(device, facts.devicesPerNode), ...facts.scaleUp };
-  const link: LinkKind =
-    facts.fabric?.link ??
-    (facts.fabricType === undefined ? (plan.kind === "torus" ? "dcn" : "infiniband") : linkKindOf(facts.fabricType));
-  const fabric: FabricFacts = {
-    kind: plan.kind === "torus" ? "dcn" : "rail",
-    link,
-    bytesPerSec: (numNics * nicBytesPerSec) / facts.devicesPerNode,
-    latencySec: fabricLatencySec(facts.fabricType, link),
-    oversubscription: 1,
-    inNetworkReduce: false,
-    ...facts.fabric,
-  };
-  const inner = innerLevels(device, plan, facts.devicesPerNode, numDevices);
+  const node = nodeOf(facts);
+  const inner = innerLevels(device, scaleUpOf(facts), facts.devicesPerNode, numDevices);
   const reached = inner.at(-1)?.numDevices ?? 1;
-  const levels = facts.levels ?? [...inner, ...outerLevels(fabric, reached, numDevices)];
+  const levels = facts.levels ?? [...inner, ...outerLevels(fabricOf(facts), reached, numDevices)];
   assert(levels.at(-1)?.numDevices === numDevices, `the last level holds all ${numDevices} devices`);
   if (facts.host?.hostMemoryBytes === undefined)
     notes.push("Host memory assumed: 3 times the device memory of the node");
@@ -92,6 +68,43 @@ export function assembleCluster(facts: ClusterFacts): ClusterSpec {
     levels,
     ...(usd === undefined ? {} : { usdPerDeviceHour: usd }),
     notes,
+  };
+}
+
+function nodeOf(facts: ClusterFacts): NodeSpec {
+  const { device, host } = facts;
+  const inNode = Math.min(facts.numDevices, facts.devicesPerNode);
+  return {
+    numDevices: inNode,
+    numNics: facts.numNics ?? scaledNics(device, facts.devicesPerNode),
+    nicBytesPerSec: facts.nicBytesPerSec ?? device.node.nicBytesPerSec,
+    hostMemoryBytes: host?.hostMemoryBytes ?? assumedHostBytes(device, facts.devicesPerNode),
+    hostMemoryBytesPerSec: host?.hostMemoryBytesPerSec ?? device.node.hostMemoryBytesPerSec,
+    nvmeBytesPerSec: host?.nvmeBytesPerSec ?? device.node.nvmeBytesPerSec,
+    hostWatts: host?.hostWatts ?? Math.round(0.35 * device.tdpWatts * inNode),
+  };
+}
+
+/** The inside of a node or scale-up domain, overrides applied. */
+export function scaleUpOf(facts: ClusterFacts): ScaleUpPlan {
+  return { ...scaleUpPlanOf(facts.device, facts.devicesPerNode), ...facts.scaleUp };
+}
+
+/** What leaves a node or scale-up domain, overrides applied. */
+export function fabricOf(facts: ClusterFacts): FabricFacts {
+  const { numNics, nicBytesPerSec } = nodeOf(facts);
+  const { kind } = scaleUpOf(facts);
+  const link: LinkKind =
+    facts.fabric?.link ??
+    (facts.fabricType === undefined ? (kind === "torus" ? "dcn" : "infiniband") : linkKindOf(facts.fabricType));
+  return {
+    kind: kind === "torus" ? "dcn" : "rail",
+    link,
+    bytesPerSec: (numNics * nicBytesPerSec) / facts.devicesPerNode,
+    latencySec: fabricLatencySec(facts.fabricType, link),
+    oversubscription: 1,
+    inNetworkReduce: false,
+    ...facts.fabric,
   };
 }
 

@@ -2,7 +2,7 @@
 // Rank = device index; a level instance is a block of consecutive devices.
 
 import { assert } from "../units/errors.ts";
-import type { ClusterSpec, GroupPlacement } from "./types.ts";
+import type { ClusterSpec, DeviceGroup, GroupPlacement } from "./types.ts";
 
 /**
  * Spans of any group. Where the group lies unevenly (3, 3 and 2 ranks in three nodes) the fullest instance counts.
@@ -28,6 +28,37 @@ export function groupPlacement(cluster: ClusterSpec, ranks: readonly number[]): 
     }
     spans.push(fullest);
   }
+  return { size, spans };
+}
+
+/** Index of the group that holds a device; 0 in a cluster of one kind. */
+export function groupOfDevice(cluster: ClusterSpec, device: number): number {
+  const index = (cluster.groups ?? []).findLastIndex((group) => group.firstDevice <= device);
+  return Math.max(0, index);
+}
+
+/**
+ * Spans of a group of ranks on the levels of one device group's view: inside the device group by its nodes, beyond it by the device groups that a level
+ * joins. The fullest instance counts. O(size x levels).
+ */
+export function placementFrom(cluster: ClusterSpec, from: DeviceGroup, ranks: readonly number[]): GroupPlacement {
+  const size = ranks.length;
+  const ofGroups = ranks.map((rank) => groupOfDevice(cluster, rank));
+  const spans = from.view.levels.map((level, i) => {
+    if (level.numDevices >= cluster.numDevices) return size;
+    const reach = from.reach[i]!;
+    if (reach.length > 1) return Math.max(1, ofGroups.filter((group) => reach.includes(group)).length);
+    const counts = new Map<number, number>();
+    let fullest = 1;
+    ranks.forEach((rank, k) => {
+      if (ofGroups[k] !== reach[0]) return;
+      const instance = Math.floor((rank - from.firstDevice) / level.numDevices);
+      const count = (counts.get(instance) ?? 0) + 1;
+      counts.set(instance, count);
+      if (count > fullest) fullest = count;
+    });
+    return fullest;
+  });
   return { size, spans };
 }
 

@@ -4,13 +4,29 @@
 //   16xaws-p5            16 machines of a known platform; 16xdgx-b200, 16xhgx-h100: machines of the device's typical node
 //   gb200-nvl72x2        2 racks of one 72-device NVLink domain (any -nvl<N>), nodes are trays
 //   256xtpu-v5e          one slice of 256 chips; 4x256xtpu-v5p: 4 slices over the data-centre network
+//   64xa100-80g+64xh100-sxm   groups of one island, in this order; islands and their links need a description
 
 import { type Finding, InputError, nearestName } from "../units/errors.ts";
-import { assembleCluster, tooManyDevices } from "./assemble.ts";
+import { assembleCluster, type ClusterFacts, tooManyDevices } from "./assemble.ts";
 import { type CatalogueEntry, deviceNames, findDevice, findPlatform, platforms } from "./catalogue.ts";
+import { collect } from "./fields.ts";
+import { checkedMixed, uniqueNames } from "./mixedCheck.ts";
 import type { ClusterSpec } from "./types.ts";
 
 export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpec {
+  const parts = text.split("+");
+  if (parts.length === 1) return assembleCluster(factsFromShorthand(text, path));
+  const findings: Finding[] = [];
+  const all = parts.map((part) => collect(findings, () => factsFromShorthand(part, path)));
+  const known = all.filter((facts) => facts !== undefined);
+  if (known.length < all.length) throw new InputError(findings);
+  const names = uniqueNames(known.map((facts) => facts.device.id.replaceAll("_", "-")));
+  const groups = known.map((facts, i) => ({ name: names[i]!, island: "main", facts }));
+  return checkedMixed({ name: text.trim(), groups, links: [], notes: [] }, path);
+}
+
+/** Facts of one kind of device: a part of a shorthand, between its plus signs. */
+export function factsFromShorthand(text: string, path: string): ClusterFacts {
   const fail = (message: string, hint?: string): never => {
     const finding: Finding = hint === undefined ? { path, message } : { path, message, hint };
     throw new InputError(finding);
@@ -27,13 +43,13 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
     const excess = tooManyDevices(domain * count);
     if (excess !== undefined) return fail(`Cluster "${text}": ${excess}`);
     const perNode = domain % device.node.numDevices === 0 ? device.node.numDevices : domain;
-    return assembleCluster({
+    return {
       name: trimmed,
       device,
       numDevices: domain * count,
       devicesPerNode: perNode,
       scaleUp: { kind: "switch", domain },
-    });
+    };
   }
   const match = /^(?:(\d+)\s*[x*]\s*)?(?:(\d+)\s*[x*]\s*)?(.+)$/i.exec(trimmed);
   const name = match?.[3] ?? "";
@@ -55,7 +71,7 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
         `write "${first}x${name}"`,
       );
     const device = findDevice(platform.device) as CatalogueEntry; // platforms name catalogue ids; catalogue.test.ts holds it so
-    return assembleCluster({
+    return {
       name: trimmed,
       device,
       numDevices: first * platform.devicesPerNode,
@@ -63,27 +79,27 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
       numNics: platform.numNics,
       nicBytesPerSec: platform.nicBytesPerSec,
       fabricType: platform.fabric,
-    });
+    };
   }
 
   const device = findDevice(name);
   if (device === undefined) return fail(`Unknown device "${name}" in cluster "${text}"`, suggestion(name));
   if (/^(dgx|hgx)/i.test(name) && second === undefined) {
     const perMachine = device.node.numDevices;
-    return assembleCluster({ name: trimmed, device, numDevices: first * perMachine, devicesPerNode: perMachine });
+    return { name: trimmed, device, numDevices: first * perMachine, devicesPerNode: perMachine };
   }
   if (second !== undefined) {
     // Slices of a torus are larger than a host; elsewhere the second number is the node.
     if (device.scaleUp.kind === "torus" && second > device.node.numDevices) {
-      return assembleCluster({
+      return {
         name: trimmed,
         device,
         numDevices: first * second,
         devicesPerNode: device.node.numDevices,
         scaleUp: { domain: second },
-      });
+      };
     }
-    return assembleCluster({ name: trimmed, device, numDevices: first * second, devicesPerNode: second });
+    return { name: trimmed, device, numDevices: first * second, devicesPerNode: second };
   }
   const perNode = device.node.numDevices;
   if (first > perNode && first % perNode !== 0) {
@@ -93,7 +109,7 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
       `use ${below} or ${below + perNode} devices, or name the node size like "${Math.ceil(first / perNode)}x${perNode}x${name}"`,
     );
   }
-  return assembleCluster({ name: trimmed, device, numDevices: first, devicesPerNode: Math.min(first, perNode) });
+  return { name: trimmed, device, numDevices: first, devicesPerNode: Math.min(first, perNode) };
 }
 
 function suggestion(name: string): string {

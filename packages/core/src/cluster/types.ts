@@ -1,6 +1,7 @@
 // What a job runs on: devices, their memory and links, and the nested levels of the network.
 
 import type { DType } from "../units/dtype.ts";
+import type { MixedFacts } from "./mixed.ts";
 
 export interface DeviceSpec {
   /** Catalogue id, such as `h100_sxm`. */
@@ -47,6 +48,11 @@ export interface NetworkLevel {
   readonly torusDims?: readonly number[];
   /** The switch can reduce in the network (NVLink SHARP, InfiniBand SHARP). */
   readonly inNetworkReduce: boolean;
+  /**
+   * A link between islands. A ring over all ranks crosses it in few places: `perNode` links carry it on the NICs of one node each way while the others rest,
+   * a `shared` link gives the ring of every group its part. Absent: a fabric.
+   */
+  readonly crossing?: "perNode" | "shared";
 }
 
 export interface NodeSpec {
@@ -70,6 +76,29 @@ export interface ClusterSpec {
   readonly levels: readonly NetworkLevel[];
   readonly usdPerDeviceHour?: number;
   readonly notes: readonly string[];
+  /**
+   * Devices of several kinds, nodes of several sizes, or islands that a slower link joins; absent in a cluster of one kind. Device, node, levels and
+   * price above are then those of the fastest group: what holds for a rank stands in its group's view.
+   */
+  readonly groups?: readonly DeviceGroup[];
+  /** What the groups were made from, so that they can be put in another order (placedCluster). */
+  readonly mixed?: MixedFacts;
+}
+
+/** Devices of one kind in nodes of one size: consecutive devices of a mixed cluster. */
+export interface DeviceGroup {
+  readonly name: string;
+  /** Groups of one island share a fabric. */
+  readonly island: string;
+  /** The group holds the devices firstDevice .. firstDevice + numDevices - 1. */
+  readonly firstDevice: number;
+  readonly numDevices: number;
+  /** Index of the first group of the island that is alike: same device, nodes and links. */
+  readonly alike: number;
+  /** The whole cluster as seen from this group: its device, its node, its own levels, then wider ones at the rate of the slowest link inside them. */
+  readonly view: ClusterSpec;
+  /** By level of the view: the groups whose devices one instance holds; only this group inside it. */
+  readonly reach: readonly (readonly number[])[];
 }
 
 /**

@@ -5,7 +5,7 @@
 // members inside the first instance of n devices are those below n. Every group of an axis has the same shape; the group of rank 0 stands for
 // all. Where strides do not nest (an axis cut that does not divide), members are listed once.
 
-import { groupPlacement } from "../cluster/index.ts";
+import { groupOfDevice, groupPlacement, placementFrom } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
 import { type Axis, axisSize, groupOf, type Mesh, type OrderAxis, tableRanks } from "../parallel/mesh.ts";
 
@@ -24,6 +24,12 @@ export function axisSpans(cluster: ClusterSpec, mesh: Mesh, axis: Axis): readonl
   return cluster.levels.map((level) =>
     level.numDevices >= cluster.numDevices ? size : membersBelow(digits, level.numDevices),
   );
+}
+
+/** The same on the levels that one rank of a mixed cluster sees (cluster/types.ts DeviceGroup), for its own group of the axis. */
+export function axisSpansFrom(cluster: ClusterSpec, mesh: Mesh, axis: Axis, rank: number): readonly number[] {
+  const from = cluster.groups![groupOfDevice(cluster, rank)]!; // a mixed cluster has groups
+  return placementFrom(cluster, from, groupOf(mesh, rank, axis)).spans;
 }
 
 /** Members of rank 0's group that are less than `limit`. Digits are ordered by stride and do not overlap (each exceeds all smaller together). */

@@ -4,7 +4,7 @@ import type { ClusterSpec } from "../cluster/types.ts";
 import type { Axis, Mesh } from "../parallel/mesh.ts";
 import type { Block, MoeGeometry, Op } from "../parallel/program.ts";
 import type { Software } from "../parallel/strategy.ts";
-import { axisSpans } from "./axisSpans.ts";
+import { axisSpans, axisSpansFrom } from "./axisSpans.ts";
 import type { CollectiveQuery, KernelQuery, MoeExchangeQuery } from "./types.ts";
 
 export interface OpContext {
@@ -46,15 +46,23 @@ export function opContext(at: {
   readonly cluster: ClusterSpec;
   readonly mesh: Mesh;
   readonly software: Software;
+  /** In a mixed cluster: the whole of it and the rank that prices are for; `cluster` is then the view of that rank's group. */
+  readonly place?: { readonly whole: ClusterSpec; readonly rank: number };
 }): OpContext {
+  const { place } = at;
   const spans = new Map<Axis, readonly number[]>();
   const moe = new Map<Block, MoeGeometry | null>();
   return {
-    ...at,
+    cluster: at.cluster,
+    mesh: at.mesh,
+    software: at.software,
     spans: (axis) => {
       let found = spans.get(axis);
       if (found === undefined) {
-        found = axisSpans(at.cluster, at.mesh, axis);
+        found =
+          place === undefined
+            ? axisSpans(at.cluster, at.mesh, axis)
+            : axisSpansFrom(place.whole, at.mesh, axis, place.rank);
         spans.set(axis, found);
       }
       return found;

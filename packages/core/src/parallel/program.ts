@@ -83,6 +83,11 @@ export interface Program {
   /** Ranks of a tp group hold the same boundary tensors: each sends 1 / tp of them, and the receivers all-gather the parts over tp. */
   readonly scatteredSends: boolean;
   readonly microBatchesPerStep: number;
+  /**
+   * Micro-batches of each data parallel replica, where they differ; the schedule above is that of the largest share, and replicas with smaller ones end
+   * sooner. Absent: `microBatchesPerStep` each.
+   */
+  readonly replicaShares?: readonly number[];
   /** Sequences x tokens of a step, all ranks. */
   readonly globalTokens: number;
   /** Tail of the step on every rank: gradient norm all-reduce and so on; ops over `tail.buffers`. */

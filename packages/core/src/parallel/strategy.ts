@@ -52,6 +52,14 @@ export interface Strategy {
   readonly optimizer: OptimizerKind;
   /** Layers of each stage, in order; null = as even as possible. */
   readonly stageLayers: readonly number[] | null;
+  /** Layers are still to be dealt by the priced speed of the devices (simulate/balance.ts); `stageLayers` is null until then. */
+  readonly balanceStages?: boolean;
+  /** Mixed clusters: groups of devices in the order in which they take ranks; groups left out stay idle. As described when absent. */
+  readonly groupOrder?: readonly string[];
+  /** Micro-batches of each data parallel replica; equal shares when absent. */
+  readonly replicaShares?: readonly number[];
+  /** Shares are still to be dealt by the priced speed of the devices; `replicaShares` is absent until then. */
+  readonly balanceShares?: boolean;
   /** Count the embedding and the head as one layer each when splitting evenly. */
   readonly balanceEmbedding: boolean;
   /**

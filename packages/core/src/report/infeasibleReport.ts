@@ -12,10 +12,10 @@ export function infeasibleReport(spec: ResolvedSpec, result: Infeasible, style: 
   const { paint } = style;
   const over = result.needBytes - result.haveBytes;
   return [
-    ...jobLines(spec, style),
+    ...jobLines(spec, style, result.settled),
     "",
     paint.red(
-      `Does not fit: pipeline rank ${result.pipelineRank} needs ${formatBytes(result.needBytes)} of ${formatBytes(result.haveBytes)}, ${formatBytes(over)} (${formatPercent(over / result.haveBytes)}) too much`,
+      `Does not fit: pipeline rank ${result.pipelineRank}${onDevices(result)} needs ${formatBytes(result.needBytes)} of ${formatBytes(result.haveBytes)}, ${formatBytes(over)} (${formatPercent(over / result.haveBytes)}) too much`,
     ),
     "",
     ...memorySection(result.memory, `pipeline rank ${result.pipelineRank}`, style),
@@ -23,6 +23,10 @@ export function infeasibleReport(spec: ResolvedSpec, result: Infeasible, style: 
     ...suggestions(result, style),
     ...spec.notes.map((note) => paint.dim(`note ${note}`)),
   ].join("\n");
+}
+
+function onDevices({ devices }: Infeasible): string {
+  return devices === undefined ? "" : ` on ${devices.map((each) => each.group).join(" and ")}`;
 }
 
 function buffers(result: Infeasible, { paint, verbose }: ReportStyle): readonly string[] {

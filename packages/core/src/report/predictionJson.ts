@@ -2,7 +2,16 @@
 // Base units, keys in snake case with their unit last. Fields are only ever added within a version; a change of meaning raises it.
 
 import type { ParameterCounts } from "../model/types.ts";
-import type { Infeasible, MemoryBreakdown, OpTotal, RankClass, StepResult, TimeKind } from "../simulate/types.ts";
+import type {
+  Infeasible,
+  MemoryBreakdown,
+  OpTotal,
+  RankClass,
+  RankDevices,
+  Settled,
+  StepResult,
+  TimeKind,
+} from "../simulate/types.ts";
 import type { ResolvedSpec } from "../spec/types.ts";
 import { specKey } from "./specKey.ts";
 import { memoryParts, timeParts } from "./stepParts.ts";
@@ -37,6 +46,14 @@ export interface JobJson {
     readonly device: string;
     readonly devices: number;
     readonly devices_per_node: number;
+    /** Mixed clusters: the groups in the order in which they take ranks. */
+    readonly groups?: readonly {
+      readonly name: string;
+      readonly island: string;
+      readonly device: string;
+      readonly devices: number;
+      readonly devices_per_node: number;
+    }[];
   };
   readonly workload: { readonly seq: number; readonly global_batch: number };
   /** Every field of the spec's strategy section, resolved. */
@@ -74,11 +91,22 @@ export interface StepJson {
 export interface RankJson {
   readonly pipeline_rank: number;
   readonly devices: number;
+  /** Mixed clusters: what the devices are, by group. */
+  readonly runs_on?: readonly RunsOnJson[];
+  /** Where replicas lie on different devices or take unequal shares: class of the pipeline, micro-batches of each replica. */
+  readonly pipeline?: number;
+  readonly micro_batches?: number;
   /** By part (compute, exposed_tp, ..., bubble, optimizer, straggler); sums to step_time_s. */
   readonly time_s: Readonly<Record<string, number>>;
   /** Communication by axis, hidden or not. */
   readonly communication_s: Readonly<Record<string, number>>;
   readonly memory: MemoryJson;
+}
+
+export interface RunsOnJson {
+  readonly group: string;
+  readonly device: string;
+  readonly devices: number;
 }
 
 export interface MemoryJson {
@@ -102,6 +130,7 @@ export interface OperationJson {
 export interface InfeasibleJson {
   readonly reason: "memory";
   readonly pipeline_rank: number;
+  readonly runs_on?: readonly RunsOnJson[];
   readonly need_bytes: number;
   readonly have_bytes: number;
   readonly memory: MemoryJson;
@@ -120,7 +149,11 @@ export interface PredictionContext {
 
 /** Plain values, ready for JSON.stringify. */
 export function toJson(context: PredictionContext, result: StepResult | Infeasible): PredictionJson {
-  const base = { format: "meshwright.prediction", version: predictionVersion, job: jobJson(context) } as const;
+  const base = {
+    format: "meshwright.prediction",
+    version: predictionVersion,
+    job: jobJson(context, result.settled),
+  } as const;
   if (result.kind === "infeasible") {
     return {
       ...base,
@@ -139,7 +172,7 @@ export function toJson(context: PredictionContext, result: StepResult | Infeasib
   };
 }
 
-function jobJson({ spec, parameters }: PredictionContext): JobJson {
+function jobJson({ spec, parameters }: PredictionContext, settled: Settled | undefined): JobJson {
   const { model, cluster, workload, software } = spec;
   return {
     name: spec.name,
@@ -149,16 +182,32 @@ function jobJson({ spec, parameters }: PredictionContext): JobJson {
       device: cluster.device.id,
       devices: cluster.numDevices,
       devices_per_node: cluster.node.numDevices,
+      ...(cluster.groups === undefined
+        ? {}
+        : {
+            groups: cluster.groups.map(({ name, island, numDevices, view }) => ({
+              name,
+              island,
+              device: view.device.id,
+              devices: numDevices,
+              devices_per_node: view.node.numDevices,
+            })),
+          }),
     },
     workload: { seq: workload.seqLen, global_batch: workload.globalBatch },
-    strategy: strategyJson(spec),
+    strategy: strategyJson(spec, settled),
     software: { name: software.name, date: software.date },
   };
 }
 
 /** The strategy section as a spec file would state it in full. */
-export function strategyJson({ strategy: s, workload }: ResolvedSpec): Readonly<Record<string, unknown>> {
+export function strategyJson(
+  { model, strategy: s, workload }: ResolvedSpec,
+  settled: Settled = {},
+): Readonly<Record<string, unknown>> {
   const { recompute } = s;
+  const stageLayers = settled.stageLayers ?? s.stageLayers;
+  const shares = settled.replicaShares ?? s.replicaShares;
   return {
     tp: s.tp,
     cp: s.cp,
@@ -166,7 +215,8 @@ export function strategyJson({ strategy: s, workload }: ResolvedSpec): Readonly<
     pp: s.pp,
     dp: s.dp,
     ep: s.ep,
-    etp: s.etp,
+    // A model without experts takes none.
+    ...(model.layerKinds.some(({ ffn }) => ffn.kind === "moe") ? { etp: s.etp } : {}),
     order: s.order.join("-"),
     sequence_parallel: s.sequenceParallel,
     cp_layout: s.cpLayout,
@@ -176,7 +226,9 @@ export function strategyJson({ strategy: s, workload }: ResolvedSpec): Readonly<
     ...(s.sharding === "none" ? {} : { shard_group: s.shardGroup }),
     ...(s.sharding === "zero3" ? { reshard_after_forward: s.reshardAfterForward } : {}),
     micro_batch: s.microBatch,
-    grad_accum: workload.globalBatch / (s.microBatch * s.dp),
+    ...(shares === undefined
+      ? { grad_accum: workload.globalBatch / (s.microBatch * s.dp) }
+      : { replica_shares: shares }),
     recompute:
       recompute.kind === "full"
         ? { kind: "full", every_layers: recompute.everyLayers, num_layers: recompute.numLayers }
@@ -189,7 +241,8 @@ export function strategyJson({ strategy: s, workload }: ResolvedSpec): Readonly<
     ...(s.vocabOverStages === true ? { vocab_over_stages: true } : {}),
     precision: s.precision,
     optimizer: s.optimizer,
-    ...(s.stageLayers === null ? {} : { stage_layers: s.stageLayers }),
+    ...(s.groupOrder === undefined ? {} : { group_order: s.groupOrder }),
+    ...(stageLayers === null ? {} : { stage_layers: stageLayers }),
     balance_embedding: s.balanceEmbedding,
     routing: s.routing.kind === "given" ? { given: s.routing.shares } : s.routing.kind,
     ...(s.capacityFactor === null ? {} : { capacity_factor: s.capacityFactor }),
@@ -226,10 +279,17 @@ function rankJson(rank: RankClass): RankJson {
   return {
     pipeline_rank: rank.pipelineRank,
     devices: rank.numRanks,
+    ...(rank.devices === undefined ? {} : { runs_on: rank.devices.map(runsOnJson) }),
+    ...(rank.pipeline === undefined ? {} : { pipeline: rank.pipeline }),
+    ...(rank.microBatches === undefined ? {} : { micro_batches: rank.microBatches }),
     time_s: Object.fromEntries(timeParts.map((part) => [part.key, part.seconds(rank)])),
     communication_s: { ...rank.totalCommSec },
     memory: memoryJson(rank.memory),
   };
+}
+
+function runsOnJson({ group, device, numDevices }: RankDevices): RunsOnJson {
+  return { group, device, devices: numDevices };
 }
 
 function memoryJson(memory: MemoryBreakdown): MemoryJson {
@@ -257,6 +317,7 @@ function infeasibleJson(result: Infeasible): InfeasibleJson {
   return {
     reason: result.reason,
     pipeline_rank: result.pipelineRank,
+    ...(result.devices === undefined ? {} : { runs_on: result.devices.map(runsOnJson) }),
     need_bytes: result.needBytes,
     have_bytes: result.haveBytes,
     memory: memoryJson(result.memory),

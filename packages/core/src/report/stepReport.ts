@@ -1,7 +1,7 @@
 // The terminal report of a predicted step: what was asked, the headline, where the time goes as a waterfall, memory against capacity, ranks
 // where they differ, the most expensive ops, and where the figures come from. It formats a StepResult and computes nothing but shares.
 
-import type { MemoryBreakdown, OpTotal, RankClass, StepResult } from "../simulate/types.ts";
+import type { MemoryBreakdown, OpTotal, RankClass, RankDevices, Settled, StepResult } from "../simulate/types.ts";
 import type { ResolvedSpec } from "../spec/types.ts";
 import {
   formatBytes,
@@ -21,7 +21,7 @@ import { pad, textTable, visibleWidth } from "./textTable.ts";
 /** The whole report; lines joined, no trailing newline. */
 export function stepReport(spec: ResolvedSpec, result: StepResult, style: ReportStyle): string {
   return [
-    ...jobLines(spec, style),
+    ...jobLines(spec, style, result.settled),
     "",
     ...headline(spec, result, style),
     "",
@@ -29,7 +29,7 @@ export function stepReport(spec: ResolvedSpec, result: StepResult, style: Report
     "",
     ...memorySection(
       result.ranks[result.peakRank]!.memory,
-      `pipeline rank ${result.ranks[result.peakRank]!.pipelineRank} is fullest`,
+      `${rankName(result.ranks[result.peakRank]!)} is fullest`,
       style,
     ),
     ...rankSection(result, style),
@@ -40,8 +40,10 @@ export function stepReport(spec: ResolvedSpec, result: StepResult, style: Report
 }
 
 /** What was asked, in two lines. */
-export function jobLines(spec: ResolvedSpec, { paint }: ReportStyle): readonly string[] {
-  const { strategy: s, workload, cluster, software } = spec;
+export function jobLines(spec: ResolvedSpec, { paint }: ReportStyle, settled: Settled = {}): readonly string[] {
+  const { strategy: s, workload, software } = spec;
+  const stageLayers = settled.stageLayers ?? s.stageLayers;
+  const shares = settled.replicaShares ?? s.replicaShares;
   const mesh = [
     `tp ${s.tp}`,
     ...(s.cp > 1 ? [s.ulysses > 1 ? `cp ${s.cp} (ulysses ${s.ulysses})` : `cp ${s.cp}`] : []),
@@ -55,20 +57,37 @@ export function jobLines(spec: ResolvedSpec, { paint }: ReportStyle): readonly s
       : [s.shardGroup < s.dp * s.cp ? `${s.sharding} in groups of ${s.shardGroup}` : s.sharding]),
     s.precision,
     ...(s.recompute.kind === "none" ? [] : [`recompute ${s.recompute.kind}`]),
+    ...(stageLayers === null || s.numChunks * s.pp > 16 ? [] : [`layers ${stageLayers.join("-")}`]),
     ...(s.vocabOverStages === true ? ["head over the stages"] : []),
     ...(s.offloadOptimizer ? ["optimizer on the host"] : []),
     ...(s.offloadActivations
       ? [s.offloadLayers === undefined ? "activations offloaded" : `activations of ${s.offloadLayers} layers offloaded`]
       : []),
   ];
-  const micro = workload.globalBatch / (s.microBatch * s.dp);
+  const micro =
+    shares === undefined || Math.min(...shares) === Math.max(...shares)
+      ? grouped(workload.globalBatch / (s.microBatch * s.dp))
+      : `${grouped(Math.min(...shares))} to ${grouped(Math.max(...shares))}`;
   return [
-    `${paint.bold(spec.name)} on ${grouped(cluster.numDevices)} x ${cluster.device.name}`,
+    `${paint.bold(spec.name)} on ${devicesOf(spec)}`,
     paint.dim(mesh.join(" · ")),
     paint.dim(
-      `${grouped(workload.globalBatch)} sequences of ${grouped(workload.seqLen)} tokens a step · ${grouped(micro)} ${micro === 1 ? "micro-batch" : "micro-batches"} of ${s.microBatch} · ${software.name}`,
+      `${grouped(workload.globalBatch)} sequences of ${grouped(workload.seqLen)} tokens a step · ${micro} ${micro === "1" ? "micro-batch" : "micro-batches"} of ${s.microBatch} · ${software.name}`,
     ),
   ];
+}
+
+/** `32 x NVIDIA A100 + 32 x NVIDIA H100`. */
+function devicesOf({ cluster }: ResolvedSpec): string {
+  const groups = cluster.groups?.map((group) => ({ numDevices: group.numDevices, device: group.view.device.name }));
+  return (groups ?? [{ numDevices: cluster.numDevices, device: cluster.device.name }])
+    .map(({ numDevices, device }) => `${grouped(numDevices)} x ${device}`)
+    .join(" + ");
+}
+
+/** `16 a100-sxm`. */
+export function rankDevices(devices: readonly RankDevices[]): string {
+  return devices.map(({ numDevices, group }) => `${grouped(numDevices)} ${group}`).join(" + ");
 }
 
 function headline(spec: ResolvedSpec, result: StepResult, { paint }: ReportStyle): readonly string[] {
@@ -116,6 +135,11 @@ function formatEnergy(joules: number): string {
   return kwh >= 1 ? `${kwh.toPrecision(3)} kWh` : `${(kwh * 1000).toPrecision(3)} Wh`;
 }
 
+function rankName({ pipelineRank, pipeline, devices }: RankClass): string {
+  const on = devices === undefined ? "" : ` on ${devices.map((each) => each.group).join(" and ")}`;
+  return `pipeline rank ${pipelineRank}${pipeline === undefined ? "" : ` of pipeline ${pipeline}`}${on}`;
+}
+
 /** The rank that waits least in the pipeline sets the pace. */
 export function slowestRank(result: StepResult): RankClass {
   return result.ranks.reduce((slowest, rank) => (rank.bubbleSec < slowest.bubbleSec ? rank : slowest));
@@ -136,7 +160,7 @@ function waterfall(result: StepResult, { paint, width }: ReportStyle): readonly 
     at += frac;
     return `  ${pad(part.name, 24, "left")}${pad(formatSeconds(seconds), 9, "right")}  ${pad(formatPercent(frac), 7, "right")}  ${drawn.gap}${paint[part.tone](drawn.bar)}`;
   });
-  const where = result.ranks.length > 1 ? ` (pipeline rank ${rank.pipelineRank}, which sets the pace)` : "";
+  const where = result.ranks.length > 1 ? ` (${rankName(rank)}, which sets the pace)` : "";
   return [
     `${paint.bold("Where the time goes")}${paint.dim(where)}`,
     ...lines,
@@ -216,9 +240,11 @@ function rankSection(result: StepResult, { paint, verbose }: ReportStyle): reado
   const all = result.ranks.map((rank, index) => ({ rank, mark: marks(rank, index) }));
   const shown =
     verbose || all.length <= mostRanks ? all : all.filter(({ mark }, i) => mark !== "" || i < 3 || i >= all.length - 3);
+  const classes = result.ranks.some((rank) => rank.pipeline !== undefined);
   const rows = shown.map(({ rank, mark }) => [
     String(rank.pipelineRank),
-    grouped(rank.numRanks),
+    ...(classes ? [String(rank.pipeline ?? 0), grouped(rank.microBatches ?? 0)] : []),
+    rank.devices === undefined ? grouped(rank.numRanks) : rankDevices(rank.devices),
     formatSeconds(rank.computeSec),
     formatSeconds(exposedTotalSec(rank)),
     formatSeconds(rank.bubbleSec),
@@ -232,7 +258,13 @@ function rankSection(result: StepResult, { paint, verbose }: ReportStyle): reado
     ...textTable(
       [
         { title: "rank", align: "right" },
-        { title: "devices", align: "right" },
+        ...(classes
+          ? ([
+              { title: "pipeline", align: "right" },
+              { title: "micro-batches", align: "right" },
+            ] as const)
+          : []),
+        { title: "devices", align: result.ranks.some((rank) => rank.devices !== undefined) ? "left" : "right" },
         { title: "compute", align: "right" },
         { title: "exposed comm", align: "right" },
         { title: "bubble", align: "right" },
@@ -300,11 +332,12 @@ function footer(spec: ResolvedSpec, result: StepResult, { paint, verbose }: Repo
 /** What a user should look at twice. */
 export function warningsOf(result: StepResult): readonly string[] {
   const warnings: string[] = [];
-  const { memory, pipelineRank } = result.ranks[result.peakRank]!;
+  const fullest = result.ranks[result.peakRank]!;
+  const { memory } = fullest;
   const share = memory.peakBytes / memory.capacityBytes;
   if (share > 0.95)
     warnings.push(
-      `Pipeline rank ${pipelineRank} uses ${formatPercent(share)} of its memory: a little fragmentation more and it fails`,
+      `${rankName(fullest).replace(/^p/, "P")} uses ${formatPercent(share)} of its memory: a little fragmentation more and it fails`,
     );
   const pace = slowestRank(result);
   const bubble = pace.bubbleSec / result.stepSec;

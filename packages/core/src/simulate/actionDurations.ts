@@ -23,7 +23,8 @@ export function actionVariants(
   schedule: Schedule,
   at: {
     readonly lastDiffers: boolean;
-    readonly secondsOf: (stage: number, kind: ActionOps, variant: Variant) => number;
+    /** Of a stage on one of its pipeline ranks. */
+    readonly secondsOf: (rank: number, stage: number, kind: ActionOps, variant: Variant) => number;
   },
 ): ActionVariants {
   const { numRanks, numChunks, actions, stageOf } = schedule;
@@ -52,13 +53,13 @@ export function actionVariants(
     }
     for (let slot = 0; slot < numChunks * 4; slot++) {
       plainSec[slot] =
-        counts[slot] === 0 ? 0 : at.secondsOf(stageOf[rank]![slot >> 2]!, KIND_NAMES[slot & 3]!, "plain");
+        counts[slot] === 0 ? 0 : at.secondsOf(rank, stageOf[rank]![slot >> 2]!, KIND_NAMES[slot & 3]!, "plain");
     }
     for (let i = 0; i < list.length; i++) perActionSec[base + i] = plainSec[list[i]! & 1023]!;
     for (let chunk = 0; at.lastDiffers && chunk < numChunks; chunk++) {
       const action = last[chunk]!;
       if (action < 0) continue;
-      perActionSec[action] = at.secondsOf(stageOf[rank]![chunk]!, KIND_NAMES[gradientKind]!, "once");
+      perActionSec[action] = at.secondsOf(rank, stageOf[rank]![chunk]!, KIND_NAMES[gradientKind]!, "once");
       const slot = (rank * numChunks + chunk) * 4 + gradientKind;
       numPlain[slot]!--;
       numOnce[slot]!++;

@@ -4,6 +4,7 @@
 // the gather stream. A chunk's first forward may run up to a block whose parameters are still on their way and waits there; pipeline ranks that wait
 // for their input anyway lose nothing. Left out: the slow-down of compute beside these gathers (one action of a step).
 
+import type { Program } from "../parallel/program.ts";
 import type { Schedule } from "../parallel/schedules/index.ts";
 import type { ActionVariants } from "./actionDurations.ts";
 import type { BlockPrices } from "./streams/blockPrices.ts";
@@ -18,8 +19,12 @@ export interface GatherStream {
 }
 
 /** null when nothing is gathered this way. */
-export function gatherStream(prices: BlockPrices, schedule: Schedule, variants: ActionVariants): GatherStream | null {
-  const { program } = prices;
+export function gatherStream(
+  program: Program,
+  pricesOf: (rank: number) => BlockPrices,
+  variants: ActionVariants,
+): GatherStream | null {
+  const { schedule } = program;
   if (program.gatherPolicy !== "afterUpdate" || !program.overlapGather) return null;
   const earliestEndSec = new Float64Array(variants.perActionSec.length);
   const busySec = new Float64Array(schedule.numRanks);
@@ -36,7 +41,7 @@ export function gatherStream(prices: BlockPrices, schedule: Schedule, variants: 
       const { uses } = program.stages[stage]!;
       const forwardSec = variants.perActionSec[first]!;
       uses.forEach((use, i) => {
-        for (const { priced } of prices.list(use.block, "gather")) arrivedSec += priced.durationSec;
+        for (const { priced } of pricesOf(rank).list(use.block, "gather")) arrivedSec += priced.durationSec;
         // Blocks of a chunk share its forward evenly: what is left after block i arrives is its share from i on.
         const restSec = (forwardSec * (uses.length - i)) / uses.length;
         earliestEndSec[first] = Math.max(earliestEndSec[first]!, arrivedSec + restSec);

@@ -1,5 +1,6 @@
 // The simulate room: when everything happens, and what it holds in memory while it does.
 
+export { balancedShares, balancedStageLayers, settleBalance } from "./balance.ts";
 export { type ContentionParameters, defaultContention, noContention } from "./contention.ts";
 export { type AllocatorParameters, defaultAllocator } from "./memory/allocator.ts";
 export { defaultNoise, expectedMaximum, type NoiseParameters, noNoise, stragglerFrac } from "./noise.ts";
@@ -8,6 +9,6 @@ export { defaultPace, type PaceParameters } from "./pace.ts";
 export * from "./pipeline/index.ts";
 export { defaultPower, type PowerParameters, type StepLoad, stepEnergyJoules, sustainedClock } from "./power.ts";
 export { predictStep, type StepSpec } from "./predictStep.ts";
-export { type StepSite, simulateProgram } from "./simulateProgram.ts";
+export { briefProgram, type StepSite, simulateProgram } from "./simulateProgram.ts";
 export type * from "./spans.ts";
 export type * from "./types.ts";

@@ -19,10 +19,15 @@ export const noNoise: NoiseParameters = { deviceStd: 0, nodeStd: 0 };
 
 /** Expected share by which the slowest rank exceeds the mean: stepSec x this is lost to stragglers. */
 export function stragglerFrac(
-  at: { readonly numDevices: number; readonly devicesPerNode: number },
+  at: {
+    readonly numDevices: number;
+    readonly devicesPerNode: number;
+    /** Where nodes differ in size; else as many as hold the devices. */
+    readonly numNodes?: number;
+  },
   noise: NoiseParameters,
 ): number {
-  const numNodes = Math.max(1, Math.ceil(at.numDevices / at.devicesPerNode));
+  const numNodes = at.numNodes ?? Math.max(1, Math.ceil(at.numDevices / at.devicesPerNode));
   // The slowest device of the slowest node. A single node's own deviation moves all ranks alike and costs nothing on average.
   return (
     noise.nodeStd * expectedMaximum(numNodes) +

@@ -1,10 +1,12 @@
 // Model, cluster, strategy, workload and software in; one training step out.
 
+import { placedCluster } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
 import type { ModelSpec } from "../model/types.ts";
 import { lowerTraining } from "../parallel/lower/index.ts";
 import type { Software, Strategy, Workload } from "../parallel/strategy.ts";
 import { InputError } from "../units/errors.ts";
+import { settleBalance } from "./balance.ts";
 import type { SimulateOptions } from "./options.ts";
 import { simulateProgram } from "./simulateProgram.ts";
 import { suggestFits } from "./suggest.ts";
@@ -35,8 +37,25 @@ export function predictStep(spec: StepSpec, options: SimulateOptions = {}): Step
   return { ...result, suggestions };
 }
 
-function predictOnce(spec: StepSpec, options: SimulateOptions): StepResult | Infeasible {
-  const { model, cluster, strategy, workload, software } = spec;
+function predictOnce(asked: StepSpec, options: SimulateOptions): StepResult | Infeasible {
+  const cluster = placedCluster(asked.cluster, asked.strategy.groupOrder);
+  checkSize({ ...asked, cluster });
+  const settled = settleBalance({ ...asked, cluster }, options);
+  const { model, strategy, workload, software } = settled;
+  const program = lowerTraining(model, strategy, workload, software);
+  const result = simulateProgram(program, { cluster, software, model, workload }, options);
+  if (strategy === asked.strategy) return result;
+  const { stageLayers, replicaShares } = strategy;
+  return {
+    ...result,
+    settled: {
+      ...(asked.strategy.balanceStages === true && stageLayers !== null ? { stageLayers } : {}),
+      ...(asked.strategy.balanceShares === true && replicaShares !== undefined ? { replicaShares } : {}),
+    },
+  };
+}
+
+function checkSize({ cluster, strategy }: StepSpec): void {
   const needed = strategy.tp * strategy.cp * strategy.dp * strategy.pp;
   if (needed > cluster.numDevices) {
     throw new InputError({
@@ -45,6 +64,4 @@ function predictOnce(spec: StepSpec, options: SimulateOptions): StepResult | Inf
       hint: "use a larger cluster or smaller axes",
     });
   }
-  const program = lowerTraining(model, strategy, workload, software);
-  return simulateProgram(program, { cluster, software, model, workload }, options);
 }

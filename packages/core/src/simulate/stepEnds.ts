@@ -1,10 +1,7 @@
 // What a pipeline rank waits for or spends outside its actions: gradient reductions still running after its last backward, parameters still
 // arriving at its first forward, gradients of a second copy of its stages, and its messages.
 
-import { groupPlacement } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
-import { queryCost } from "../cost/priceOps.ts";
-import { rankOf } from "../parallel/mesh.ts";
 import type { Program } from "../parallel/program.ts";
 import type { ActionVariants } from "./actionDurations.ts";
 import type { PipelineTimeline } from "./pipeline/index.ts";
@@ -12,7 +9,7 @@ import type { StageActions } from "./stageActions.ts";
 import type { BlockPrices } from "./streams/blockPrices.ts";
 import { buildPhase, type PhasePart } from "./streams/buildAction.ts";
 import { type ActionCost, emptyAction, simulateBuilt } from "./streams/simulateAction.ts";
-import type { transferSeconds } from "./transfers.ts";
+import { pairSeconds, type transferSeconds } from "./transfers.ts";
 
 /** When a rank has finished its last backward and drained the reductions that ran beside it, and how much of that was waiting for them. */
 export function flushOf(
@@ -88,8 +85,9 @@ export function replicaSyncSeconds(
   cluster: ClusterSpec,
   rank: number,
   gradientBytesOf: (stage: number) => number,
+  replica = 0,
 ): number {
-  const { schedule, mesh } = program;
+  const { schedule } = program;
   if (schedule.replicas < 2) return 0;
   let sec = 0;
   schedule.stageOf[rank]!.forEach((stage, chunk) => {
@@ -98,16 +96,8 @@ export function replicaSyncSeconds(
       stages.some((s, c) => s === stage && schedule.replicaOf[r]![c] !== mine),
     );
     if (other < 0 || other === rank) return;
-    const at = (pp: number) => rankOf(mesh, { tp: 0, cp: 0, dp: 0, pp });
-    const spans = groupPlacement(cluster, [at(rank), at(other)]).spans;
-    sec += queryCost(cluster, {
-      kind: "collective",
-      op: "allReduce",
-      sizeBytes: gradientBytesOf(stage),
-      spans,
-      algorithm: "auto",
-      backend: "nccl",
-    }).durationSec;
+    const ends = { program, replica, ranks: [rank, other] } as const;
+    sec += pairSeconds(cluster, ends, { op: "allReduce", sizeBytes: gradientBytesOf(stage) });
   });
   return sec;
 }

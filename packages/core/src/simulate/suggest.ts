@@ -131,6 +131,9 @@ function candidates(spec: StepSpec): Candidate[] {
       },
     );
   }
+  // Devices of several kinds: layers by what each stage's devices hold and do.
+  if (spec.cluster.groups !== undefined && strategy.pp > 1 && strategy.balanceStages !== true)
+    propose({ "strategy.stageLayers": "balanced" }, { stageLayers: null, balanceStages: true });
   if (!strategy.offloadOptimizer) propose({ "strategy.offloadOptimizer": true }, { offloadOptimizer: true });
   if (!strategy.offloadActivations) propose({ "strategy.offloadActivations": true }, { offloadActivations: true });
   return list;

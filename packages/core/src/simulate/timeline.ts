@@ -10,10 +10,10 @@ import { type ActionVariants, KIND_NAMES } from "./actionDurations.ts";
 import type { ProgramMemory } from "./memory/rankMemory.ts";
 import type { TimelineOptions } from "./options.ts";
 import { type PipelineTimeline, type StageBoundary, stashSeries } from "./pipeline/index.ts";
+import type { SiteCosts } from "./siteCosts.ts";
 import type { TimelineSend, TimelineSpan, TimelineSpans } from "./spans.ts";
-import type { StageActions, Variant } from "./stageActions.ts";
-import type { RankTail, StepTails } from "./stepTail.ts";
-import type { BlockPrices } from "./streams/blockPrices.ts";
+import type { Variant } from "./stageActions.ts";
+import type { RankTail } from "./stepTail.ts";
 import { runStreams } from "./streams/runStreams.ts";
 import { type ActionOptions, actionSpans, builtSpans, type StreamSpan } from "./streams/simulateAction.ts";
 import { STREAMS } from "./streams/streamOps.ts";
@@ -21,12 +21,13 @@ import { STREAMS } from "./streams/streamOps.ts";
 export interface TimelineInput {
   readonly program: Program;
   readonly model: ModelSpec;
+  /** Data parallel replica that is shown. */
+  readonly replica: number;
   readonly timeline: PipelineTimeline;
   readonly memory: ProgramMemory;
-  readonly prices: BlockPrices;
-  readonly actions: StageActions;
+  /** By pipeline rank. */
+  readonly costs: readonly SiteCosts[];
   readonly variants: ActionVariants;
-  readonly tails: StepTails;
   readonly actionOptions: ActionOptions;
   /** When all ranks meet before the update. */
   readonly meetSec: number;
@@ -72,7 +73,7 @@ export function stepTimeline(input: TimelineInput): TimelineSpans {
   return {
     title: `${input.model.name}, one step`,
     ranks: shown.map((rank) => ({
-      rank: rankOf(program.mesh, { tp: 0, cp: 0, dp: 0, pp: rank }),
+      rank: rankOf(program.mesh, { tp: 0, cp: 0, dp: input.replica, pp: rank }),
       name: `pipeline rank ${rank}`,
     })),
     streams: ["actions", ...STREAMS],
@@ -104,7 +105,8 @@ function chosenRanks(numRanks: number, most: number): number[] {
 
 /** Last gradients run with their own variant. */
 function isOnce(input: TimelineInput, rank: number, action: number): boolean {
-  const { variants, actions, timeline } = input;
+  const { variants, timeline } = input;
+  const { actions } = input.costs[rank]!;
   const { chunk } = decodeAction(timeline.graph.codes[action]!);
   return actions.lastDiffers && variants.lastGradient[rank * timeline.schedule.numChunks + chunk] === action;
 }
@@ -112,12 +114,13 @@ function isOnce(input: TimelineInput, rank: number, action: number): boolean {
 function opSpanTable(
   input: TimelineInput,
 ): (rank: number, chunk: number, kind: number, once: boolean) => readonly StreamSpan[] {
-  const { program, prices, actions, actionOptions } = input;
+  const { program, actionOptions } = input;
   const known = new Map<string, readonly StreamSpan[]>();
   return (rank, chunk, kind, once) => {
     const stage = program.schedule.stageOf[rank]![chunk]!;
     const variant: Variant = once ? "once" : "plain";
-    const key = `${stage}:${kind}:${variant}`;
+    const { prices, actions } = input.costs[rank]!;
+    const key = `${rank}:${stage}:${kind}:${variant}`;
     let found = known.get(key);
     if (found === undefined) {
       found = actionSpans(prices, actions.request(stage, KIND_NAMES[kind]!, variant), actionOptions);
@@ -157,7 +160,8 @@ function pushOps(
 }
 
 function pushTail(input: TimelineInput, spans: TimelineSpan[], rank: number, rankIndex: number): void {
-  const { tails, meetSec, actionOptions } = input;
+  const { meetSec, actionOptions } = input;
+  const { tails } = input.costs[rank]!;
   const tail = tails.tail(rank);
   const phases: readonly (readonly [keyof RankTail, number])[] = [
     ["reduce", meetSec - tail.reduce.durationSec],

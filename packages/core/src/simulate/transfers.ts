@@ -1,43 +1,92 @@
 // Messages between pipeline stages: how many bytes, over which links, how long.
 
-import { groupPlacement } from "../cluster/index.ts";
+import { groupOfDevice, groupPlacement, placementFrom } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
 import { queryCost } from "../cost/priceOps.ts";
+import type { CollectiveQuery } from "../cost/types.ts";
 import { rankOf } from "../parallel/mesh.ts";
 import type { Block, Program } from "../parallel/program.ts";
 import { dtypeBytes } from "../units/dtype.ts";
 import type { StageBoundary } from "./pipeline/index.ts";
 
-/** Seconds of one message over a boundary, alone on its link. @param networkFrac rate inside a step over a benchmark's (pace.ts). */
+/**
+ * Seconds of one message over a boundary, alone on its link, between the pipeline ranks of one replica.
+ * @param networkFrac rate inside a step over a benchmark's (pace.ts).
+ */
 export function transferSeconds(
   program: Program,
   cluster: ClusterSpec,
   networkFrac: number,
+  replica = 0,
 ): (boundary: StageBoundary) => number {
   const known = new Map<string, number>();
   const { mesh, scatteredSends } = program;
-  const tpSpans = scatteredSends
-    ? groupPlacement(
-        cluster,
-        Array.from({ length: mesh.tp }, (_, tp) => rankOf(mesh, { tp, cp: 0, dp: 0, pp: 0 })),
-      ).spans
-    : [];
-  const price = (op: "sendRecv" | "allGather", sizeBytes: number, spans: readonly number[]): number =>
-    queryCost(cluster, { kind: "collective", op, sizeBytes, spans, algorithm: "auto", backend: "nccl" }).durationSec /
-    networkFrac;
   return (boundary) => {
     const sizeBytes = boundaryBytes(program, boundary);
-    const spans = pairSpans(program, cluster, boundary);
-    const key = `${sizeBytes}:${spans.join()}`;
+    const key = `${sizeBytes}:${boundary.fromRank}:${boundary.toRank}`;
     let sec = known.get(key);
     if (sec === undefined) {
+      const ends = { program, replica, ranks: [boundary.fromRank, boundary.toRank] } as const;
       sec = scatteredSends
-        ? price("sendRecv", sizeBytes / mesh.tp, spans) + price("allGather", sizeBytes, tpSpans)
-        : price("sendRecv", sizeBytes, spans);
+        ? pairSeconds(cluster, ends, { op: "sendRecv", sizeBytes: sizeBytes / mesh.tp }) +
+          gatherSeconds(cluster, { program, replica, rank: boundary.toRank }, sizeBytes)
+        : pairSeconds(cluster, ends, { op: "sendRecv", sizeBytes });
+      sec /= networkFrac;
       known.set(key, sec);
     }
     return sec;
   };
+}
+
+/** The receivers of scattered parts gather them over tp (Program.scatteredSends). */
+function gatherSeconds(
+  cluster: ClusterSpec,
+  at: { readonly program: Program; readonly replica: number; readonly rank: number },
+  sizeBytes: number,
+): number {
+  const { mesh } = at.program;
+  const ranks = Array.from({ length: mesh.tp }, (_, tp) => rankOf(mesh, { tp, cp: 0, dp: at.replica, pp: at.rank }));
+  const query = (spans: readonly number[]) =>
+    ({ kind: "collective", op: "allGather", sizeBytes, spans, algorithm: "auto", backend: "nccl" }) as const;
+  const { groups } = cluster;
+  if (groups === undefined) return queryCost(cluster, query(groupPlacement(cluster, ranks).spans)).durationSec;
+  let slowestSec = 0;
+  for (const index of new Set(ranks.map((rank) => groupOfDevice(cluster, rank)))) {
+    const from = groups[index]!;
+    const { spans } = placementFrom(cluster, from, ranks);
+    slowestSec = Math.max(slowestSec, queryCost(groups[from.alike]!.view, query(spans)).durationSec);
+  }
+  return slowestSec;
+}
+
+/** A collective between the devices of two pipeline ranks of a replica, priced from both ends: the slower decides. */
+export function pairSeconds(
+  cluster: ClusterSpec,
+  ends: { readonly program: Program; readonly replica: number; readonly ranks: readonly [number, number] },
+  what: Pick<CollectiveQuery, "op" | "sizeBytes">,
+): number {
+  const { mesh } = ends.program;
+  const query = (spans: readonly number[]) =>
+    ({ kind: "collective", ...what, spans, algorithm: "auto", backend: "nccl" }) as const;
+  const between = (tp: number, cp: number) => ends.ranks.map((pp) => rankOf(mesh, { tp, cp, dp: ends.replica, pp }));
+  const { groups } = cluster;
+  // Pipelines of a cluster of one kind lie alike.
+  if (groups === undefined) return queryCost(cluster, query(groupPlacement(cluster, between(0, 0)).spans)).durationSec;
+  const lanes = new Map<string, number[]>();
+  for (let cp = 0; cp < mesh.cp; cp++)
+    for (let tp = 0; tp < mesh.tp; tp++) {
+      const pair = between(tp, cp);
+      const key = pair.map((rank) => groupOfDevice(cluster, rank)).join();
+      if (!lanes.has(key)) lanes.set(key, pair);
+    }
+  let slowestSec = 0;
+  for (const pair of lanes.values())
+    for (const index of new Set(pair.map((rank) => groupOfDevice(cluster, rank)))) {
+      const from = groups[index]!;
+      const { spans } = placementFrom(cluster, from, pair);
+      slowestSec = Math.max(slowestSec, queryCost(groups[from.alike]!.view, query(spans)).durationSec);
+    }
+  return slowestSec;
 }
 
 /** Hidden states that leave a stage's last block, or gradients that leave its first. */
@@ -62,10 +111,4 @@ function sumOf(block: Block, ids: readonly number[]): number {
     bytes += shape.reduce((product, n) => product * n, 1) * dtypeBytes(dtype);
   }
   return bytes;
-}
-
-/** The two ends of a pipeline of rank 0's coordinates; other pipelines lie likewise. */
-function pairSpans(program: Program, cluster: ClusterSpec, boundary: StageBoundary): readonly number[] {
-  const at = (pp: number) => rankOf(program.mesh, { tp: 0, cp: 0, dp: 0, pp });
-  return groupPlacement(cluster, [at(boundary.fromRank), at(boundary.toRank)]).spans;
 }

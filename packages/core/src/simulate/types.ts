@@ -34,7 +34,7 @@ export interface OpTotal {
   readonly source: string;
 }
 
-/** Ranks that run the same program: one pipeline rank, all its tp x cp x dp copies. */
+/** Ranks that run the same program on the same devices: one pipeline rank, all its tp x cp x dp copies (those of one class of pipelines where devices differ). */
 export interface RankClass {
   readonly pipelineRank: number;
   readonly numRanks: number;
@@ -47,6 +47,21 @@ export interface RankClass {
   readonly optimizerSec: number;
   readonly stragglerSec: number;
   readonly memory: MemoryBreakdown;
+  /** In a mixed cluster: the devices these ranks run on, by group. */
+  readonly devices?: readonly RankDevices[];
+  /** In a mixed cluster: sustained clock over boost of the slowest of them. */
+  readonly clockFrac?: number;
+  /** Where replicas lie on different devices or have different shares: the class of their pipeline, and the micro-batches of each. */
+  readonly pipeline?: number;
+  readonly microBatches?: number;
+}
+
+export interface RankDevices {
+  readonly group: string;
+  /** Catalogue id and name. */
+  readonly device: string;
+  readonly name: string;
+  readonly numDevices: number;
 }
 
 /** One change that would make an infeasible step fit. */
@@ -59,10 +74,19 @@ export interface FitSuggestion {
   readonly stepSec?: number;
 }
 
+/** What a strategy left to be balanced, in numbers. */
+export interface Settled {
+  readonly stageLayers?: readonly number[];
+  readonly replicaShares?: readonly number[];
+}
+
 export interface Infeasible {
   readonly kind: "infeasible";
+  readonly settled?: Settled;
   readonly reason: "memory";
   readonly pipelineRank: number;
+  /** In a mixed cluster: the devices of that rank. */
+  readonly devices?: readonly RankDevices[];
   readonly needBytes: number;
   readonly haveBytes: number;
   readonly memory: MemoryBreakdown;
@@ -72,8 +96,20 @@ export interface Infeasible {
   readonly suggestions?: readonly FitSuggestion[];
 }
 
+/** What a search compares: the figures of a StepResult without its totals by rank and op. */
+export interface StepBrief {
+  readonly kind: "ok";
+  readonly stepSec: number;
+  readonly energyJoules: number;
+  /** Peak memory of the fullest rank. */
+  readonly peakBytes: number;
+  /** Sustained clock over boost clock. */
+  readonly clockFrac: number;
+}
+
 export interface StepResult {
   readonly kind: "ok";
+  readonly settled?: Settled;
   readonly stepSec: number;
   /** One standard deviation, relative. */
   readonly relStd: number;

@@ -7,6 +7,7 @@ import { checkScheduleRequest } from "../parallel/schedules/index.ts";
 import type { Strategy, Workload } from "../parallel/strategy.ts";
 import type { DType } from "../units/dtype.ts";
 import { type Finding, InputError } from "../units/errors.ts";
+import { checkShares } from "./checkMixed.ts";
 import { divisorsNear, divisorsOf, multiplesNear, useOneOf } from "./divisors.ts";
 
 export interface ClosedSpec {
@@ -25,6 +26,7 @@ export function checkStrategy(spec: ClosedSpec): readonly Finding[] {
     ...checkSequence(spec),
     ...checkStages(spec),
     ...checkFormats(spec),
+    ...checkShares(spec),
   ];
 }
 
@@ -182,12 +184,16 @@ function checkStages({ model, strategy, workload }: ClosedSpec): readonly Findin
   const { pp, numChunks, stageLayers } = strategy;
   const findings: Finding[] = [];
   const numLayers = model.layers.length + (model.encoder?.layers.length ?? 0);
-  const numMicroBatches = Math.max(1, Math.floor(workload.globalBatch / (strategy.microBatch * strategy.dp)));
-  try {
-    findings.push(...checkScheduleRequest(strategy.schedule, { numRanks: pp, numChunks, numMicroBatches }));
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
+  const equalShare = Math.max(1, Math.floor(workload.globalBatch / (strategy.microBatch * strategy.dp)));
+  // Shares that are still to be dealt are dealt so that the schedule takes them.
+  const shares = strategy.balanceShares === true ? [] : (strategy.replicaShares ?? [equalShare]);
+  for (const numMicroBatches of new Set(shares)) {
+    try {
+      findings.push(...checkScheduleRequest(strategy.schedule, { numRanks: pp, numChunks, numMicroBatches }));
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      findings.push(...error.findings);
+    }
   }
   // A head spread over the stages is one chunk of every rank; lowering refuses it where there is no further chunk.
   const stages = pp * (strategy.vocabOverStages === true ? Math.max(1, numChunks - 1) : numChunks);
@@ -241,16 +247,20 @@ const neededPeak: Readonly<Record<Strategy["precision"], readonly DType[]>> = {
 };
 
 function checkFormats({ cluster, strategy }: ClosedSpec): readonly Finding[] {
-  const peaks = cluster.device.peakFlopsPerSec;
-  if (neededPeak[strategy.precision].some((dtype) => peaks[dtype] !== undefined)) return [];
-  const known = (Object.keys(neededPeak) as Strategy["precision"][]).filter((name) =>
-    neededPeak[name].some((dtype) => peaks[dtype] !== undefined),
+  const devices = new Map(
+    [cluster, ...(cluster.groups ?? []).map((group) => group.view)].map(({ device }) => [device.id, device]),
   );
-  return [
-    found(
-      "strategy.precision",
-      `Device "${cluster.device.name}" has no ${strategy.precision} matrix units`,
-      known.length === 0 ? undefined : `it has ${known.join(", ")}`,
-    ),
-  ];
+  return [...devices.values()].flatMap(({ name: device, peakFlopsPerSec: peaks }) => {
+    if (neededPeak[strategy.precision].some((dtype) => peaks[dtype] !== undefined)) return [];
+    const known = (Object.keys(neededPeak) as Strategy["precision"][]).filter((name) =>
+      neededPeak[name].some((dtype) => peaks[dtype] !== undefined),
+    );
+    return [
+      found(
+        "strategy.precision",
+        `Device "${device}" has no ${strategy.precision} matrix units`,
+        known.length === 0 ? undefined : `it has ${known.join(", ")}`,
+      ),
+    ];
+  });
 }

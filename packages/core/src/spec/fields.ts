@@ -39,7 +39,7 @@ export const topFields = {
   cluster: {
     type: { kind: "custom", shapes: "shorthand, file path or description" },
     fallback: "required",
-    doc: "`64xh100-sxm`, `8x8xa100-80g`, `gb200-nvl72x2`, or the facts inline",
+    doc: "`64xh100-sxm`, `8x8xa100-80g`, `gb200-nvl72x2`, `32xa100-80g+32xh100-sxm`, or the facts inline",
   },
   workload: { type: { kind: "custom", shapes: "section" }, fallback: "required", doc: "What one step processes" },
   strategy: {
@@ -145,9 +145,19 @@ export const strategyFields = {
     doc: "Decides the optimizer's state and traffic",
   },
   stage_layers: {
-    type: { kind: "custom", shapes: "list of counts" },
+    type: { kind: "custom", shapes: "list of counts, or balanced" },
     fallback: "as even as possible",
-    doc: "Layers of each stage in model order, pp x chunks numbers",
+    doc: "Layers of each stage in model order, pp x chunks numbers; `balanced` deals them by the priced speed of each stage's devices",
+  },
+  group_order: {
+    type: { kind: "custom", shapes: "list of group names" },
+    fallback: "as in the cluster",
+    doc: "Mixed clusters: which group of devices takes the first ranks, which the next; a group that is left out stays idle",
+  },
+  replica_shares: {
+    type: { kind: "custom", shapes: "list of counts, or balanced" },
+    fallback: "equal",
+    doc: "Micro-batches of each data parallel replica, dp numbers; `balanced` deals them by the priced speed of its devices",
   },
   balance_embedding: {
     type: flag,

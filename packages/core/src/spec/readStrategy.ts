@@ -34,7 +34,9 @@ export interface WrittenStrategy {
   readonly vocabOverStages: boolean | undefined;
   readonly precision: Precision | undefined;
   readonly optimizer: OptimizerKind | undefined;
-  readonly stageLayers: readonly number[] | undefined;
+  readonly stageLayers: readonly number[] | "balanced" | undefined;
+  readonly groupOrder: readonly string[] | undefined;
+  readonly replicaShares: readonly number[] | "balanced" | undefined;
   readonly balanceEmbedding: boolean | undefined;
   readonly routing: WrittenRouting | undefined;
   readonly capacityFactor: number | undefined;
@@ -70,7 +72,15 @@ export function readStrategy(value: unknown, findings: Finding[]): WrittenStrate
     vocabOverStages: read.flag("vocab_over_stages"),
     precision: read.choice("precision"),
     optimizer: read.choice("optimizer"),
-    stageLayers: readStageLayers(read),
+    stageLayers: readCounts(read, "stage_layers", {
+      least: 0,
+      hint: "the layers of each stage, such as [10, 12, 12, 10]",
+    }),
+    groupOrder: readGroupOrder(read),
+    replicaShares: readCounts(read, "replica_shares", {
+      least: 1,
+      hint: "the micro-batches of each replica, such as [12, 12, 4, 4]",
+    }),
     balanceEmbedding: read.flag("balance_embedding"),
     routing: readRouting(read),
     capacityFactor: read.number("capacity_factor"),
@@ -156,16 +166,25 @@ function readNumLayers(inner: SectionReader<typeof recomputeFields>): number | "
   return "all";
 }
 
-function readStageLayers(read: Reader): readonly number[] | undefined {
-  const raw = read.raw("stage_layers");
-  if (raw === undefined) return undefined;
-  if (Array.isArray(raw) && raw.length > 0 && raw.every((n) => Number.isSafeInteger(n) && n >= 0))
+function readCounts(
+  read: Reader,
+  key: "stage_layers" | "replica_shares",
+  how: { readonly least: number; readonly hint: string },
+): readonly number[] | "balanced" | undefined {
+  const raw = read.raw(key);
+  if (raw === undefined || raw === "balanced") return raw;
+  if (Array.isArray(raw) && raw.length > 0 && raw.every((n) => Number.isSafeInteger(n) && n >= how.least))
     return raw as number[];
-  read.find(
-    "stage_layers",
-    `Expected a list of whole numbers, got ${quote(raw)}`,
-    "give the layers of each stage, such as [10, 12, 12, 10]",
-  );
+  read.find(key, `Expected a list of whole numbers, or "balanced", got ${quote(raw)}`, `give ${how.hint}`);
+  return undefined;
+}
+
+function readGroupOrder(read: Reader): readonly string[] | undefined {
+  const raw = read.raw("group_order");
+  if (raw === undefined) return undefined;
+  const words: readonly unknown[] = typeof raw === "string" ? raw.split(/[, ]+/) : Array.isArray(raw) ? raw : [raw];
+  if (words.length > 0 && words.every((word): word is string => typeof word === "string" && word !== "")) return words;
+  read.find("group_order", `Expected a list of group names, got ${quote(raw)}`, "write it like [h100-sxm, a100-sxm]");
   return undefined;
 }
 

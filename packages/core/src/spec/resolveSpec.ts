@@ -1,10 +1,11 @@
 // A job description (a parsed spec file, or what the command line's options amount to) becomes a ResolvedSpec, or an InputError that
 // lists everything wrong with it: unknown and mistyped fields first, then contradictions, then what does not divide.
 
-import { clusterFromDescription } from "../cluster/index.ts";
+import { clusterFromDescription, placedCluster } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
 import { checkLowering } from "../parallel/lower/check.ts";
 import { type Finding, InputError } from "../units/errors.ts";
+import { checkGroupOrder } from "./checkMixed.ts";
 import { checkStrategy } from "./checkStrategy.ts";
 import { strategyFields, topFields } from "./fields.ts";
 import { modelFromSource } from "./modelSource.ts";
@@ -34,15 +35,19 @@ export function resolveSpec(description: unknown, sources: SpecSources): Resolve
     (value) => modelFromSource(value, { sources, seqLen: workload.seqLen }),
     findings,
   );
-  const cluster = required(read, "cluster", (value) => clusterFromSource(value, sources), findings);
+  const described = required(read, "cluster", (value) => clusterFromSource(value, sources), findings);
   const software = readSoftware(read.raw("software"), findings);
   const name = read.text("name");
   // Arithmetic on stand-ins for misread fields would only confuse: it waits until those that enter it read well.
   const reads = (section: string) =>
     !findings.some(({ path }) => path.startsWith(section) && !apartFromSizes.test(path));
-  if (model === undefined || cluster === undefined || software === undefined || !reads("strategy"))
+  if (described !== undefined) findings.push(...checkGroupOrder(described, written.groupOrder));
+  if (model === undefined || described === undefined || software === undefined || !reads("strategy"))
     throw new InputError(findings);
 
+  const cluster = placedCluster(described, written.groupOrder);
+  const idle = described.numDevices - cluster.numDevices;
+  if (idle > 0) notes.push(`${idle} devices of groups that group_order leaves out stay idle`);
   const more: Finding[] = [];
   const { strategy, workload: closed } = resolveStrategy({ model, cluster, strategy: written, workload }, more, notes);
   const known = new Set([...findings, ...more].map((finding) => finding.path));

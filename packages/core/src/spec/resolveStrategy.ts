@@ -98,7 +98,14 @@ export function resolveStrategy(job: OpenJob, findings: Finding[], notes: string
     ...(written.vocabOverStages === true ? { vocabOverStages: true } : {}),
     precision: written.precision ?? "bf16",
     optimizer: written.optimizer ?? "adamw",
-    stageLayers: written.stageLayers ?? null,
+    stageLayers: written.stageLayers === "balanced" ? null : (written.stageLayers ?? null),
+    ...(written.stageLayers === "balanced" ? { balanceStages: true } : {}),
+    ...(written.groupOrder === undefined ? {} : { groupOrder: written.groupOrder }),
+    ...(written.replicaShares === "balanced"
+      ? { balanceShares: true }
+      : written.replicaShares === undefined
+        ? {}
+        : { replicaShares: written.replicaShares }),
     balanceEmbedding: written.balanceEmbedding ?? false,
     routing: routingPolicy(job, findings),
     capacityFactor: written.capacityFactor ?? null,
@@ -206,8 +213,9 @@ interface BatchSizes {
 
 function globalBatchOf(job: OpenJob, sizes: BatchSizes, findings: Finding[]): number {
   const { workload } = job;
-  const perAccum = sizes.microBatch * sizes.dp;
-  const { gradAccum } = job.strategy;
+  const { gradAccum, replicaShares } = job.strategy;
+  // Unequal shares: what replicas take need not divide evenly, only add up.
+  const perAccum = replicaShares === undefined ? sizes.microBatch * sizes.dp : sizes.microBatch;
   let globalBatch = workload.globalBatch;
   if (workload.globalBatchTokens !== undefined && workload.seqLen !== undefined) {
     const sequences = workload.globalBatchTokens / sizes.seqLen;
@@ -226,6 +234,18 @@ function globalBatchOf(job: OpenJob, sizes: BatchSizes, findings: Finding[]): nu
     }
     globalBatch ??= sequences;
   }
+  if (gradAccum !== undefined && replicaShares !== undefined) {
+    findings.push({
+      path: "strategy.replica_shares",
+      message: `grad_accum=${gradAccum} gives every replica as many micro-batches, replica_shares does not`,
+      hint: "remove one of the two",
+    });
+    return globalBatch ?? perAccum;
+  }
+  const dealt = Array.isArray(replicaShares)
+    ? replicaShares.reduce((sum: number, share: number) => sum + share, 0) * sizes.microBatch
+    : undefined;
+  if (dealt !== undefined && globalBatch === undefined && !workload.batchWritten) return dealt;
   if (globalBatch === undefined) {
     if (gradAccum !== undefined) return perAccum * gradAccum;
     // A global batch that was written but could not be read has its own finding.
@@ -238,6 +258,14 @@ function globalBatchOf(job: OpenJob, sizes: BatchSizes, findings: Finding[]): nu
     }
     return perAccum;
   }
+  if (dealt !== undefined && dealt !== globalBatch) {
+    findings.push({
+      path: "strategy.replica_shares",
+      message: `The shares of micro_batch=${sizes.microBatch} add up to ${dealt} sequences, but global_batch is ${globalBatch}`,
+      hint: "change the shares, or leave global_batch out",
+    });
+    return globalBatch;
+  }
   if (gradAccum !== undefined && gradAccum * perAccum !== globalBatch) {
     findings.push({
       path: "strategy.grad_accum",
@@ -249,7 +277,10 @@ function globalBatchOf(job: OpenJob, sizes: BatchSizes, findings: Finding[]): nu
   if (Number.isInteger(globalBatch) && globalBatch % perAccum !== 0) {
     findings.push({
       path: "workload.global_batch",
-      message: `Cannot split a global batch of ${globalBatch} over micro_batch=${sizes.microBatch} x dp=${sizes.dp}: ${perAccum} does not divide ${globalBatch}`,
+      message:
+        replicaShares === undefined
+          ? `Cannot split a global batch of ${globalBatch} over micro_batch=${sizes.microBatch} x dp=${sizes.dp}: ${perAccum} does not divide ${globalBatch}`
+          : `Cannot split a global batch of ${globalBatch} into micro-batches of ${sizes.microBatch}`,
       hint: useOneOf("global_batch", multiplesNear(perAccum, globalBatch))!,
     });
   }

@@ -1,5 +1,6 @@
 // The data of a reference step: token ids as a pure function of (sequence, position), and which sequences a rank reads.
-// Micro-batch m of data-parallel rank d holds sequences (m dp + d) batch + i, so all strategies of one global batch see the same ones.
+// Micro-batch m of data-parallel rank d holds sequences (m dp + d) batch + i, so all strategies of one global batch see the same ones. Where shares of the
+// batch differ, the replicas' sequences follow one another: those of d begin after all of the replicas before it.
 
 import type { Mesh, TokenLayout, TokenRows } from "@meshwright/core";
 import { coordinateAlong } from "@meshwright/core";
@@ -23,8 +24,14 @@ export function globalRows(
   mesh: Mesh,
   rank: number,
   microBatch: number,
+  shares?: readonly number[],
 ): GlobalRows {
-  const first = (microBatch * mesh.dp + coordinateAlong(mesh, rank, "dp")) * layout.batch;
+  const replica = coordinateAlong(mesh, rank, "dp");
+  const index =
+    shares === undefined
+      ? microBatch * mesh.dp + replica
+      : shares.slice(0, replica).reduce((sum, share) => sum + share, microBatch);
+  const first = index * layout.batch;
   const sequence = local.sequence.map((index) => first + index);
   return {
     sequence,

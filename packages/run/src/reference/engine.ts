@@ -10,10 +10,12 @@ import {
   assert,
   type BlockAction,
   type BufferId,
+  coordinatesOf,
   decodeAction,
   dtypeBytes,
   meshSize,
   type Program,
+  replicaPrograms,
 } from "@meshwright/core";
 import {
   type BlockPlan,
@@ -67,6 +69,8 @@ class Engine {
   private readonly program: Program;
   private readonly state: Run;
   private readonly parts: EngineParts;
+  /** Replicas whose actions run, with their own order of actions: all of them, or those of one share of the batch after another. */
+  private running: EngineParts;
   private readonly gathered: GatheredBlocks;
   private readonly plans: readonly BlockPlan[];
   /** Values on their way: `F stage use microBatch` or `B ...` -> per lane the tensors. */
@@ -82,12 +86,14 @@ class Engine {
       traffic: new TrafficBook(),
       vocab,
       globalTokens: program.globalTokens,
+      replicaShares: program.replicaShares,
       loss: 0,
       routings: new WeakMap(),
       tokenCache: new WeakMap(),
       orderCache: new WeakMap(),
     };
     this.parts = engineParts(program, this.state);
+    this.running = this.parts;
     const reduceEach = program.reducePolicy === "everyMicroBatch";
     this.plans = blocks.map((block) => planBlock(block, schedule.splitBackward, reduceEach));
     this.gathered = new GatheredBlocks(this.parts, (block) => this.plans[blocks.indexOf(block)]!.usesGathered);
@@ -100,7 +106,11 @@ class Engine {
       for (const rank of this.parts.lanes[p]!) initialiseParameters(stores[rank]!, this.program.mesh, rank, places);
     }
     const startBytes = stores.map((store) => store.heldBytes.hbm);
-    this.runActions();
+    for (const { program, replicas } of replicaPrograms(this.program)) {
+      const mine = (rank: number) => replicas.includes(coordinatesOf(program.mesh, rank).dp);
+      this.running = { ...this.parts, program, lanes: this.parts.lanes.map((ranks) => ranks.filter(mine)) };
+      this.runActions();
+    }
     addReplicas(this.parts);
     if (this.program.reducePolicy === "lastMicroBatch")
       eachPlace(this.parts, (frame, block) => runPhase(frame, block.reduce));
@@ -137,7 +147,7 @@ class Engine {
   // Actions.
 
   private runActions(): void {
-    const { schedule } = this.program;
+    const { schedule } = this.running.program;
     const cursor = schedule.actions.map(() => 0);
     for (let moved = true; moved; ) {
       moved = false;
@@ -186,7 +196,7 @@ class Engine {
     const { block } = place;
     const blockIndex = this.program.blocks.indexOf(block);
     const plan = this.plans[blockIndex]!;
-    const frame = frameAt(this.parts, p, place);
+    const frame = frameAt(this.running, p, place);
     const before = this.microBytes(frame);
     const [inputs, outputs] =
       kind === "F" ? [block.inputs, block.outputs] : kind === "B" ? [block.gradOutputs, block.gradInputs] : [[], []];
@@ -270,7 +280,7 @@ class Engine {
 
   /** Pipeline rank that runs a stage for a micro-batch. */
   private rankOfStage(stage: number, microBatch: number): number {
-    const { schedule } = this.program;
+    const { schedule } = this.running.program;
     const replica = schedule.microBatchesOf.findIndex((list) => list.includes(microBatch));
     return schedule.stageOf.findIndex((stages, p) =>
       stages.some((s, chunk) => s === stage && schedule.replicaOf[p]![chunk] === replica),

@@ -29,6 +29,8 @@ export interface Run {
   /** Ids are drawn below this. */
   readonly vocab: number;
   readonly globalTokens: number;
+  /** Micro-batches of each replica, where they differ. */
+  readonly replicaShares: readonly number[] | undefined;
   /** Sum of the losses, each token counted once. */
   loss: number;
   /** Geometry under which a routing matrix was made, by its memory. */
@@ -52,7 +54,8 @@ export function matOf(frame: Frame, rank: number, id: BufferId): Mat {
 }
 
 export function rowsAt(frame: Frame, rank: number, layout: TokenLayout): GlobalRows {
-  return globalRows(localRows(frame.run, rank, layout), layout, frame.run.mesh, rank, frame.place.microBatch);
+  const { run, place } = frame;
+  return globalRows(localRows(run, rank, layout), layout, run.mesh, rank, place.microBatch, run.replicaShares);
 }
 
 function localRows(run: Run, rank: number, layout: TokenLayout): TokenRows {

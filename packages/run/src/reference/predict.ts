@@ -6,12 +6,14 @@ import {
   type Block,
   type BlockAction,
   bufferBytes,
+  coordinatesOf,
   decodeAction,
   dtypeBytes,
   groupOf,
   meshSize,
   type Op,
   type Program,
+  replicaPrograms,
   tableRanks,
 } from "@meshwright/core";
 import { actionsUsingGathered, gatheredBytes } from "./gathering.ts";
@@ -86,9 +88,8 @@ export function predictedTraffic(program: Program): TrafficBook {
       for (const rank of ranks) predictTraffic(book, mesh, block, op, rank);
     }
   };
-  for (let p = 0; p < mesh.pp; p++) {
-    const ranks = ranksOf(p);
-    walk(program, p, ({ block, part, gathers }) => {
+  const addActions = (own: Program, p: number, ranks: readonly number[]) => {
+    walk(own, p, ({ block, part, gathers }) => {
       for (const ahead of gathers) addOps(ranks, ahead, ahead.gather);
       if (part === "F") addOps(ranks, block, block.forward);
       if (part === "B")
@@ -104,19 +105,29 @@ export function predictedTraffic(program: Program): TrafficBook {
         );
       if (reduceEach && part === (schedule.splitBackward ? "W" : "B")) addOps(ranks, block, block.reduce);
     });
-    for (const code of schedule.actions[p]!) {
+    for (const code of own.schedule.actions[p]!) {
       const { kind, chunk, microBatch } = decodeAction(code);
       const stage = schedule.stageOf[p]![chunk]!;
       const { uses } = stages[stage]!;
       const [next, edge] =
         kind === "F" ? [stage + 1, blocks[uses.at(-1)!.block]!] : [stage - 1, blocks[uses[0]!.block]!];
-      if (kind === "W" || next < 0 || next >= stages.length || holder(program, next, microBatch) === p) continue;
+      if (kind === "W" || next < 0 || next >= stages.length || holder(own, next, microBatch) === p) continue;
       for (const id of kind === "F" ? edge.outputs : edge.gradInputs) {
         const decl = edge.buffers[id]!;
         const bytes = elementsOf(decl) * dtypeBytes(decl.dtype);
         for (const rank of ranks) addSend(book, { rank, bytes, scatteredOver: program.scatteredSends ? mesh.tp : 1 });
       }
     }
+  };
+  const parts = replicaPrograms(program);
+  for (let p = 0; p < mesh.pp; p++) {
+    const ranks = ranksOf(p);
+    for (const { program: own, replicas } of parts)
+      addActions(
+        own,
+        p,
+        ranks.filter((rank) => replicas.includes(coordinatesOf(mesh, rank).dp)),
+      );
     for (const stage of schedule.stageOf[p]!) {
       for (const use of stages[stage]!.uses) {
         const block = blocks[use.block]!;
@@ -156,17 +167,23 @@ export function predictedPeaks(program: Program, staticBytes: readonly number[])
       actionMemory(onDevice(block), schedule.splitBackward, program.reducePolicy === "everyMicroBatch"),
     ]),
   );
-  const peaks = schedule.actions.map((_, p) => {
-    let held = 0;
-    let peak = 0;
-    walk(program, p, ({ block, part, gatheredBytes: gathered }) => {
-      const memory = memories.get(block)![part];
-      peak = Math.max(peak, held - memory.beforeBytes + memory.peakBytes + gathered);
-      held += memory.afterBytes - memory.beforeBytes;
-    });
-    return peak;
+  const parts = replicaPrograms(program);
+  const peaks = parts.map((part) =>
+    schedule.actions.map((_, p) => {
+      let held = 0;
+      let peak = 0;
+      walk(part.program, p, ({ block, part, gatheredBytes: gathered }) => {
+        const memory = memories.get(block)![part];
+        peak = Math.max(peak, held - memory.beforeBytes + memory.peakBytes + gathered);
+        held += memory.afterBytes - memory.beforeBytes;
+      });
+      return peak;
+    }),
+  );
+  return staticBytes.map((bytes, rank) => {
+    const { dp, pp } = coordinatesOf(mesh, rank);
+    return bytes + peaks[parts.findIndex(({ replicas }) => replicas.includes(dp))]![pp]!;
   });
-  return staticBytes.map((bytes, rank) => bytes + peaks[groupOf(mesh, rank, "pp").indexOf(rank)]!);
 }
 
 /** The block with buffers outside HBM shrunk to nothing. */

@@ -31,6 +31,9 @@ function exportSpec(spec: ResolvedSpec): EngineExport {
     environment: {},
     notes: [
       "The script trains on random tokens with a constant learning rate: batches() and the optimizer are yours to replace",
+      ...(spec.model.position === "rope"
+        ? ["The rotary base is not among a model's facts here: ROPE_BASE is yours to set"]
+        : []),
       ...(spec.model.extraParams > 0 ? [`The script defines the language model of "${spec.model.name}" alone`] : []),
       ...untoldNote(title, spec, preset, told),
     ],
@@ -60,6 +63,7 @@ function pythonValue(value: string | number | boolean): string {
 
 function modelConstants({ model }: ResolvedSpec): readonly Constant[] {
   const { mixer, ffn, norm } = model.layerKinds[0]!;
+  assert(model.layerKinds.length === 1, `"${model.name}" passes engineRefusals but has layers of several kinds`);
   assert(
     mixer.kind === "attention" && ffn.kind === "dense",
     `"${model.name}" passes engineRefusals but is no plain decoder`,

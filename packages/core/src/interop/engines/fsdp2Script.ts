@@ -3,7 +3,9 @@
 //
 // Source of the calls: torch.distributed.fsdp.fully_shard, MixedPrecisionPolicy, FSDPModule.set_reshard_after_backward; torch.utils.checkpoint.
 
-export const fsdp2Imports = `import time
+export const fsdp2Imports = `import os
+import time
+from contextlib import nullcontext
 
 import torch
 import torch.distributed as dist
@@ -130,7 +132,12 @@ class Decoder(nn.Module):
 
 
 def shard(model, rank):
-    policy = MixedPrecisionPolicy(param_dtype=getattr(torch, PARAM_DTYPE), reduce_dtype=getattr(torch, REDUCE_DTYPE))
+    # Angles of positions stay in float32: inputs of a group are not cast.
+    policy = MixedPrecisionPolicy(
+        param_dtype=getattr(torch, PARAM_DTYPE),
+        reduce_dtype=getattr(torch, REDUCE_DTYPE),
+        cast_forward_inputs=False,
+    )
     if SHARD == 1:
         return model if REPLICATE == 1 else DistributedDataParallel(model, device_ids=[rank])
     mesh = (
@@ -143,6 +150,41 @@ def shard(model, rank):
     return fully_shard(model, mesh=mesh, mp_policy=policy, reshard_after_forward=RESHARD_AFTER_FORWARD)
 
 
+def initialise(module):
+    for name, parameter in module.named_parameters(recurse=False):
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=0.02)
+        elif name == "bias":
+            nn.init.zeros_(parameter)
+        else:
+            nn.init.ones_(parameter)
+
+
+def materialise(model, device):
+    model.to_empty(device=device)
+    if TIED:
+        # Moving off the meta device made two tensors of one.
+        model.head.weight = model.embedding.weight
+    model.apply(initialise)
+    return model
+
+
+def to_host(tensor):
+    # Parameters are gathered again anyway; only activations leave.
+    if isinstance(tensor, nn.Parameter) or not tensor.is_cuda:
+        return tensor
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    host.copy_(tensor, non_blocking=True)
+    return tensor.device, host
+
+
+def to_device(packed):
+    if isinstance(packed, torch.Tensor):
+        return packed
+    device, host = packed
+    return host.to(device, non_blocking=True)
+
+
 def batches(device):
     generator = torch.Generator(device=device).manual_seed(dist.get_rank())
     while True:
@@ -151,7 +193,7 @@ def batches(device):
 
 def main():
     dist.init_process_group("nccl")
-    local = dist.get_rank() % torch.cuda.device_count()
+    local = int(os.environ["LOCAL_RANK"])
     torch.cuda.set_device(local)
     device = torch.device("cuda", local)
     world = dist.get_world_size()
@@ -160,17 +202,11 @@ def main():
     torch.manual_seed(0)
     with torch.device("meta"):
         model = Decoder()
-    if SHARD == 1:
-        model = model.to_empty(device=device)
-        model.apply(lambda module: module.reset_parameters() if hasattr(module, "reset_parameters") else None)
-        model = shard(model, local)
-    else:
-        model = shard(model, local)
-        model.to_empty(device=device)
-        model.apply(lambda module: module.reset_parameters() if hasattr(module, "reset_parameters") else None)
     if COMPILE:
-        for group in model.groups if SHARD > 1 else []:
+        for group in model.groups:
             group.compile()
+    # Shards are made before there is memory for the whole; replicas after.
+    model = shard(materialise(model, device), local) if SHARD == 1 else materialise(shard(model, local), device)
     if OPTIMIZER == "adamw":
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     else:
@@ -184,16 +220,12 @@ def main():
                 # Parameters stay gathered until the step's last backward (ZeRO-2).
                 model.set_reshard_after_backward(is_last)
             tokens = next(data)
-            offload = torch.autograd.graph.save_on_cpu(pin_memory=True) if OFFLOAD_ACTIVATIONS else None
-            amp = torch.autocast("cuda", dtype=torch.bfloat16, enabled=SHARD == 1 and PARAM_DTYPE == "bfloat16")
             if SHARD == 1 and REPLICATE > 1:
                 model.require_backward_grad_sync = is_last
-            with amp:
-                if offload is None:
-                    logits = model(tokens[:, :-1])
-                else:
-                    with offload:
-                        logits = model(tokens[:, :-1])
+            amp = torch.autocast("cuda", dtype=torch.bfloat16, enabled=SHARD == 1 and PARAM_DTYPE == "bfloat16")
+            offload = torch.autograd.graph.saved_tensors_hooks(to_host, to_device) if OFFLOAD_ACTIVATIONS else nullcontext()
+            with amp, offload:
+                logits = model(tokens[:, :-1])
             loss = F.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten())
             (loss / accumulate).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -16,7 +16,15 @@ export { type LintRequest, type LintResult, lintConfig } from "./lint.ts";
 export function exportSpec(engine: EngineName, spec: ResolvedSpec): EngineExport {
   const refusals = engineRefusals(engine, spec.model, spec.strategy, spec.software, spec.workload);
   if (refusals.length > 0) throw new InputError(refusals.map((message) => ({ path: `engine ${engine}`, message })));
-  return formats[engine].exportSpec(spec);
+  const exported = formats[engine].exportSpec(spec);
+  return { ...exported, notes: [...exported.notes, ...hostOrder(spec)] };
+}
+
+/** Ranks are laid on groups of devices one after another, which no engine is told: the order of its hosts decides. */
+function hostOrder({ cluster, strategy }: ResolvedSpec): string[] {
+  const groups =
+    cluster.groups?.map(({ name, numDevices }) => `${numDevices} devices of ${name}`) ?? strategy.groupOrder;
+  return groups === undefined ? [] : [`List hosts in the order of their groups: ${groups.join(", then ")}`];
 }
 
 /** What a text in the engine's format says. Throws InputError when it is no such text. */

@@ -98,6 +98,10 @@ function modelNotes(spec: ResolvedSpec): readonly string[] {
     notes.push(
       `There is no flag for ${odd.ffn.gated ? "gated " : ""}${odd.ffn.activation}: Megatron-LM runs ${odd.ffn.gated ? "SwiGLU" : "gelu"} at the same sizes`,
     );
+  if (model.position === "rope")
+    notes.push(
+      "The rotary base is not among a model's facts here: --rotary-base is yours to set (10000 when left out)",
+    );
   const extra = model.layerKinds.reduce(
     (sum, { mixer }) => sum + (mixer.kind === "attention" || mixer.kind === "mla" ? mixer.extraParams : 0),
     0,

@@ -161,5 +161,7 @@ function formatArguments({ strategy, software }: ResolvedSpec): readonly Argumen
       break;
   }
   args.push(["optimizer", strategy.optimizer === "adamw" ? "adam" : strategy.optimizer]);
+  // Its state is saved in the plain format only.
+  if (strategy.optimizer === "muon") args.push(["ckpt-format", "torch"]);
   return args;
 }

@@ -42,6 +42,11 @@ const otherStrategies: { readonly [Field in keyof Required<Strategy>]: readonly 
   precision: ["fp16", "fp8", "fp32"],
   optimizer: ["sgd", "muon", "adafactor"],
   stageLayers: [[7, 9, 8, 8]],
+  balanceStages: [true],
+  groupOrder: [["new", "old"]],
+  // Megatron's bases have four replicas, which share 256 sequences.
+  replicaShares: [[80, 48, 64, 64]],
+  balanceShares: [true],
   balanceEmbedding: [true],
   vocabOverStages: [true],
   routing: [{ kind: "topk" }],
@@ -72,6 +77,8 @@ const meansNothing: Readonly<Record<EngineName, readonly (keyof Strategy)[]>> = 
   "megatron-bridge": ["offloadLayers", "reshardAfterForward"],
   deepspeed: [
     "offloadLayers",
+    "replicaShares",
+    "balanceShares",
     "reshardAfterForward",
     "sequenceParallel",
     "cpLayout",
@@ -79,9 +86,11 @@ const meansNothing: Readonly<Record<EngineName, readonly (keyof Strategy)[]>> = 
     "stageLayers",
     "balanceEmbedding",
   ],
-  torchtitan: ["offloadLayers"],
+  torchtitan: ["offloadLayers", "replicaShares", "balanceShares"],
   fsdp2: [
     "offloadLayers",
+    "replicaShares",
+    "balanceShares",
     "etp",
     "routing",
     "order",

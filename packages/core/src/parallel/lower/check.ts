@@ -40,7 +40,16 @@ export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Wo
   divides("strategy.ulysses", cp, ulysses, "context-parallel ranks");
   if (strategy.sharding !== "none") divides("strategy.shardGroup", dp * cp, strategy.shardGroup, "data-parallel ranks");
   const perStep = strategy.microBatch * dp;
-  if (workload.globalBatch % perStep !== 0)
+  const { replicaShares } = strategy;
+  if (replicaShares !== undefined) {
+    const dealt = replicaShares.reduce((sum, share) => sum + share, 0) * strategy.microBatch;
+    if (replicaShares.length !== dp || dealt !== workload.globalBatch)
+      say(
+        "strategy.replicaShares",
+        `${replicaShares.length} shares of ${dealt} sequences do not deal a global batch of ${workload.globalBatch} to dp=${dp} replicas`,
+        "give dp shares that add up",
+      );
+  } else if (strategy.balanceShares !== true && workload.globalBatch % perStep !== 0)
     say(
       "workload.globalBatch",
       `Global batch ${workload.globalBatch} is not a multiple of micro-batch ${strategy.microBatch} x dp ${dp} = ${perStep}`,

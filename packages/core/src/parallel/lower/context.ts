@@ -63,7 +63,10 @@ export function makeContext(
     fullLayout,
     sequenceParallel,
     paddedVocab: Math.ceil(model.vocab / multiple) * multiple,
-    microBatchesPerStep: workload.globalBatch / (strategy.microBatch * axisSize(mesh, "dp")),
+    microBatchesPerStep:
+      strategy.replicaShares === undefined
+        ? workload.globalBatch / (strategy.microBatch * axisSize(mesh, "dp"))
+        : Math.max(...strategy.replicaShares),
     replicas: 1,
     tableCopies: 1,
   };

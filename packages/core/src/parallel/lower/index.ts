@@ -66,6 +66,7 @@ export function lowerTraining(
     prefetchBlocks: software.prefetchBlocks,
     layout: context.layout,
     microBatchesPerStep: context.microBatchesPerStep,
+    ...(strategy.replicaShares === undefined ? {} : { replicaShares: strategy.replicaShares }),
     globalTokens: workload.globalBatch * workload.seqLen,
     tail: gradNormTail(mesh),
     embeddingSync: table.ranks.length > 1 ? embeddingSync(placed) : null,

@@ -61,6 +61,9 @@ const anyStrategy: fc.Arbitrary<Strategy> = fc
     optimizer: fc.constantFrom("adamw" as const, "sgd" as const, "muon" as const, "adafactor" as const),
     stageLayers: fc.constantFrom(null, [8, 8, 8, 8]),
     vocabOverStages: fc.boolean(),
+    // Mostly off, so that other rules still decide.
+    balanceStages: fc.constantFrom(false, false, false, true),
+    balanceShares: fc.constantFrom(false, false, false, true),
     capacityFactor: fc.constantFrom(null, 1.25),
   })
   .map(({ ulyssesIsCp, halfShard, offloadLayers, ...rest }) => ({

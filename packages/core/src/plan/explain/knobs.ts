@@ -4,6 +4,7 @@
 // A changed job is an ordinary job: it is lowered, priced and simulated anew. Tables measured on the present hardware stop where they no longer apply (a
 // faster NVLink is priced from the nearest measured system of such links), so a knob includes the error between two prices of one thing.
 
+import { changedCluster } from "../../cluster/index.ts";
 import type { ClusterSpec, DeviceSpec, NetworkLevel } from "../../cluster/types.ts";
 import { isFabric } from "../../cost/network/levels.ts";
 import type { SimulateOptions, StepSpec } from "../../simulate/index.ts";
@@ -30,7 +31,10 @@ export const hardwareKnobs: readonly Knob[] = [
   {
     id: "nic",
     limit: "unlimited NICs",
-    turn: (at, factor) => onLevels(at, (level, cluster) => (isFabric(cluster, level) ? faster(level, factor) : level)),
+    turn: (at, factor) =>
+      onLevels(at, (level, cluster) =>
+        isFabric(cluster, level) && level.crossing === undefined ? faster(level, factor) : level,
+      ),
     words: ({ spec: { cluster } }, factor) => {
       const { nicBytesPerSec, numNics, numDevices } = cluster.node;
       const rate = cluster.levels.find((level) => isFabric(cluster, level))?.bytesPerSec ?? 0;
@@ -38,6 +42,15 @@ export const hardwareKnobs: readonly Knob[] = [
       if (Math.abs((nicBytesPerSec * numNics) / numDevices / rate - 1) > 0.01)
         return `network ${formatRate(rate)} -> ${formatRate(rate * factor)} per device`;
       return `NICs ${formatBitRate(nicBytesPerSec)} -> ${formatBitRate(nicBytesPerSec * factor)}`;
+    },
+  },
+  {
+    id: "island_link",
+    limit: "unlimited links between islands",
+    turn: (at, factor) => onLevels(at, (level) => (level.crossing === undefined ? level : faster(level, factor))),
+    words: ({ spec }, factor) => {
+      const rate = spec.cluster.levels.find((level) => level.crossing !== undefined)?.bytesPerSec ?? 0;
+      return `links between islands ${formatRate(rate)} -> ${formatRate(rate * factor)} per device`;
     },
   },
   {
@@ -152,14 +165,17 @@ function scaledPeaks(device: DeviceSpec, factor: number): DeviceSpec["peakFlopsP
 }
 
 function onDevice(at: Scenario, change: (device: DeviceSpec) => DeviceSpec): Scenario {
-  const { cluster } = at.spec;
-  return { ...at, spec: { ...at.spec, cluster: { ...cluster, device: change(cluster.device) } } };
+  const cluster = changedCluster(at.spec.cluster, (view) => ({ ...view, device: change(view.device) }));
+  return { ...at, spec: { ...at.spec, cluster } };
 }
 
 /** Null when no level changes. */
 function onLevels(at: Scenario, change: (level: NetworkLevel, cluster: ClusterSpec) => NetworkLevel): Scenario | null {
-  const { cluster } = at.spec;
-  const levels = cluster.levels.map((level) => change(level, cluster));
-  if (levels.every((level, i) => level === cluster.levels[i])) return null;
-  return { ...at, spec: { ...at.spec, cluster: { ...cluster, levels } } };
+  let changed = false;
+  const cluster = changedCluster(at.spec.cluster, (view) => {
+    const levels = view.levels.map((level) => change(level, view));
+    changed ||= levels.some((level, i) => level !== view.levels[i]);
+    return { ...view, levels };
+  });
+  return changed ? { ...at, spec: { ...at.spec, cluster } } : null;
 }

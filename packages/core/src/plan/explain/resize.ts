@@ -7,6 +7,8 @@ import type { StepSpec } from "../../simulate/index.ts";
 
 /** A cluster of the same nodes and links with another number of devices; null where the description does not say what joins them (one node, a torus). */
 export function resizedCluster(cluster: ClusterSpec, numDevices: number): ClusterSpec | null {
+  // More of which group a mixed cluster would have is not said.
+  if (cluster.groups !== undefined) return null;
   const outermost = cluster.levels.at(-1)!;
   if (numDevices % cluster.node.numDevices !== 0 || outermost.torusDims !== undefined) return null;
   if (!isFabric(cluster, outermost)) return null;

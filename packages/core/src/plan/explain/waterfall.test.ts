@@ -37,6 +37,21 @@ describe("a waterfall", () => {
         if (key !== "nonModel") expect(durationSec, key).toBeGreaterThanOrEqual(-1e-9 * of.stepSec);
     });
 
+  test.each([
+    ["stages on two kinds of devices", { tp: 2, pp: 4 }],
+    ["balanced stages", { tp: 2, pp: 4, stage_layers: "balanced" }],
+    ["replicas on two kinds of devices", { tp: 2, pp: 2, order: "tp-cp-pp-dp" }],
+    ["tensor parallelism over both", { tp: 16 }],
+  ])("mixed cluster, %s: adds up, the useful share is the MFU over the sum of the peaks", (_, strategy) => {
+    const spec = specOf({ cluster: "8xa100-80g+8xh100", strategy });
+    const result = stepOf(spec);
+    const of = waterfall(spec, result);
+    expect(Math.abs(total(of) / of.stepSec - 1)).toBeLessThan(1e-12);
+    expect(of.usefulFrac).toBeCloseTo(result.mfuCausal, 9);
+    for (const { key, durationSec } of of.losses)
+      if (key !== "nonModel") expect(durationSec, key).toBeGreaterThanOrEqual(-1e-9 * of.stepSec);
+  });
+
   test("random strategies: adds up, and nothing but work beyond the model is negative", () => {
     let numPredicted = 0;
     fc.assert(

@@ -10,6 +10,7 @@
 //
 // Slowing down of kernels beside overlapped communication counts with the kernels: a second has one owner.
 
+import type { DeviceSpec } from "../../cluster/types.ts";
 import { peakFlopsPerSec } from "../../cost/kernels/roofline.ts";
 import type { StepResult, StepSpec } from "../../simulate/index.ts";
 import { RECOMPUTED } from "../../simulate/streams/blockPrices.ts";
@@ -50,7 +51,7 @@ export interface Loss {
 
 export interface Waterfall {
   readonly stepSec: number;
-  /** Of one device, in the format of the job's matrix multiplications, at boost clock. */
+  /** Of one device (the mean of a mixed cluster's), in the format of the job's matrix multiplications, at boost clock. */
   readonly peakFlopsPerSec: number;
   /** Model FLOPs (causal) per second and device. */
   readonly achievedFlopsPerSec: number;
@@ -65,16 +66,24 @@ export interface Waterfall {
 export function waterfall(spec: StepSpec, result: StepResult): Waterfall {
   const { stepSec, ranks, rankOps } = result;
   assert(rankOps !== undefined, "a waterfall needs the step's ops of every rank (SimulateOptions.rankOps)");
-  const peak = peakFlopsPerSec(spec.cluster.device, spec.strategy.precision);
   const numDevices = ranks.reduce((sum, rank) => sum + rank.numRanks, 0);
+  const shareOf = (rank: RankClass) => rank.numRanks / numDevices;
+  const peaks = ranks.map((rank) => peaksOfRank(spec, rank));
+  const mixed = spec.cluster.groups !== undefined;
+  const peak = mixed ? ranks.reduce((sum, rank, i) => sum + peaks[i]!.mean * shareOf(rank), 0) : peaks[0]!.mean;
   const usefulSec = result.modelFlopsCausal / numDevices / peak;
   const seconds = Object.fromEntries(Object.keys(lossNames).map((key) => [key, 0])) as Record<LossKey, number>;
   let workSec = 0;
-  const shareOf = (rank: RankClass) => rank.numRanks / numDevices;
+  // The same work if every device had its share of it by its peak.
+  let evenWorkSec = 0;
   ranks.forEach((rank, i) => {
     const share = shareOf(rank);
-    const compute = computeParts(rank, rankOps[i]!, { peak, clockFrac: result.clockFrac });
+    const compute = computeParts(rank, rankOps[i]!, {
+      peak: peaks[i]!.slowest,
+      clockFrac: rank.clockFrac ?? result.clockFrac,
+    });
     workSec += compute.workSec * share;
+    evenWorkSec += mixed ? compute.workSec * share * (peaks[i]!.slowest / peak) : compute.workSec * share;
     for (const key of ["gemm", "attention", "clock", "memory", "recompute"] as const)
       seconds[key] += compute[key] * share;
     const exposedSec = commKeys.reduce((sum, key) => sum + rank.exposedSec[key], 0);
@@ -84,16 +93,17 @@ export function waterfall(spec: StepSpec, result: StepResult): Waterfall {
     seconds.optimizer += rank.optimizerSec * share;
     seconds.straggler += rank.stragglerSec * share;
   });
-  seconds.nonModel = workSec - usefulSec;
+  seconds.nonModel = evenWorkSec - usefulSec;
   // What is left is idle, by definition of a rank's bubble; the rest of sums of floats goes there too.
-  const idleSec = stepSec - usefulSec - Object.values(seconds).reduce((sum, sec) => sum + sec, 0);
+  const idleSec =
+    stepSec - usefulSec - (workSec - evenWorkSec) - Object.values(seconds).reduce((sum, sec) => sum + sec, 0);
   const meanBubbleSec = ranks.reduce((sum, rank) => sum + rank.bubbleSec * shareOf(rank), 0);
   assert(
     Math.abs(idleSec - meanBubbleSec) <= 1e-5 * stepSec,
     `losses and bubbles add up to the step: ${idleSec} of ${stepSec} s left, bubbles ${meanBubbleSec}`,
   );
   seconds.bubble = ranks.length === 1 ? idleSec : Math.min(idleSec, ...ranks.map((rank) => rank.bubbleSec));
-  seconds.imbalance = idleSec - seconds.bubble;
+  seconds.imbalance = idleSec - seconds.bubble + (workSec - evenWorkSec);
   return {
     stepSec,
     peakFlopsPerSec: peak,
@@ -107,6 +117,21 @@ export function waterfall(spec: StepSpec, result: StepResult): Waterfall {
       stepFrac: seconds[key] / stepSec,
     })),
   };
+}
+
+/** Of the rank's slowest device, which its kernels run like, and of its mean device; the same in a cluster of one kind. */
+function peaksOfRank(
+  { cluster, strategy }: StepSpec,
+  rank: RankClass,
+): { readonly slowest: number; readonly mean: number } {
+  const peakOf = (device: DeviceSpec) => peakFlopsPerSec(device, strategy.precision);
+  if (rank.devices === undefined) return { slowest: peakOf(cluster.device), mean: peakOf(cluster.device) };
+  const peaks = rank.devices.map(({ group, numDevices }) => ({
+    peak: peakOf(cluster.groups!.find(({ name }) => name === group)!.view.device), // only mixed clusters give a rank devices, by group
+    numDevices,
+  }));
+  const sum = peaks.reduce((total, each) => total + each.peak * each.numDevices, 0);
+  return { slowest: Math.min(...peaks.map((each) => each.peak)), mean: sum / rank.numRanks };
 }
 
 /** Seconds of a loss, 0 when absent. */

@@ -14,7 +14,8 @@ export interface MemoryRequest {
   readonly program: Program;
   readonly software: Software;
   readonly timeline: PipelineTimeline;
-  readonly capacityBytes: number;
+  /** Of every pipeline rank, or of each. */
+  readonly capacityBytes: number | readonly number[];
   readonly allocator: AllocatorParameters;
 }
 
@@ -33,7 +34,7 @@ export interface ProgramMemory {
 }
 
 export function programMemory(request: MemoryRequest): ProgramMemory {
-  const { program, software, timeline, capacityBytes, allocator } = request;
+  const { program, software, timeline, allocator } = request;
   const { schedule } = program;
   const at = {
     splitBackward: schedule.splitBackward,
@@ -50,6 +51,8 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
   const peakAction = stash.peakAction.slice();
   const ranks = schedule.stageOf.map((stagesHere, rank): MemoryBreakdown => {
     const held = stagesHere.map((stage) => stages[stage]!);
+    const capacityBytes =
+      typeof request.capacityBytes === "number" ? request.capacityBytes : request.capacityBytes[rank]!;
     let persistent = noBytes;
     let hostBytes = hostStash?.peakBytes[rank] ?? 0;
     let updateBytes = 0;

@@ -1,9 +1,11 @@
 // Ops of a program's blocks, priced and prepared once per (block, list of ops): what every action that uses the block shares.
 
+import type { DeviceSpec } from "../../cluster/types.ts";
 import type { OpContext } from "../../cost/opContext.ts";
 import { type PricedOp, priceOps } from "../../cost/priceOps.ts";
 import { opAccess } from "../../parallel/access.ts";
 import type { Block, Op, Program } from "../../parallel/program.ts";
+import type { Software } from "../../parallel/strategy.ts";
 import { type ContentionParameters, type OpDemand, opDemand } from "../contention.ts";
 import { type Pace, paced } from "../pace.ts";
 
@@ -33,19 +35,35 @@ export interface PreparedOp {
   readonly pipe?: { readonly partner: number; readonly first: boolean; readonly chunks: number };
 }
 
+/** Devices of one kind that run the ops: what prices them there, and how fast they run inside a step. */
+export interface PricedOn {
+  readonly context: OpContext;
+  readonly pace: Pace;
+}
+
 export interface BlockPrices {
   readonly program: Program;
-  readonly context: OpContext;
+  readonly software: Software;
   readonly list: (block: number, which: OpList) => readonly PreparedOp[];
   /** Lists of a block that is not among the program's blocks (tail, embedding sync). */
   readonly listOf: (block: Block, which: OpList) => readonly PreparedOp[];
 }
 
+/** Prices on devices of one kind. */
 export function blockPrices(
   program: Program,
   context: OpContext,
   contention: ContentionParameters,
   pace: Pace,
+): BlockPrices {
+  return blockPricesOn(program, [{ context, pace }], contention);
+}
+
+/** @param on kinds of devices that run the ops in step: each op takes what it takes on the slowest. */
+export function blockPricesOn(
+  program: Program,
+  on: readonly PricedOn[],
+  contention: ContentionParameters,
 ): BlockPrices {
   const lists = new Map<Block, Map<OpList, readonly PreparedOp[]>>();
   const listOf = (block: Block, which: OpList): readonly PreparedOp[] => {
@@ -56,12 +74,17 @@ export function blockPrices(
     }
     let prepared = ofBlock.get(which);
     if (prepared === undefined) {
-      prepared = prepare(block, opsOf(block, which), context, contention, pace, numRecomputed(block, which));
+      prepared = prepare(block, opsOf(block, which), on, contention, numRecomputed(block, which));
       ofBlock.set(which, prepared);
     }
     return prepared;
   };
-  return { program, context, listOf, list: (block, which) => listOf(program.blocks[block]!, which) };
+  return {
+    program,
+    software: on[0]!.context.software,
+    listOf,
+    list: (block, which) => listOf(program.blocks[block]!, which),
+  };
 }
 
 function opsOf(block: Block, which: OpList): readonly Op[] {
@@ -99,15 +122,11 @@ function numRecomputed(block: Block, which: OpList): number {
 function prepare(
   block: Block,
   ops: readonly Op[],
-  context: OpContext,
+  on: readonly PricedOn[],
   contention: ContentionParameters,
-  pace: Pace,
   recomputed: number,
 ): PreparedOp[] {
-  const priced = priceOps(block, ops, context).map((op, i) => {
-    const named = i < recomputed && op.kind !== "copy" ? { ...op, name: `${op.name}${RECOMPUTED}` } : op;
-    return paced(named, pace);
-  });
+  const priced = slowestOps(block, ops, on, recomputed);
   const accesses = ops.map((op) => {
     const { reads, writes } = opAccess(op);
     return { reads: reads.map((id) => touchOf(block, id)), writes: writes.map((id) => touchOf(block, id)) };
@@ -125,13 +144,32 @@ function prepare(
     pipes[partner] = { partner: i, first: !leads, chunks: asked.chunks };
   }
   const routed = routedOps(ops);
-  return priced.map((each, i) => ({
-    priced: each,
+  return priced.map(({ op, device }, i) => ({
+    priced: op,
     routed: routed[i]!,
-    demand: opDemand(each, context.cluster.device, contention),
+    demand: opDemand(op, device, contention),
     ...accesses[i]!,
     ...(pipes[i] === undefined ? {} : { pipe: pipes[i]! }),
   }));
+}
+
+/** Each op where it takes longest. */
+function slowestOps(
+  block: Block,
+  ops: readonly Op[],
+  on: readonly PricedOn[],
+  recomputed: number,
+): { readonly op: PricedOp; readonly device: DeviceSpec }[] {
+  const byKind = on.map(({ context, pace }) =>
+    priceOps(block, ops, context).map((op, i) => {
+      const named = i < recomputed && op.kind !== "copy" ? { ...op, name: `${op.name}${RECOMPUTED}` } : op;
+      return { op: paced(named, pace), device: context.cluster.device };
+    }),
+  );
+  const [first, ...others] = byKind;
+  return first!.map((each, i) =>
+    others.reduce((slow, kind) => (kind[i]!.op.durationSec > slow.op.durationSec ? kind[i]! : slow), each),
+  );
 }
 
 /** Forward and recompute: from the first permutation to the combination; backward: from the combination's to the permutation's gradient. */

@@ -52,7 +52,7 @@ interface Entry {
 }
 
 export function buildAction(prices: BlockPrices, request: ActionRequest): BuiltAction {
-  const { program, context } = prices;
+  const { program, software } = prices;
   const { kind, blocks } = request;
   const writer = new ActionWriter(prices);
   const ahead = program.overlapGather ? program.prefetchBlocks : 0;
@@ -75,7 +75,7 @@ export function buildAction(prices: BlockPrices, request: ActionRequest): BuiltA
     if (request.reduce) writer.append(at, blocks[at]!, "reduce", program.overlapReduce ? null : COMPUTE, -1);
     if (at + 1 < blocks.length) writer.connect(at, blocks[at]!, at + 1, blocks[at + 1]!, kind);
   }
-  return writer.build(context.software);
+  return writer.build(software);
 }
 
 export interface PhasePart {
@@ -89,7 +89,7 @@ export function buildPhase(prices: BlockPrices, parts: readonly PhasePart[]): Bu
   parts.forEach(({ block, list }, at) => {
     writer.append(at, block, list, list === "update" ? null : COMPUTE, -1);
   });
-  return writer.build(prices.context.software);
+  return writer.build(prices.software);
 }
 
 interface Mark {

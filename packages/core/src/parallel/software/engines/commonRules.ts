@@ -68,6 +68,14 @@ export function commonRules(title: string): readonly EngineRule[] {
       breaks: ({ strategy }) => strategy.cpLayout === "contiguous" && strategy.cp > strategy.ulysses,
       say: () => `${title} deals sequences to a ring zigzag: cp_layout contiguous cannot be set`,
     },
+    {
+      breaks: ({ strategy }) => strategy.replicaShares !== undefined || strategy.balanceShares === true,
+      say: () => `${title} gives every data parallel rank as many micro-batches: replica_shares cannot be set`,
+    },
+    {
+      breaks: ({ strategy }) => strategy.balanceStages === true,
+      say: () => `${title} takes numbers of layers: give stage_layers those that the prediction settled on`,
+    },
   ];
 }
 

@@ -15,12 +15,16 @@ export const fsdp2Limits: EngineLimits = {
     {
       breaks: (model) =>
         model.encoder !== undefined ||
+        model.layerKinds.length > 1 ||
         model.position === "alibi" ||
         model.position === "relative" ||
         model.mtpLayers > 0 ||
+        model.embeddingNorm ||
+        model.finalNorm === "none" ||
         (model.embeddingDim ?? model.hidden) !== model.hidden ||
         model.layerKinds.some(
-          ({ mixer, ffn, parallelResidual, normsPerBranch, normAffine }) =>
+          ({ mixer, ffn, norm, parallelResidual, normsPerBranch, normAffine }) =>
+            norm === "none" ||
             mixer.kind !== "attention" ||
             mixer.qkNorm === "full" ||
             mixer.valueIsKey === true ||
@@ -35,7 +39,7 @@ export const fsdp2Limits: EngineLimits = {
             normAffine === false,
         ),
       say: (model) =>
-        `The FSDP2 script defines decoders of attention and dense feed-forward layers, which "${model.name}" is not`,
+        `The FSDP2 script defines decoders of equal layers of attention and dense feed-forward, which "${model.name}" is not`,
     },
   ],
   rules: [
