@@ -29,8 +29,8 @@ test("expectedMaximum() meets the tabulated order statistics of the normal distr
 test("stragglerFrac() is about 2 % on one node and below 5 % on 4,096 devices", () => {
   const at = (numDevices: number) => stragglerFrac({ numDevices, devicesPerNode: 8 }, defaultNoise);
   expect(at(1)).toBe(0);
-  expect(at(8)).toBeCloseTo(0.0186, 3);
-  expect(at(4096)).toBeGreaterThan(0.03);
+  expect(at(8)).toBeCloseTo(0.0172, 3);
+  expect(at(4096)).toBeGreaterThan(0.028);
   expect(at(4096)).toBeLessThan(0.05);
   expect(stragglerFrac({ numDevices: 4096, devicesPerNode: 8 }, noNoise)).toBe(0);
 });

@@ -12,7 +12,7 @@ export interface NoiseParameters {
   readonly nodeStd: number;
 }
 
-/** 8 devices of one node wait about 2 %, 4,096 devices about 3.5 %. Estimated with the pace parameters (docs/accuracy.md). */
+/** 8 devices of one node wait about 1.7 %, 4,096 devices about 3 %. Estimated with the pace parameters (docs/accuracy.md). */
 export const defaultNoise: NoiseParameters = { deviceStd: 0.012, nodeStd: 0.005 };
 
 export const noNoise: NoiseParameters = { deviceStd: 0, nodeStd: 0 };
