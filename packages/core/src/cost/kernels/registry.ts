@@ -90,6 +90,8 @@ const WEIGHT_POWER = 4;
 /** Added to every distance: even a twin is another machine. */
 const LEAST_DISTANCE = 0.05;
 const MAX_SHARED = 4;
+/** A sibling with less than this of the nearest one's weight is not worth its time. */
+const LEAST_WEIGHT = 0.02;
 
 /** All tables of one family of kernels. */
 export class TableFamily {
@@ -144,10 +146,10 @@ export class TableFamily {
     const others = ranked.filter(({ distance }) => distance >= 0.1);
     const nearest = others[0];
     if (nearest !== undefined) {
-      const shared = others.slice(0, MAX_SHARED);
-      const raw = shared.map(
-        ({ distance }) => ((nearest.distance + LEAST_DISTANCE) / (distance + LEAST_DISTANCE)) ** WEIGHT_POWER,
-      );
+      const weightOf = (distance: number): number =>
+        ((nearest.distance + LEAST_DISTANCE) / (distance + LEAST_DISTANCE)) ** WEIGHT_POWER;
+      const shared = others.slice(0, MAX_SHARED).filter(({ distance }) => weightOf(distance) >= LEAST_WEIGHT);
+      const raw = shared.map(({ distance }) => weightOf(distance));
       const total = raw.reduce((sum, weight) => sum + weight, 0);
       choices.push({
         tables: shared.map(({ index }) => this.#table(index)),
