@@ -10,6 +10,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { devices } from "../packages/core/src/cluster/index.ts";
 import { encodeBase64, type PackedFamily } from "../packages/core/src/cost/kernels/gridTable.ts";
 import { createKernelModel, type KernelTables } from "../packages/core/src/cost/kernels/kernelModel.ts";
@@ -37,13 +38,16 @@ interface Options {
 }
 
 function readOptions(args: readonly string[]): Options {
-  const value = (flag: string): string | undefined => (args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined);
-  const first = args[0];
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { family: { type: "string" }, holdout: { type: "string" }, "leave-out": { type: "boolean" } },
+  });
   return {
-    shared: first !== undefined && !first.startsWith("--") ? first : "../shared",
-    family: value("--family"),
-    holdoutFrac: Number(value("--holdout") ?? 0),
-    leaveOut: args.includes("--leave-out"),
+    shared: positionals[0] ?? "../shared",
+    family: values.family,
+    holdoutFrac: Number(values.holdout ?? 0),
+    leaveOut: values["leave-out"] ?? false,
   };
 }
 

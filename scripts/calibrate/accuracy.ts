@@ -62,7 +62,29 @@ export function writeAccuracy(path: string, documentPath: string, accuracy: Accu
   const begin = text.indexOf(BEGIN);
   const end = text.indexOf(END);
   if (begin < 0 || end < 0) return;
-  writeFileSync(documentPath, `${text.slice(0, begin + BEGIN.length)}\n${accuracyTable(accuracy)}\n${text.slice(end)}`);
+  writeFileSync(
+    documentPath,
+    `${text.slice(0, begin + BEGIN.length)}\n${summaryTable(accuracy)}\n\n${accuracyTable(accuracy)}\n${text.slice(end)}`,
+  );
+}
+
+/** Means over the rows of all tables of a family, and of a family and format. */
+function summaryTable({ heldOut, leftOut }: Accuracy): string {
+  const groups = new Map<string, string[]>();
+  for (const key of Object.keys(heldOut).sort()) {
+    const [, family = "", , dtype] = key.split("/");
+    for (const name of dtype === undefined ? [family] : [family, `${family} ${dtype}`])
+      groups.set(name, [...(groups.get(name) ?? []), key]);
+  }
+  const mean = (errors: Readonly<Record<string, Errors>>, keys: readonly string[]): string => {
+    const known = keys.map((key) => errors[key]).filter((entry): entry is Errors => entry !== undefined);
+    const rows = known.reduce((sum, entry) => sum + entry.rows, 0);
+    return percent(known.reduce((sum, entry) => sum + entry.rows * entry.mape, 0) / Math.max(1, rows));
+  };
+  const lines = ["| family, format | tables | held out: MAPE % | left out: MAPE % |", "|---|---:|---:|---:|"];
+  for (const [name, keys] of [...groups].sort(([a], [b]) => (a < b ? -1 : 1)))
+    lines.push(`| ${name} | ${keys.length} | ${mean(heldOut, keys)} | ${mean(leftOut, keys)} |`);
+  return lines.join("\n");
 }
 
 function accuracyTable({ heldOut, leftOut }: Accuracy): string {

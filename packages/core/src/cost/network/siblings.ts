@@ -8,7 +8,7 @@ import { findDevice } from "../../cluster/catalogue.ts";
 import type { DeviceSpec, NetworkLevel } from "../../cluster/types.ts";
 import { reachableBytesPerSec } from "./analytic.ts";
 import { IN_NETWORK_MIN_RANKS, RING_EFFICIENCY } from "./params.ts";
-import { type Ask, type Estimate, systemMicros } from "./systemCurves.ts";
+import { type Ask, curvesMicros, type Estimate, type FoundCurves, findCurves } from "./systemCurves.ts";
 import type { MeasuredSystem, NetworkTables, TableDType } from "./tables.ts";
 
 /** The group that asks: its link as one device reaches it, and what runs over it. */
@@ -20,11 +20,20 @@ interface Group {
   readonly bytesPerSec: number;
 }
 
-interface Voice {
+/** A measured system that resembles the group. */
+interface Relative {
   readonly system: MeasuredSystem;
+  readonly curves: FoundCurves;
   /** 0 = a twin: differences of link rate, vendor, generation, reach and kind of all-reduce, in log units or alike. */
   readonly distance: number;
+}
+
+interface Voice extends Relative {
   readonly weight: number;
+  /** Its own start-up, microseconds. */
+  readonly startMicros: number;
+  /** Bytes on its link that take as long as one byte on the group's. */
+  readonly sizeScale: number;
 }
 
 interface Siblings {
@@ -38,10 +47,14 @@ const WEIGHT_POWER = 4;
 /** Even a twin is another machine. */
 const LEAST_DISTANCE = 0.05;
 const MAX_VOICES = 4;
+/** A voice with less than this of the nearest one's weight is not heard. */
+const LEAST_WEIGHT = 0.02;
 /** Another kind of link, when only start-up is asked for. */
 const OTHER_LINK = 0.5;
 /** Bytes at which a curve shows nothing but its start-up. */
 const START_BYTES = 512;
+/** Share of a curve that stays when its start-up is exchanged. */
+const LEAST_PART = 0.2;
 
 /** Estimate from siblings, or undefined where none resembles. */
 export function siblingEstimate(
@@ -57,12 +70,11 @@ export function siblingEstimate(
   const { wires, startMicros } = siblingsOf(tables, group, hopMicros);
   const nearest = wires[0];
   if (nearest === undefined) return undefined;
-  const answers = wires.map(({ system, weight }) => {
-    const own = micros(tables, group, system, ask.sizeBytes * sizeScale(system, group), hopMicros)!;
-    const started =
-      startMicros === undefined ? own : own - micros(tables, group, system, START_BYTES, hopMicros)! + startMicros;
-    // The wire keeps at least what it takes without any start-up: a noisy first point must not turn the sum negative.
-    return { micros: Math.max(started, 0.2 * own), weight };
+  const answers = wires.map((voice) => {
+    const own = curvesMicros(voice.curves, ask.ranks, ask.sizeBytes * voice.sizeScale, hopMicros).micros;
+    const started = startMicros === undefined ? own : own - voice.startMicros + startMicros;
+    // The wire keeps at least a part of its time: a noisy first point must not turn the sum negative.
+    return { micros: Math.max(started, LEAST_PART * own), weight: voice.weight };
   });
   // Held-out devices: 4 % mean error from a near twin, 20 to 30 % across generations (docs/cost-network.md).
   return {
@@ -93,7 +105,7 @@ function siblingsOf(tables: NetworkTables, group: Group, hopMicros: number): Sib
     chosen.set(tables, made);
   }
   const { device, level, ask, bridged, bytesPerSec } = group;
-  const key = `${device.vendor}|${device.arch}|${level.kind}|${level.shape}|${level.inNetworkReduce}|${level.numDevices}|${bytesPerSec}|${bridged}|${ask.op}|${ask.ranks}|${ask.backend}|${ask.dtype}`;
+  const key = `${device.vendor}|${device.arch}|${level.kind}|${level.shape}|${level.inNetworkReduce}|${level.numDevices}|${level.latencySec}|${bytesPerSec}|${bridged}|${ask.op}|${ask.ranks}|${ask.backend}|${ask.dtype}`;
   let found = made.get(key);
   if (found === undefined) {
     found = chooseSiblings(tables, group, hopMicros);
@@ -103,35 +115,45 @@ function siblingsOf(tables: NetworkTables, group: Group, hopMicros: number): Sib
 }
 
 function chooseSiblings(tables: NetworkTables, group: Group, hopMicros: number): Siblings {
-  const { bridged } = group;
-  const wires: { system: MeasuredSystem; distance: number }[] = [];
-  const starts: { system: MeasuredSystem; distance: number }[] = [];
+  const { ask, bridged } = group;
+  const dtype = dtypeOf(group);
+  const wires: Relative[] = [];
+  const starts: Relative[] = [];
   for (const system of tables.systems) {
-    const found = systemMicros(tables, system.id, askAt(group, START_BYTES), hopMicros, system.rowsOnly);
-    if (found === undefined) continue;
-    const unlike = likeness(tables, group, system, found.standIn);
+    const curves = findCurves(tables, system.id, { ...ask, dtype }, system.rowsOnly);
+    if (curves === undefined) continue;
     const rate = Math.abs(Math.log(rateOf(system, bridged) / group.bytesPerSec));
     const sameLink = bridged ? system.shape === "mesh" && system.link === "nvlink" : alike(system, group);
+    if (sameLink) wires.push({ system, curves, distance: likeness(tables, group, system, curves.standIn) + rate });
     // Peculiar PCIe boxes are so in bandwidth; elsewhere a peculiar system's times include waiting, which is no start-up.
-    const starting = (system.typical || system.link === "pcie") && group.ask.backend === "nccl";
-    if (sameLink) wires.push({ system, distance: unlike + rate });
-    if (!bridged && !found.standIn && starting)
-      starts.push({ system, distance: kinship(system.deviceId, group.device) + (sameLink ? rate : OTHER_LINK) });
+    const starting = (system.typical || system.link === "pcie") && ask.backend === "nccl";
+    if (!bridged && !curves.standIn && starting)
+      starts.push({
+        system,
+        curves,
+        distance: kinship(system.deviceId, group.device) + (sameLink ? rate : OTHER_LINK),
+      });
   }
-  const wireVoices = voices(wires);
-  const startVoices = voices(starts);
-  if (startVoices.length < 2) return { wires: wireVoices, startMicros: undefined };
-  let sum = 0;
-  for (const { system, weight } of startVoices)
-    sum += weight * Math.log(micros(tables, group, system, START_BYTES, hopMicros)!);
-  return { wires: wireVoices, startMicros: Math.exp(sum) };
+  const startVoices = voices(starts, group, hopMicros);
+  const logStart = startVoices.reduce((sum, { weight, startMicros }) => sum + weight * Math.log(startMicros), 0);
+  return {
+    wires: voices(wires, group, hopMicros),
+    startMicros: startVoices.length < 2 ? undefined : Math.exp(logStart),
+  };
 }
 
-function voices(found: { readonly system: MeasuredSystem; readonly distance: number }[]): readonly Voice[] {
-  const near = found.sort((a, b) => a.distance - b.distance).slice(0, MAX_VOICES);
-  const raw = near.map(({ distance }) => (distance + LEAST_DISTANCE) ** -WEIGHT_POWER);
-  const total = raw.reduce((sum, weight) => sum + weight, 0);
-  return near.map((voice, index) => ({ ...voice, weight: (raw[index] as number) / total }));
+function voices(found: readonly Relative[], group: Group, hopMicros: number): readonly Voice[] {
+  const near = [...found].sort((a, b) => a.distance - b.distance).slice(0, MAX_VOICES);
+  const weightOf = ({ distance }: Relative): number =>
+    (((near[0] as Relative).distance + LEAST_DISTANCE) / (distance + LEAST_DISTANCE)) ** WEIGHT_POWER;
+  const heard = near.filter((relative) => weightOf(relative) >= LEAST_WEIGHT);
+  const total = heard.reduce((sum, relative) => sum + weightOf(relative), 0);
+  return heard.map((relative) => ({
+    ...relative,
+    weight: weightOf(relative) / total,
+    startMicros: curvesMicros(relative.curves, group.ask.ranks, START_BYTES, hopMicros).micros,
+    sizeScale: sizeScale(relative.system, group),
+  }));
 }
 
 /** Distance in everything but the rate of the link. */
@@ -161,21 +183,10 @@ function kinship(systemDevice: string, device: DeviceSpec): number {
   return (other?.vendor === device.vendor ? 0 : 0.8) + generation;
 }
 
-/** The question as it is put to a system. The switch reduces only where it can; elsewhere an integer curve of a switched system shows the ring. */
-function askAt({ level, ask }: Group, sizeBytes: number): Ask {
+/** The switch reduces only where it can; elsewhere an integer curve of a switched system shows the ring. */
+function dtypeOf({ level, ask }: Group): TableDType {
   const rings = level.shape === "mesh" || (!level.inNetworkReduce && ask.op === "allReduce");
-  const dtype: TableDType = rings && ask.ranks >= IN_NETWORK_MIN_RANKS ? "int8" : ask.dtype;
-  return { ...ask, sizeBytes, dtype };
-}
-
-function micros(
-  tables: NetworkTables,
-  group: Group,
-  system: MeasuredSystem,
-  sizeBytes: number,
-  hopMicros: number,
-): number | undefined {
-  return systemMicros(tables, system.id, askAt(group, sizeBytes), hopMicros, system.rowsOnly)?.micros;
+  return rings && ask.ranks >= IN_NETWORK_MIN_RANKS ? "int8" : ask.dtype;
 }
 
 /** Bytes on the sibling's link that take as long as one byte on the group's. */

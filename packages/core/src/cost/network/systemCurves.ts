@@ -49,14 +49,22 @@ const STAND_IN: Readonly<
   sendRecv: [{ op: "allToAll", sizeFactor: () => 2, timeFactor: 1 }],
 };
 
-/** Microseconds on one measured system, operations without curves by their stand-in; `avoid`: operations whose curves must not be used. */
-export function systemMicros(
+/** Curves that answer for an operation on a system: its own, or another operation's with factors on size and time. */
+export interface FoundCurves {
+  readonly table: RankCurves;
+  readonly op: CollectiveOp;
+  readonly sizeFactor: number;
+  readonly timeFactor: number;
+  readonly standIn: boolean;
+}
+
+/** The curves of one measured system, operations without curves by their stand-in; `avoid`: operations whose curves must not be used. */
+export function findCurves(
   tables: NetworkTables,
   system: string,
-  ask: Ask,
-  hopMicros: number,
+  ask: Pick<Ask, "op" | "ranks" | "backend" | "dtype">,
   avoid: readonly CollectiveOp[] = [],
-): { micros: number; direct: boolean; standIn: boolean } | undefined {
+): FoundCurves | undefined {
   const find = (op: CollectiveOp): RankCurves | undefined =>
     avoid.includes(op)
       ? undefined
@@ -65,17 +73,40 @@ export function systemMicros(
           ? tables.find({ system, op, backend: ask.backend, dtype: "float", numNodes: 1 })
           : undefined));
   const own = find(ask.op);
-  if (own !== undefined) return { ...rankMicros(own, ask.op, ask.ranks, ask.sizeBytes, hopMicros), standIn: false };
+  if (own !== undefined) return { table: own, op: ask.op, sizeFactor: 1, timeFactor: 1, standIn: false };
   for (const other of STAND_IN[ask.op] ?? []) {
     const table = find(other.op);
     if (table === undefined) continue;
     return {
-      micros:
-        rankMicros(table, other.op, ask.ranks, ask.sizeBytes * other.sizeFactor(ask.ranks), hopMicros).micros *
-        other.timeFactor,
-      direct: false,
+      table,
+      op: other.op,
+      sizeFactor: other.sizeFactor(ask.ranks),
+      timeFactor: other.timeFactor,
       standIn: true,
     };
   }
   return undefined;
+}
+
+/** Microseconds that found curves say; `direct` when the size and the rank count were measured. */
+export function curvesMicros(
+  found: FoundCurves,
+  ranks: number,
+  sizeBytes: number,
+  hopMicros: number,
+): { readonly micros: number; readonly direct: boolean } {
+  const { micros, direct } = rankMicros(found.table, found.op, ranks, sizeBytes * found.sizeFactor, hopMicros);
+  return { micros: micros * found.timeFactor, direct: direct && !found.standIn };
+}
+
+/** Both at once. */
+export function systemMicros(
+  tables: NetworkTables,
+  system: string,
+  ask: Ask,
+  hopMicros: number,
+  avoid: readonly CollectiveOp[] = [],
+): { readonly micros: number; readonly direct: boolean } | undefined {
+  const found = findCurves(tables, system, ask, avoid);
+  return found === undefined ? undefined : curvesMicros(found, ask.ranks, ask.sizeBytes, hopMicros);
 }
