@@ -14,6 +14,7 @@ import {
   type LaunchJob,
   launchFiles,
 } from "@meshwright/core/interop";
+import { settleBalance } from "@meshwright/core/simulate";
 import type { ResolvedSpec } from "@meshwright/core/spec";
 import { type Finding, InputError, nearestName } from "@meshwright/core/units";
 import type { Command } from "commander";
@@ -142,7 +143,9 @@ export interface ExportedJob extends Omit<EngineExport, "files"> {
 }
 
 /** Writes the files when a folder is given, and says on stderr what was written and what the engine is not told. */
-export function exportJob(spec: ResolvedSpec, choices: ExportChoices, io: Io): ExportedJob {
+export function exportJob(asked: ResolvedSpec, choices: ExportChoices, io: Io): ExportedJob {
+  // Layers that are to be dealt by the speed of devices are dealt now: an engine takes numbers.
+  const spec = { ...asked, ...settleBalance(asked) };
   const written = exportSpec(choices.engine, spec);
   const files =
     choices.launcher === undefined
@@ -155,12 +158,11 @@ export function exportJob(spec: ResolvedSpec, choices: ExportChoices, io: Io): E
 }
 
 function launchJob(spec: ResolvedSpec, written: EngineExport, choices: ExportChoices): LaunchJob {
-  const { numDevices } = spec.cluster;
-  // A job of part of a node, or of one: then it is one node of that many devices.
-  const devicesPerNode = Math.min(spec.cluster.node.numDevices, numDevices);
+  const devicesPerNode = nodeSize(spec);
+  const numDevices = numRanks(spec);
   return {
     name: spec.name,
-    nodes: Math.ceil(numDevices / devicesPerNode),
+    nodes: numDevices / devicesPerNode,
     devicesPerNode,
     program: choices.script === undefined ? written.program : [choices.script, ...written.program.slice(1)],
     environment: written.environment,
@@ -168,6 +170,31 @@ function launchJob(spec: ResolvedSpec, written: EngineExport, choices: ExportCho
     files: written.files.filter(({ path }) => written.program.some((word) => word === path || `${word}.py` === path)),
     ...choices.launch,
   };
+}
+
+/** Ranks of the job; a cluster may hold devices that stay idle. */
+function numRanks({ strategy: { tp, cp, dp, pp } }: ResolvedSpec): number {
+  return tp * cp * dp * pp;
+}
+
+/** Devices of every node: a launcher starts as many processes on each. A job of part of one node is one node of that many devices. */
+function nodeSize(spec: ResolvedSpec): number {
+  const { cluster } = spec;
+  const sizes = [...new Set((cluster.groups ?? []).map(({ view }) => view.node.numDevices))];
+  if (sizes.length > 1)
+    throw new InputError({
+      path: "--launcher",
+      message: `Launchers start equally many processes on every node, cluster "${cluster.name}" has nodes of ${sizes.join(" and ")} devices`,
+      hint: "leave --launcher out, and start the program that the notes name",
+    });
+  const size = Math.min(sizes[0] ?? cluster.node.numDevices, numRanks(spec));
+  if (numRanks(spec) % size !== 0)
+    throw new InputError({
+      path: "--launcher",
+      message: `${numRanks(spec)} ranks are no whole nodes of ${size} devices`,
+      hint: "use a strategy that fills its nodes",
+    });
+  return size;
 }
 
 /** A launcher may carry the engine's files inside its own; what it leaves out is still written. */

@@ -100,6 +100,37 @@ describe("meshwright export", () => {
     expect(existsSync(join(folder, "no"))).toBe(false);
   });
 
+  it("launches whole nodes of one size only", async () => {
+    const job = ["--model", "llama-3.1-8b", "--seq", "4096", "--global-batch", "24", "--engine", "megatron", "--json"];
+    const part = JSON.parse(
+      (await meshwright("export", "--cluster", "4xh100-sxm", ...job, "--launcher", "slurm")).out,
+    ) as { files: { text: string }[] };
+    expect(part.files.at(-1)!.text).toMatch(/--nodes=1\n[\s\S]*--gpus-per-node=4/);
+    writeFileSync(
+      join(folder, "mixed.yaml"),
+      "groups:\n  - {name: small, device: a100-80g, nodes: 1, gpus_per_node: 4}\n  - {name: big, device: h100-sxm, nodes: 1, gpus_per_node: 8}\n",
+    );
+    const mixed = ["export", "--cluster", "mixed.yaml", ...job];
+    expect((await meshwright(...mixed)).code).toBe(0);
+    const refused = await meshwright(...mixed, "--launcher", "slurm");
+    expect(refused.err).toMatch(/nodes of 4 and 8 devices/);
+    expect(refused.code).toBe(2);
+  });
+
+  it("deals layers to the stages of a mixed cluster and writes their numbers", async () => {
+    const mixed = fileURLToPath(new URL("../../../../examples/mixed-a100-h100.yaml", import.meta.url));
+    const { code, out, err } = await meshwright("export", mixed, "--engine", "megatron");
+    expect(code).toBe(0);
+    const stages = /--pipeline-model-parallel-layout '?E(t+)\|(t+)\|(t+)\|(t+)L/
+      .exec(out)!
+      .slice(1)
+      .map((stage) => stage.length);
+    expect(stages.reduce((a, b) => a + b, 0)).toBe(32);
+    // H100 nodes come first.
+    expect(stages[0]! + stages[1]!).toBeGreaterThan(stages[2]! + stages[3]!);
+    expect(err).toMatch(/List hosts in the order of their groups/);
+  });
+
   it("prints files, program and notes as JSON", async () => {
     const { out } = await meshwright("export", spec, "--engine", "megatron", "--launcher", "torchrun", "--json");
     const parsed = JSON.parse(out) as {
