@@ -2,7 +2,7 @@
 
 import type { EngineName } from "../../parallel/software/engineLimits.ts";
 import { isFsdp2Script } from "./fsdp2.ts";
-import { isTitanPython } from "./torchtitan.ts";
+import { isTitanPython } from "./torchtitanRead.ts";
 
 /** Undefined when nothing tells. */
 export function detectEngine(fileName: string, text: string): EngineName | undefined {

@@ -11,7 +11,9 @@ import { jobLine } from "./jobLine.ts";
 import { findCommand } from "./launchCommand.ts";
 import { checkEnvironment, checkMegatron } from "./megatronChecks.ts";
 import { megatronFlags, oldMegatronFlags } from "./megatronFlags.ts";
-import { type Argument, compareModel, isHybrid, modelArguments, readModel } from "./megatronModel.ts";
+import { type Argument, isHybrid, modelArguments } from "./megatronModel.ts";
+import { compareModel } from "./megatronModelCheck.ts";
+import { readModel } from "./megatronModelRead.ts";
 import { readMegatronStrategy } from "./megatronRead.ts";
 import { readSoftwareFlags, softwareArguments } from "./megatronSoftware.ts";
 import { type ArgumentGroup, strategyGroups, usesFsdp } from "./megatronStrategy.ts";
@@ -26,7 +28,7 @@ export const megatronFormat: EngineFormat = { engine: "megatron", exportSpec, im
 function exportSpec(spec: ResolvedSpec): EngineExport {
   const { model, workload } = spec;
   const software = softwareArguments(spec);
-  const positions = Math.max(workload.seqLen, model.learnedPositions > 0 ? model.learnedPositions : 0);
+  const positions = Math.max(workload.seqLen, model.learnedPositions);
   const program = isHybrid(model) ? "pretrain_hybrid.py" : "pretrain_gpt.py";
   const groups: readonly ArgumentGroup[] = [
     { title: "Model", args: modelArguments(model, positions) },

@@ -10,13 +10,12 @@ describe("readShell()", () => {
   });
 
   it("expands strings, defaults and arrays, and keeps lines of the definition", () => {
-    const script =
-      'TP=${TP:-8}\nARGS=(\n  --tp $TP  # note\n  --name "two words"\n)\nMORE="\n  --z 1 \\\n  --w\n"\nrun "${ARGS[@]}" $MORE\n';
+    const script = `TP=\${TP:-8}\nARGS=(\n  --tp $TP  # note\n  --name "two words"\n)\nMORE="\n  --z 1 \\\n  --w\n"\nrun "\${ARGS[@]}" $MORE\n`;
     expect(at(script)).toEqual(["run@10", "--tp@3", "8@1", "--name@4", "two words@4", "--z@7", "1@7", "--w@8"]);
   });
 
   it("appends to arrays and strings", () => {
-    expect(words('A=(--a)\nA+=(--b 1)\nS="x"\nS+=" y"\nrun ${A[@]} $S')).toEqual([
+    expect(words(`A=(--a)\nA+=(--b 1)\nS="x"\nS+=" y"\nrun \${A[@]} $S`)).toEqual([
       ["run", "--a", "--b", "1", "x", "y"],
     ]);
   });

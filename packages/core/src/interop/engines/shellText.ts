@@ -4,10 +4,8 @@
 //
 // Every character keeps the line it was written on, so that a flag inside a multi-line string variable is still blamed where it stands.
 
-interface Char {
-  readonly c: string;
-  readonly line: number;
-}
+import { evaluate } from "./shellArithmetic.ts";
+import { type Char, lexCommands, type Part, type RawWord } from "./shellLexer.ts";
 
 export interface ShellWord {
   readonly text: string;
@@ -25,17 +23,6 @@ export interface ShellScript {
   readonly environment: ReadonlyMap<string, ShellWord>;
 }
 
-type Part =
-  | { readonly kind: "text"; readonly chars: readonly Char[]; readonly quoted: boolean }
-  | { readonly kind: "expand"; readonly body: string; readonly line: number; readonly quoted: boolean };
-
-interface RawWord {
-  readonly parts: readonly Part[];
-  readonly line: number;
-  /** `NAME=(`: the words between the brackets. */
-  readonly elements: readonly RawWord[] | null;
-}
-
 interface Value {
   readonly isArray: boolean;
   readonly words: readonly (readonly Char[])[];
@@ -51,181 +38,6 @@ export function readShell(text: string): ShellScript {
   }
   return interpret(lexCommands(chars), 0);
 }
-
-// --- Words -----------------------------------------------------------------------------------------------------------------------------------------
-
-function lexCommands(chars: readonly Char[]): RawWord[][] {
-  const lexer = new Lexer(chars);
-  const commands: RawWord[][] = [];
-  let words: RawWord[] = [];
-  for (;;) {
-    const token = lexer.next();
-    if (token === null || token === "end") {
-      if (words.length > 0) commands.push(words);
-      words = [];
-      if (token === null) return commands;
-    } else words.push(token);
-  }
-}
-
-class Lexer {
-  private readonly chars: readonly Char[];
-  private at = 0;
-
-  constructor(chars: readonly Char[]) {
-    this.chars = chars;
-  }
-
-  private peek(ahead = 0): string {
-    return this.chars[this.at + ahead]?.c ?? "";
-  }
-
-  private get line(): number {
-    return this.chars[Math.min(this.at, this.chars.length - 1)]?.line ?? 1;
-  }
-
-  /** A word, the end of a command, or null at the end of the text. */
-  next(): RawWord | "end" | null {
-    this.skipBlank();
-    const c = this.peek();
-    if (c === "") return null;
-    if ("\n;&|()".includes(c)) {
-      this.at++;
-      return "end";
-    }
-    if (c === "<" || c === ">") {
-      this.skipRedirection();
-      return this.next();
-    }
-    return this.word(false);
-  }
-
-  private skipBlank(): void {
-    for (;;) {
-      const c = this.peek();
-      if (c === " " || c === "\t" || c === "\r") this.at++;
-      else if (c === "\\" && (this.peek(1) === "\n" || (this.peek(1) === "\r" && this.peek(2) === "\n")))
-        this.at += this.peek(1) === "\n" ? 2 : 3;
-      else if (c === "#") while (this.peek() !== "" && this.peek() !== "\n") this.at++;
-      else return;
-    }
-  }
-
-  private skipRedirection(): void {
-    while ("<>&".includes(this.peek()) && this.peek() !== "") this.at++;
-    this.skipBlank();
-    if (!"\n;|()".includes(this.peek())) this.word(false);
-  }
-
-  private word(inArray: boolean): RawWord {
-    const parts: Part[] = [];
-    const { line } = this;
-    let chars: Char[] = [];
-    const flush = (quoted: boolean) => {
-      if (chars.length > 0 || quoted) parts.push({ kind: "text", chars, quoted });
-      chars = [];
-    };
-    for (;;) {
-      const c = this.peek();
-      if (c === "" || " \t\r\n;&|<>".includes(c) || c === ")") break;
-      if (c === "(") {
-        const name = parts.length === 0 ? chars.map((each) => each.c).join("") : "";
-        if (inArray || !/^[A-Za-z_]\w*\+?=$/.test(name)) break;
-        flush(false);
-        return { parts, line, elements: this.elements() };
-      }
-      if (c === "\\") {
-        if (this.peek(1) === "\n") break;
-        chars.push({ c: this.peek(1), line: this.line });
-        this.at += 2;
-      } else if (c === "'") {
-        flush(false);
-        this.at++;
-        while (this.peek() !== "" && this.peek() !== "'") chars.push(this.chars[this.at++]!);
-        this.at++;
-        flush(true);
-      } else if (c === '"') {
-        flush(false);
-        this.at++;
-        this.doubleQuoted(parts);
-      } else if (c === "$" || c === "`") {
-        flush(false);
-        parts.push(this.expansion(false));
-      } else {
-        chars.push(this.chars[this.at++]!);
-      }
-    }
-    flush(false);
-    return { parts, line, elements: null };
-  }
-
-  private doubleQuoted(parts: Part[]): void {
-    let chars: Char[] = [];
-    const before = parts.length;
-    for (;;) {
-      const c = this.peek();
-      if (c === "" || c === '"') break;
-      if (c === "\\" && this.peek(1) === "\n") this.at += 2;
-      else if (c === "\\" && '"$`\\'.includes(this.peek(1))) {
-        chars.push({ c: this.peek(1), line: this.line });
-        this.at += 2;
-      } else if ((c === "$" && /[A-Za-z_0-9{(@*#?]/.test(this.peek(1))) || c === "`") {
-        if (chars.length > 0) parts.push({ kind: "text", chars, quoted: true });
-        chars = [];
-        parts.push(this.expansion(true));
-      } else chars.push(this.chars[this.at++]!);
-    }
-    this.at++;
-    if (chars.length > 0 || parts.length === before) parts.push({ kind: "text", chars, quoted: true });
-  }
-
-  /** From `$` or a backtick to the end of what it expands. */
-  private expansion(quoted: boolean): Part {
-    const { line } = this;
-    const start = this.at;
-    const taken = (): string =>
-      this.chars
-        .slice(start, this.at)
-        .map((each) => each.c)
-        .join("");
-    if (this.peek() === "`") {
-      this.at++;
-      while (this.peek() !== "" && this.peek() !== "`") this.at++;
-      this.at++;
-      return { kind: "expand", body: taken(), line, quoted };
-    }
-    this.at++;
-    const open = this.peek();
-    if (open === "{" || open === "(") {
-      const close = open === "{" ? "}" : ")";
-      let depth = 0;
-      do {
-        if (this.peek() === open) depth++;
-        if (this.peek() === close) depth--;
-        this.at++;
-      } while (depth > 0 && this.peek() !== "");
-    } else if (/[A-Za-z_]/.test(open)) while (/\w/.test(this.peek()) && this.peek() !== "") this.at++;
-    else this.at++;
-    return { kind: "expand", body: taken(), line, quoted };
-  }
-
-  private elements(): RawWord[] {
-    const words: RawWord[] = [];
-    this.at++;
-    for (;;) {
-      this.skipBlank();
-      const c = this.peek();
-      if (c === "\n") this.at++;
-      else if (c === "" || c === ")") break;
-      else if (";&|<>(".includes(c)) this.at++;
-      else words.push(this.word(true));
-    }
-    this.at++;
-    return words;
-  }
-}
-
-// --- Meaning ---------------------------------------------------------------------------------------------------------------------------------------
 
 const skipped: ReadonlySet<string> = new Set(["then", "else", "do", "{", "!", "time", "exec", "eval", "nohup"]);
 const conditions: ReadonlySet<string> = new Set([
@@ -419,7 +231,10 @@ function expand(part: Part & { kind: "expand" }, values: ReadonlyMap<string, Val
   const chars = (text: string): Char[] => [...text].map((c) => ({ c, line }));
   const arithmetic = /^\$\(\((.*)\)\)$/s.exec(body);
   if (arithmetic !== null) {
-    const value = evaluate(arithmetic[1]!, values);
+    const value = evaluate(arithmetic[1]!, (name) => {
+      const known = values.get(name);
+      return known === undefined ? undefined : textOf(known.words.flat());
+    });
     return [chars(value === null ? body : String(value))];
   }
   const simple = /^\$\{?(\w+)(\[[@*0-9]+\])?\}?$/.exec(body);
@@ -440,48 +255,4 @@ function expand(part: Part & { kind: "expand" }, values: ReadonlyMap<string, Val
   const indirect = /^\$\{#(\w+)\[@\]\}$/.exec(body);
   if (indirect !== null && values.has(indirect[1]!)) return [chars(String(values.get(indirect[1]!)!.words.length))];
   return [chars(body)];
-}
-
-/** Integer arithmetic of + - * / % and brackets over known variables; null for anything else. */
-function evaluate(text: string, values: ReadonlyMap<string, Value>): number | null {
-  const tokens = text.match(/\d+|\$?\{?[A-Za-z_]\w*\}?|[-+*/%()]|\S/g) ?? [];
-  let at = 0;
-  const atom = (): number | null => {
-    const token = tokens[at++];
-    if (token === undefined) return null;
-    if (token === "(") {
-      const inner = sum();
-      return tokens[at++] === ")" ? inner : null;
-    }
-    if (token === "-") {
-      const inner = atom();
-      return inner === null ? null : -inner;
-    }
-    if (/^\d+$/.test(token)) return Number(token);
-    const known = values.get(token.replace(/[${}]/g, ""));
-    const number = known === undefined ? Number.NaN : Number(textOf(known.words.flat()));
-    return Number.isInteger(number) ? number : null;
-  };
-  const product = (): number | null => {
-    let left = atom();
-    while (left !== null && /^[*/%]$/.test(tokens[at] ?? "")) {
-      const operator = tokens[at++];
-      const right = atom();
-      if (right === null || (operator !== "*" && right === 0)) return null;
-      left = operator === "*" ? left * right : operator === "/" ? Math.trunc(left / right) : left % right;
-    }
-    return left;
-  };
-  const sum = (): number | null => {
-    let left = product();
-    while (left !== null && /^[-+]$/.test(tokens[at] ?? "")) {
-      const operator = tokens[at++];
-      const right = product();
-      if (right === null) return null;
-      left = operator === "+" ? left + right : left - right;
-    }
-    return left;
-  };
-  const value = sum();
-  return at === tokens.length ? value : null;
 }

@@ -2,6 +2,10 @@
 //
 // Source: torchtitan v0.2.2 config/job_config.py; b5bcd76 config/{parallelism,training}.py, config/README.md.
 
+/** Software presets: with torch.compile, and without. */
+export const preset = "torchtitan-2025";
+export const eagerPreset = "torchtitan-eager";
+
 /** What a job file in TOML may hold, by section. Sections that are not listed are not checked. */
 export const tomlKeys: Readonly<Record<string, readonly string[]>> = {
   job: words(
