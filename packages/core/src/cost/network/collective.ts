@@ -76,14 +76,17 @@ function acrossNodes(tables: NetworkTables, cluster: ClusterSpec, query: Collect
   let outerWire = 0;
   let nicBytes = 0;
   for (const { level, inside: below } of outer) {
-    const remote = (ranks - below) / ranks;
+    // A ring over all ranks sends all but its own part over every link, a slow one between islands included.
+    const ring = level.crossing !== undefined && query.algorithm !== "hierarchical";
+    const remote = (ranks - (ring && op !== "allToAll" ? 1 : below)) / ranks;
+    const lanes = ring && level.crossing === "perNode" ? inside : below;
     const efficiency = op === "allToAll" ? ALL_TO_ALL_NIC_EFFICIENCY : RING_EFFICIENCY[level.kind];
     const traffic =
       op === "allToAll"
         ? sizeBytes * remote
         : op === "broadcast"
-          ? sizeBytes / below
-          : ((op === "allReduce" ? 2 : 1) * remote * sizeBytes) / below;
+          ? sizeBytes / lanes
+          : ((op === "allReduce" ? 2 : 1) * remote * sizeBytes) / lanes;
     nicBytes = Math.max(nicBytes, traffic);
     outerWire = Math.max(outerWire, traffic / (level.bytesPerSec * efficiency));
   }
@@ -105,18 +108,20 @@ function acrossNodes(tables: NetworkTables, cluster: ClusterSpec, query: Collect
     innerWire = Math.max(0, local(sizeBytes * share) - innerFloor);
   }
   const perRank = op === "allReduce" || op === "broadcast" ? sizeBytes : sizeBytes / ranks;
-  const hop = top.latencySec * (1 + ((SIMPLE_HOP_FACTOR - 1) * perRank) / (perRank + LL_BYTES));
+  const hopOf = (latencySec: number) => latencySec * (1 + ((SIMPLE_HOP_FACTOR - 1) * perRank) / (perRank + LL_BYTES));
+  const hop = hopOf(top.latencySec);
+  const crossings = crossingHops(outer, nodes, hopOf);
   const innerHop = inner.at(-1)?.latencySec ?? 0;
   const slower = Math.max(innerWire, outerWire);
   const faster = Math.min(innerWire, outerWire);
   const window = FILL_HOPS * top.latencySec;
   const ramp = (RAMP_HOPS * top.latencySec * nicBytes) / (nicBytes + RAMP_BYTES);
   const fill = ramp + FILL_SHARE * faster + (faster === 0 ? 0 : (faster * window) / (faster + window));
-  const ringHops = (phases: number): number => phases * (Math.ceil(nodes - 1) * hop + nodes * (inside - 1) * innerHop);
+  const ringHops = (phases: number): number => phases * (crossings.ringSec + nodes * (inside - 1) * innerHop);
   const hidden = (wire: number, hops: number): number => Math.hypot(wire, hops);
   switch (op) {
     case "allReduce": {
-      const tree = 2 * Math.ceil(Math.log2(nodes)) * hop + slower + fill;
+      const tree = 2 * crossings.treeSec + slower + fill;
       const ring = hidden(slower + fill, ringHops(2));
       const chosen =
         query.algorithm === "ring"
@@ -132,6 +137,25 @@ function acrossNodes(tables: NetworkTables, cluster: ClusterSpec, query: Collect
     case "allToAll":
       return { durationSec: innerFloor + 2 * hop + (ranks - inside) * PEER_POST_SEC + slower + fill, source: "fit" };
     case "broadcast":
-      return { durationSec: innerFloor + Math.ceil(Math.log2(nodes)) * hop + slower + fill, source: "fit" };
+      return { durationSec: innerFloor + crossings.treeSec + slower + fill, source: "fit" };
   }
+}
+
+/** Latency of all hops between nodes along a ring, and from the root of a tree to its leaves. Few of them cross a link between islands, which may be far. */
+function crossingHops(
+  outer: GroupSplit["outer"],
+  nodes: number,
+  hopOf: (latencySec: number) => number,
+): { readonly ringSec: number; readonly treeSec: number } {
+  const top = outer.at(-1)!;
+  const hop = hopOf(top.level.latencySec);
+  const below = outer.at(-2);
+  if (top.level.crossing === undefined || below === undefined)
+    return { ringSec: Math.ceil(nodes - 1) * hop, treeSec: Math.ceil(Math.log2(nodes)) * hop };
+  const islands = top.span / top.inside;
+  const inner = crossingHops(outer.slice(0, -1), nodes / islands, hopOf);
+  return {
+    ringSec: islands * (inner.ringSec + hop),
+    treeSec: inner.treeSec + Math.ceil(Math.log2(islands)) * hop,
+  };
 }
