@@ -1,28 +1,44 @@
-// Writes the parts of the documentation that come from the program: field tables of docs/predict.md, outputs pasted into README.md (between
-// `<!-- output: COMMAND -->` and `<!-- end -->`), docs/img/step.svg. Run `npm run docs` after a change that moves predictions.
+// Writes the parts of the documentation that come from the program: field tables of docs/predict.md, figures of docs/heterogeneous.md, outputs pasted
+// into README.md and docs (between `<!-- output: COMMAND -->` and `<!-- end -->`), docs/img/step.svg. Run `npm run docs` after a change that moves
+// predictions; with `--check` nothing is written, and what is behind is named.
 
-import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { predictStep } from "../packages/core/src/simulate/index.ts";
 import { resolveSpec } from "../packages/core/src/spec/index.ts";
 import { stepPicture } from "./drawStep.ts";
 import { withFieldTables } from "./fieldTables.ts";
+import { withMixedTables } from "./mixedTables.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-function rewrite(path: string, change: (text: string) => string): void {
-  writeFileSync(`${root}/${path}`, change(readFileSync(`${root}/${path}`, "utf8")));
+const isCheck = process.argv.includes("--check");
+const behind: string[] = [];
+
+function write(path: string, text: string): void {
+  const current = existsSync(`${root}/${path}`) ? readFileSync(`${root}/${path}`, "utf8") : "";
+  if (current === text) return;
+  behind.push(path);
+  if (!isCheck) writeFileSync(`${root}/${path}`, text);
 }
 
-/** Real output of the built command line. */
+function rewrite(path: string, change: (text: string) => string): void {
+  write(path, change(readFileSync(`${root}/${path}`, "utf8")));
+}
+
+/** Real output of the built command line; a finding (exit status 2) is an output too. */
 function withOutputs(document: string): string {
   return document.replace(
     /(<!-- output: (meshwright [^>]*?) -->\n)[\s\S]*?(<!-- end -->)/g,
     (_, open: string, command: string, close: string) => {
       const args = command.split(" ").slice(1);
-      const output = execFileSync("node", ["packages/cli/bin/meshwright.js", ...args], { cwd: root, encoding: "utf8" });
-      return `${open}\`\`\`\n${output.trimEnd()}\n\`\`\`\n${close}`;
+      const { status, stdout, stderr } = spawnSync("node", ["packages/cli/bin/meshwright.js", ...args], {
+        cwd: root,
+        encoding: "utf8",
+      });
+      if ((status !== 0 && status !== 2) || stdout === "") throw new Error(`${command}: ${stderr}`);
+      return `${open}\`\`\`\n${stdout.trimEnd()}\n\`\`\`\n${close}`;
     },
   );
 }
@@ -41,9 +57,14 @@ function drawStep(): void {
   const result = predictStep(spec, { timeline: true });
   if (result.kind !== "ok") throw new Error("the pictured job must fit");
   mkdirSync(`${root}/docs/img`, { recursive: true });
-  writeFileSync(`${root}/docs/img/step.svg`, stepPicture(spec, result));
+  write("docs/img/step.svg", stepPicture(spec, result));
 }
 
-rewrite("docs/predict.md", withFieldTables);
-rewrite("README.md", withOutputs);
+const documents = readdirSync(`${root}/docs`).filter((name) => name.endsWith(".md"));
+for (const path of ["README.md", ...documents.map((name) => `docs/${name}`)])
+  rewrite(path, (text) => withOutputs(withMixedTables(withFieldTables(text))));
 drawStep();
+if (isCheck && behind.length > 0) {
+  console.error(`Behind the program: ${behind.join(", ")}; npm run docs writes them`);
+  process.exitCode = 1;
+}

@@ -1,5 +1,6 @@
 // The machine-readable prediction: `meshwright predict --json`. docs/json-schema.md documents every field; a test holds the two together.
-// Base units, keys in snake case with their unit last. Fields are only ever added within a version; a change of meaning raises it.
+// Base units, keys in snake case with their unit last. Fields are only ever added within a version; a change of meaning, or a field that leaves,
+// raises it.
 
 import type { ParameterCounts } from "../model/types.ts";
 import type {
@@ -17,7 +18,7 @@ import { specKey } from "./specKey.ts";
 import { memoryParts, timeParts } from "./stepParts.ts";
 import { slowestRank, warningsOf } from "./stepReport.ts";
 
-export const predictionVersion = 1;
+export const predictionVersion = 2;
 
 export interface PredictionJson {
   readonly format: "meshwright.prediction";

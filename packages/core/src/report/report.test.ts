@@ -215,7 +215,7 @@ describe("toJson()", () => {
     expect(Object.keys(json.step.ranks[0].memory.parts_bytes)).toEqual(memoryParts.map((part) => part.key));
     expect(json).toMatchObject({
       format: "meshwright.prediction",
-      version: 1,
+      version: 2,
       status: "ok",
       warnings: [],
       notes: [expect.any(String), "a note"],
