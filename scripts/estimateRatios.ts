@@ -25,12 +25,16 @@ interface Pair {
   readonly weight: number;
   /** Logarithm of the predicted ratio over the measured one. */
   readonly error: number;
+  /** Of the two steps: predicted, measured. */
+  readonly predictedRatio: number;
+  readonly measuredRatio: number;
   /** Root of the sum of squares of the components' differences, of the step. */
   readonly apart: number;
   readonly independentStd: number;
 }
 
 const pairs: Pair[] = [];
+let numJobs = 0;
 for (const { layouts } of validateLayouts({ name: path, text }, { predict }).groups) {
   const runs = layouts.flatMap(({ layout, rows: ids }) => ids.flatMap((id) => runOf(layout, id) ?? []));
   const mine: Omit<Pair, "weight">[] = [];
@@ -40,15 +44,18 @@ for (const { layouts } of validateLayouts({ name: path, text }, { predict }).gro
       const of = differences(a.step, b.step);
       mine.push({
         error: Math.log(a.predictedSec / b.predictedSec) - Math.log(a.measuredSec / b.measuredSec),
+        predictedRatio: a.predictedSec / b.predictedSec,
+        measuredRatio: a.measuredSec / b.measuredSec,
         apart: Math.hypot(...of.differences.map(({ stepFrac }) => stepFrac)),
         independentStd: Math.hypot(a.step.result.relStd, b.step.result.relStd),
       });
     }
   });
+  if (mine.length > 0) numJobs += 1;
   for (const pair of mine) pairs.push({ ...pair, weight: 1 / mine.length });
 }
 
-console.log(`${pairs.length} pairs; differences.ts has ${RESIDUAL_STD} and ${COMPONENT_STD}`);
+console.log(`${numJobs} jobs, ${pairs.length} pairs; differences.ts has ${RESIDUAL_STD} and ${COMPONENT_STD}`);
 console.log("residual  component  within 1  within 2");
 for (const residual of [0.03, 0.04, 0.05, 0.06, 0.07])
   for (const component of [0.4, 0.6, 0.8, 1]) {
@@ -64,6 +71,24 @@ for (const residual of [0.03, 0.04, 0.05, 0.06, 0.07])
     };
     console.log(`${String(residual).padEnd(10)}${String(component).padEnd(9)}${share(1)} ${share(2)}`);
   }
+
+console.log("predictions differ by  pairs  measured in the predicted order (every pair alike, every job alike)");
+for (const [from, to] of [
+  [0, 0.02],
+  [0.02, 0.2],
+  [0.2, Number.POSITIVE_INFINITY],
+] as const) {
+  const meant = pairs.filter(({ predictedRatio }) => {
+    const apart = Math.max(predictedRatio, 1 / predictedRatio) - 1;
+    return apart >= from && apart < to;
+  });
+  const right = meant.filter(({ predictedRatio, measuredRatio }) => (predictedRatio - 1) * (measuredRatio - 1) > 0);
+  const weight = (of: readonly Pair[]) => of.reduce((sum, pair) => sum + pair.weight, 0);
+  const percent = (part: number, whole: number) => `${((100 * part) / whole).toFixed(0)} %`;
+  console.log(
+    `${`${100 * from} % to ${100 * to} %`.padEnd(23)}${String(meant.length).padEnd(7)}${percent(right.length, meant.length)}, ${percent(weight(right), weight(meant))}`,
+  );
+}
 
 function runOf(
   layout: string,

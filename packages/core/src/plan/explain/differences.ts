@@ -7,7 +7,7 @@
 //   sqrt(RESIDUAL_STD^2 + COMPONENT_STD^2 x sum over components of (difference / step)^2)
 //
 // at most what two independent predictions would give. Both numbers were read off measured jobs with several layouts (scripts/estimateRatios.ts: 38 jobs,
-// 436 pairs of runs, every job with the same weight): 56 % of the measured ratios lie within one deviation of the predicted, 79 % within two. The tails are
+// 436 pairs of runs, every job with the same weight): 57 % of the measured ratios lie within one deviation of the predicted, 77 % within two. The tails are
 // heavier than a normal distribution's: releases with regressions, libraries whose collectives scale unlike the priced ones.
 // Two predictions closer than one deviation are called a tie.
 
