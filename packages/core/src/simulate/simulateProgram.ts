@@ -33,7 +33,7 @@ import type { ActionCost } from "./streams/simulateAction.ts";
 import { HOST_SHARE, SHARES } from "./streams/streamOps.ts";
 import { stepTimeline } from "./timeline.ts";
 import { boundaryBytes, transferSeconds } from "./transfers.ts";
-import type { Infeasible, RankClass, StepResult } from "./types.ts";
+import type { Infeasible, RankClass, StepBrief, StepResult } from "./types.ts";
 
 export interface StepSite {
   readonly cluster: ClusterSpec;
@@ -47,6 +47,17 @@ export function simulateProgram(
   site: StepSite,
   options: SimulateOptions = {},
 ): StepResult | Infeasible {
+  const run = settledRun(program, site, options);
+  return run.kind === "infeasible" ? run : run.step();
+}
+
+/** The figures that a search compares, equal to those of `simulateProgram` to the last bit, without the totals a report shows. */
+export function briefProgram(program: Program, site: StepSite, options: SimulateOptions = {}): StepBrief | Infeasible {
+  const run = settledRun(program, site, options);
+  return run.kind === "infeasible" ? run : run.brief();
+}
+
+function settledRun(program: Program, site: StepSite, options: SimulateOptions): RunStep | Infeasible {
   const resolved = resolveOptions(options);
   assert(
     meshSize(program.mesh) <= site.cluster.numDevices,
@@ -56,9 +67,7 @@ export function simulateProgram(
   if (first.kind === "infeasible") return first;
   // Under a load above its TDP the device lowers its clock; the loads of the slower step are then the right ones, so one correction is enough.
   const clock = sustainedClock(site.cluster.device, first.load, resolved.power);
-  const run = clock < 1 ? runStep(program, site, resolved, clock, first.memory) : first;
-  if (run.kind === "infeasible") return run;
-  return run.step();
+  return clock < 1 ? runStep(program, site, resolved, clock, first.memory) : first;
 }
 
 /** Share of a step lost to reductions of every micro-batch from which the answer says so. */
@@ -69,6 +78,7 @@ interface RunStep {
   readonly load: StepLoad;
   readonly memory: ProgramMemory;
   readonly step: () => StepResult;
+  readonly brief: () => StepBrief;
 }
 
 /** @param known memory of the same program: it follows the order of actions, not their durations. */
@@ -161,6 +171,15 @@ function runStep(
   const paceTotals = totals[pace]!;
   const load = loadOf(paceTotals, rankTails[pace]!);
 
+  const energyJoules = () =>
+    stepEnergyJoules(cluster, { stepSec, numDevices, joules: meanJoules(totals, rankTails), clockFrac }, options.power);
+  const brief = (): StepBrief => ({
+    kind: "ok",
+    stepSec,
+    energyJoules: energyJoules(),
+    peakBytes: fullest.peakBytes,
+    clockFrac,
+  });
   const step = (): StepResult => {
     const ranks = totals.map(
       (total, rank): RankClass =>
@@ -217,11 +236,7 @@ function runStep(
       mfuCausal: share(causalFlops),
       mfuNoncausal: share(noncausalFlops),
       hfu: share(hardwareFlops),
-      energyJoules: stepEnergyJoules(
-        cluster,
-        { stepSec, numDevices, joules: meanJoules(totals, rankTails), clockFrac },
-        options.power,
-      ),
+      energyJoules: energyJoules(),
       usdPerBillionTokens:
         usdPerHour === undefined ? null : ((usdPerHour * numDevices * stepSec) / 3600 / tokens) * 1e9,
       ranks,
@@ -257,7 +272,7 @@ function runStep(
           }),
     };
   };
-  return { kind: "run", load, memory, step };
+  return { kind: "run", load, memory, step, brief };
 }
 
 /** F and B of different micro-batches together (DualPipe): compute of both in turn, communication of one behind compute of the other. */

@@ -72,6 +72,17 @@ export interface Infeasible {
   readonly suggestions?: readonly FitSuggestion[];
 }
 
+/** What a search compares: the figures of a StepResult without its totals by rank and op. */
+export interface StepBrief {
+  readonly kind: "ok";
+  readonly stepSec: number;
+  readonly energyJoules: number;
+  /** Peak memory of the fullest rank. */
+  readonly peakBytes: number;
+  /** Sustained clock over boost clock. */
+  readonly clockFrac: number;
+}
+
 export interface StepResult {
   readonly kind: "ok";
   readonly stepSec: number;
