@@ -1,12 +1,12 @@
 // Writes packages/core/src/cluster/devices.json: the device and platform catalogue in base units, one source per figure.
 // Usage: npx tsx scripts/buildDevices.ts [shared folder, default ../shared]
 //
-// Figures come from <shared>/data/devices.json; accelerators it lacks come from deviceSupplement.ts (data sheets as
-// remembered). What neither states is derived by the rules below and its source says "assumed".
+// Figures come from <shared>/data/devices.json; accelerators it lacks come from catalogue/devices.json (data sheets
+// as remembered). What neither states is derived by the rules below and its source says "assumed".
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type RawDevice, supplement } from "./deviceSupplement.ts";
+import type { RawDevice } from "./catalogue/rawDevice.ts";
 
 const shared = process.argv[2] ?? "../shared";
 const out = "packages/core/src/cluster/devices.json";
@@ -25,6 +25,11 @@ const input = JSON.parse(readFileSync(join(shared, "data/devices.json"), "utf8")
   }[];
 };
 
+const supplement = JSON.parse(readFileSync(join(import.meta.dirname, "catalogue/devices.json"), "utf8")) as Record<
+  string,
+  RawDevice
+>;
+
 const G = 1e9;
 /** Marketing gigabytes of HBM are binary on NVIDIA and AMD parts sold as 16/32/80/...: an "80 GB" H100 exposes 79.6 GiB. */
 const GIB = 2 ** 30;
@@ -35,17 +40,22 @@ const VISIBLE_GIB: Readonly<Record<string, number>> = {
   h100_sxm: 79.1,
   h100_pcie: 79.1,
   h800_sxm: 79.1,
+  h800_pcie: 79.1,
   a100_sxm: 79.15,
   a100_pcie: 79.15,
   a800_sxm: 79.15,
+  a800_pcie: 79.15,
   a100_sxm_40: 39.4,
   a100_pcie_40: 39.4,
   v100_sxm: 31.74,
   v100_pcie: 31.74,
   v100_sxm_16: 15.77,
+  v100_pcie_16: 15.77,
   rtx_3090: 23.7,
   rtx_4090: 23.65,
   a6000: 47.5,
+  rtx_a5000: 23.7,
+  rtx_a4000: 15.7,
   h200_sxm: 139.8,
   h200_nvl: 139.8,
   gh200: 140.4,
@@ -58,6 +68,8 @@ const VISIBLE_GIB: Readonly<Record<string, number>> = {
   h20: 95.6,
   h100_sxm_96: 95.6,
   l40s: 45,
+  l40: 45,
+  l20: 45,
   l4: 22.5,
   a40: 45,
   a10g: 22.5,
@@ -106,7 +118,7 @@ const PRICE: Readonly<Record<string, number>> = {
 };
 
 /** Data sheets leave these out; the figure follows from energy per operation of the generation before. */
-const TDP_ASSUMED: Readonly<Record<string, number>> = { tpu_v5e: 200, tpu_v5p: 450, tpu_v6e: 300 };
+const TDP_ASSUMED: Readonly<Record<string, number>> = { tpu_v5e: 200, tpu_v5p: 450, tpu_v6e: 300, tpu_v7: 960 };
 const BOOST_ASSUMED: Readonly<Record<string, number>> = { tpu_v6e: 1750 };
 
 function peaks(raw: RawDevice): Record<string, number> {

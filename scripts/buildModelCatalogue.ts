@@ -1,11 +1,12 @@
 // Writes packages/core/src/model/catalogue.json: for every named model its further names, its provenance and the few
 // config keys its importer reads. Shared configs are reduced by importing them through a recorder, so what is kept is
-// exactly what matters. Usage: npx tsx scripts/buildModelCatalogue.ts [../shared]
+// exactly what matters. What the catalogue holds stands in scripts/catalogue. Usage: npx tsx scripts/buildModelCatalogue.ts [../shared]
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { importHuggingFace, parameterCounts, parseConfigText } from "../packages/core/src/model/index.ts";
-import { describedModels, sharedConfigs } from "./modelCatalogue.ts";
+
+type Names = readonly [string, ...string[]];
 
 interface Entry {
   readonly aliases?: readonly string[];
@@ -13,12 +14,20 @@ interface Entry {
   readonly config: unknown;
 }
 
+/** File of a shared config -> catalogue name and further names. */
+const sharedModels = table<Readonly<Record<string, Names>>>("sharedModels.json");
+/** Models that their papers or publishers describe completely in a table. */
+const describedModels =
+  table<readonly { readonly names: Names; readonly source: string; readonly config: Record<string, unknown> }[]>(
+    "describedModels.json",
+  );
+
 const shared = process.argv[2] ?? "../shared";
 const models = join(shared, "data", "models");
 const params = JSON.parse(readFileSync(join(models, "params.json"), "utf8")) as Record<string, { source: string }>;
 const entries: Record<string, Entry> = {};
 
-for (const [file, names] of Object.entries(sharedConfigs)) {
+for (const [file, names] of Object.entries(sharedModels)) {
   const raw = parseConfigText(readFileSync(join(models, `${file}.json`), "utf8"));
   const provenance = params[file]?.source.split(" — ")[0] ?? "unknown";
   add(names, `config of ${file.replace("--", "/")}, from ${provenance}`, keysRead(raw, file));
@@ -32,7 +41,11 @@ const target = join(import.meta.dirname, "..", "packages", "core", "src", "model
 writeFileSync(target, `{\n${lines.join(",\n")}\n}\n`);
 console.log(`${lines.length} models -> ${target}`);
 
-function add(names: readonly [string, ...string[]], source: string, config: unknown): void {
+function table<T>(file: string): T {
+  return JSON.parse(readFileSync(join(import.meta.dirname, "catalogue", file), "utf8")) as T;
+}
+
+function add(names: Names, source: string, config: unknown): void {
   const [name, ...aliases] = names;
   if (entries[name] !== undefined) throw new Error(`two models are named "${name}"`);
   entries[name] = { ...(aliases.length > 0 ? { aliases } : {}), source, config };

@@ -22,8 +22,8 @@ export const rooms = {
   plan: ["simulate", "spec", "cost", "parallel", "model", "cluster", "units"],
   serve: ["simulate", "spec", "cost", "parallel", "model", "cluster", "units"],
   validate: ["plan", "serve", "simulate", "spec", "cost", "parallel", "model", "cluster", "units"],
-  // Results and specs only: nothing that computes.
-  interop: ["simulate", "spec", "units"],
+  // Results and specs, and what a spec is made of: nothing that prices or simulates.
+  interop: ["simulate", "spec", "parallel", "model", "cluster", "units"],
   report: ["simulate", "spec", "validate", "plan", "serve", "model", "units"],
 };
 

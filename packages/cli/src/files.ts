@@ -19,6 +19,7 @@ export function readStructured(path: string, name = path): ParsedFile {
   const text = readText(path, name);
   // JSON is parsed natively (with Python's NaN, which config.json files may hold); YAML's parser only finds the place of an error.
   if (/\.json$/i.test(path)) {
+    if (text.trim() === "") throw new InputError({ path: name, message: "The file is empty" });
     try {
       return { value: parseConfigText(text), locate: () => name };
     } catch {
@@ -74,8 +75,12 @@ function parseYaml(name: string, text: string, isJson: boolean): ParsedFile {
   return { value, locate };
 }
 
+/** Parsers quote what they could not read, which may be a whole file. */
+const longest = 160;
+
 function firstLine(message: string): string {
-  return message.split("\n")[0]!.replace(/:$/, "");
+  const line = message.split("\n")[0]!.replace(/:$/, "");
+  return line.length <= longest ? line : `${line.slice(0, longest)}...`;
 }
 
 /** Files a spec refers to: beside the spec itself first, then from where the command runs. */
@@ -87,7 +92,8 @@ export function fileSources(folders: readonly string[]): SpecSources {
         const kind = statSync(path, { throwIfNoEntry: false });
         if (kind === undefined) continue;
         const file = kind.isDirectory() ? join(path, "config.json") : path;
-        if (kind.isDirectory() && statSync(file, { throwIfNoEntry: false }) === undefined) continue;
+        if (kind.isDirectory() && statSync(file, { throwIfNoEntry: false }) === undefined)
+          throw new InputError({ path: "", message: `Folder "${name}" holds no config.json` });
         return readStructured(file, kind.isDirectory() ? join(name, "config.json") : name).value;
       }
       return undefined;

@@ -176,6 +176,18 @@ describe("meshwright predict", () => {
     expect(err).not.toMatch(/\bat .*\.ts/);
   });
 
+  it("says what is wrong with files that hold nothing, or nothing readable, or are folders", async () => {
+    file("empty.json", " \n");
+    file("noise.yaml", `${"[}\u0001".repeat(200)}\n${"x".repeat(5000)}`);
+    const empty = await meshwright("model empty.json", folder);
+    expect(empty).toMatchObject({ code: 2, err: expect.stringContaining("empty.json: The file is empty") });
+    const noise = await meshwright("predict noise.yaml", folder);
+    expect(noise.code).toBe(2);
+    expect(noise.err.split("\n").every((line) => line.length < 300)).toBe(true);
+    const folders = await meshwright(`predict --model ${folder} --cluster 8xh100 --seq 128 --global-batch 8`, folder);
+    expect(folders).toMatchObject({ code: 2, err: expect.stringContaining("holds no config.json") });
+  });
+
   it("refuses broken JSON with line and column, and a missing file by name", async () => {
     expect((await meshwright(`predict ${file("bad.json", '{"model": \n  oops}')}`, folder)).err).toMatch(
       /bad\.json:?\d*/,

@@ -19,6 +19,16 @@ const entries: readonly Entry[] = [
     load: () => import("./commands/predict.ts"),
   },
   {
+    name: "compare",
+    summary: "predict several jobs side by side, with named baselines",
+    load: () => import("./commands/compare.ts"),
+  },
+  {
+    name: "explain",
+    summary: "say why a step takes what it takes and what would change it",
+    load: () => import("./commands/explain.ts"),
+  },
+  {
     name: "validate",
     summary: "compare predictions with measurements from files",
     load: () => import("./commands/validate.ts"),

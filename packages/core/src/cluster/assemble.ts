@@ -33,6 +33,16 @@ export interface ClusterFacts {
   readonly notes?: readonly string[];
 }
 
+/** Beyond any machine that exists or is planned; a number above is a slip of the keyboard. */
+const mostDevices = 10_000_000;
+
+/** What is wrong with a number of devices, or undefined. */
+export function tooManyDevices(numDevices: number): string | undefined {
+  return numDevices <= mostDevices
+    ? undefined
+    : `${numDevices} devices are more than the ${mostDevices} a cluster may have`;
+}
+
 export function assembleCluster(facts: ClusterFacts): ClusterSpec {
   const { device, numDevices } = facts;
   assert(

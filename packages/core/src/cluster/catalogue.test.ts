@@ -54,6 +54,18 @@ describe("the device catalogue", () => {
     ["gh200-480gb", "gh200_96"],
     ["rtx-pro-6000-blackwell", "rtx_pro_6000_server"],
     ["trn1.32xlarge", "trn1"],
+    ["A100-PCIe-40GB", "a100_pcie_40"],
+    ["p4d.24xlarge", "a100_sxm_40"],
+    ["HGX-B300", "b300_sxm"],
+    ["GB200 NVL36", "gb200"],
+    ["H100-NVL-94GB", "h100_nvl"],
+    ["Tesla P100", "p100_pcie"],
+    ["NVIDIA L40", "l40"],
+    ["Intel Data Center GPU Max 1550", "max_1550"],
+    ["Gaudi 3 HL-325L", "gaudi3"],
+    ["Ascend-910B", "ascend_910b"],
+    ["MI350X", "mi350x"],
+    ["TPU7x", "tpu_v7"],
   ])("finds %s", (name, id) => {
     expect(deviceByName(name).id).toBe(id);
   });

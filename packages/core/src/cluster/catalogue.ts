@@ -66,49 +66,60 @@ export const platforms: readonly Platform[] = data.platforms;
 export const deviceSources: Readonly<Record<string, string>> = data.sources;
 
 const ALIASES: Readonly<Record<string, readonly string[]>> = {
+  p100_pcie: ["p100"],
   v100_sxm: ["v100", "v100-32g", "v100-sxm2", "v100-sxm3", "dgx-1v"],
   v100_sxm_16: ["v100-16g"],
   v100_pcie: ["v100-pcie"],
-  a100_sxm: ["a100", "a100-80g", "a100-sxm-80g", "a100-sxm4-80gb", "dgx-a100"],
-  a100_sxm_40: ["a100-40g", "a100-sxm-40g", "a100-sxm4-40gb"],
+  v100_pcie_16: ["v100-pcie-16gb"],
+  a100_sxm: ["a100", "a100-80g", "a100-sxm-80g", "a100-sxm4-80gb", "p4de-24xlarge"],
+  a100_sxm_40: ["a100-40g", "a100-sxm-40g", "a100-sxm4-40gb", "p4d-24xlarge"],
   a100_pcie: ["a100-pcie-80gb"],
   a100_pcie_40: ["a100-pcie-40gb"],
   a800_sxm: ["a800", "a800-80g", "a800-sxm4-80gb"],
-  h100_sxm: ["h100", "h100-80g", "h100-sxm5-80gb", "dgx-h100"],
+  h100_sxm: ["h100", "h100-80g", "h100-sxm5-80gb", "p5-48xlarge"],
   h100_sxm_96: ["h100-96g", "h100-sxm5-96gb", "h100-sxm5-96gb-hbm2e", "h100-96gb-hbm2e"],
   h100_pcie: ["h100-pcie-80gb"],
   h100_nvl: ["h100-nvl-94gb"],
-  h200_sxm: ["h200", "h200-141g", "dgx-h200"],
+  h200_sxm: ["h200", "h200-141g", "p5e-48xlarge", "p5en-48xlarge"],
   h200_nvl: ["h200-nvl-141gb"],
   h800_sxm: ["h800"],
   h20: ["h20-96gb", "h20-sxm"],
   h20_3e: ["h20-141gb"],
   gh200: ["gh200-144g", "gh200-141g"],
-  gh200_96: ["gh200-480gb", "gh200-96gb"],
-  b200_sxm: ["b200", "b200-180g", "b200-192gb", "dgx-b200", "hgx-b200"],
-  b300_sxm: ["b300", "b300-288g", "b300-270gb", "dgx-b300"],
+  gh200_96: ["gh200-480gb", "gh200-96gb", "gh200-120gb"],
+  b200_sxm: ["b200", "b200-180g", "b200-192gb"],
+  b100_sxm: ["b100"],
+  b300_sxm: ["b300", "b300-288g", "b300-270gb"],
   gb200: ["gb200-nvl72", "gb200-sxm", "gb200-186gb", "gb200-192gb"],
   gb300: ["gb300-nvl72", "gb300-288gb"],
   rtx_pro_6000_server: ["rtx-pro-6000", "rtx-pro-6000-blackwell", "rtx6000pro", "pro6000"],
   rtx_6000_ada: ["6000-ada", "rtx6000ada"],
   a6000: ["rtx-a6000"],
+  rtx_a5000: ["a5000"],
+  rtx_a4000: ["a4000"],
+  gb10: ["dgx-spark"],
   b60: ["arc-pro-b60"],
   mi250x: ["mi250x-gcd", "mi200"],
   mi250: ["mi250-gcd"],
   mi300x: ["mi300"],
+  mi350x: ["mi350"],
+  max_1550: ["pvc-1550", "pvc-max-1550", "ponte-vecchio", "gpu-max-1550"],
+  ascend_910b: ["910b", "ascend-910b3"],
   tpu_v3: ["v3-chip"],
-  tpu_v5e: ["tpu-v5-lite", "v5e", "v5litepod"],
+  tpu_v4: ["v4-chip"],
+  tpu_v5e: ["tpu-v5-lite", "v5e", "v5litepod", "tpu-v5litepod"],
   tpu_v5p: ["v5p"],
   tpu_v6e: ["v6e", "trillium"],
-  trn1: ["trainium1", "trn1-32xlarge", "trn1n-32xlarge"],
+  tpu_v7: ["tpu7x", "tpu-v7x", "ironwood"],
+  trn1: ["trainium1", "trainium", "trn1-32xlarge", "trn1n-32xlarge"],
   trn2: ["trainium2", "trn2-48xlarge"],
   inf2: ["inferentia2", "inf2-48xlarge"],
   m1: ["m1-7-core-gpu-8gb", "apple-m1"],
   m1_max: ["m1-max-32-core-gpu-64gb", "apple-m1-max"],
   m3_max: ["m3-max-40-core-gpu-64gb", "apple-m3-max"],
   rx_7900_xtx: ["7900-xtx"],
-  gaudi2: ["hl-225"],
-  gaudi3: ["hl-325"],
+  gaudi2: ["hl-225", "hl-225b", "hl-225h", "gaudi2-hl-225b"],
+  gaudi3: ["hl-325", "hl-325l", "gaudi3-hl-325l"],
 };
 
 const byKey = new Map<string, CatalogueEntry>();
@@ -160,7 +171,7 @@ function compact(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
 }
 
-/** Without vendor words, product lines and SXM generations: `NVIDIA H100 SXM5 80GB` -> `h100sxm80gb`. */
+/** Without vendor words, product lines, machines, racks and SXM generations: `NVIDIA H100 SXM5 80GB` -> `h100sxm80gb`. */
 function reduced(name: string): string {
   const words = name
     .toLowerCase()
@@ -169,7 +180,7 @@ function reduced(name: string): string {
     .split(/[^a-z0-9.]+/)
     .filter(
       (word) =>
-        !/^(nvidia|amd|intel|google|aws|apple|geforce|instinct|tesla|gpu|chip|per|one|gcd|generation|edition|server|oam|sxm|hbm\de?)$/.test(
+        !/^(nvidia|amd|intel|google|aws|apple|geforce|instinct|tesla|gpu|chip|dgx|hgx|data|center|nvl\d+|per|one|gcd|generation|edition|server|oam|sxm|hbm\de?)$/.test(
           word,
         ),
     );

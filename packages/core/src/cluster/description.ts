@@ -10,7 +10,7 @@
 //   host: {memory, memory_bandwidth, nvme, watts},  usd_per_device_hour, name
 
 import { type Finding, InputError } from "../units/errors.ts";
-import { assembleCluster, type ClusterFacts } from "./assemble.ts";
+import { assembleCluster, type ClusterFacts, tooManyDevices } from "./assemble.ts";
 import { type CatalogueEntry, deviceByName, findPlatform, type Platform, platforms } from "./catalogue.ts";
 import { deviceFromDescription } from "./deviceDescription.ts";
 import { collect, FieldReader, shown } from "./fields.ts";
@@ -81,6 +81,8 @@ function readFacts(value: unknown, path: string, findings: Finding[]): ClusterFa
       `use ${Math.floor(numDevices / perNode) * perNode} or ${Math.ceil(numDevices / perNode) * perNode} devices, or give gpus_per_node`,
     );
   }
+  const excess = numDevices === undefined ? undefined : tooManyDevices(numDevices);
+  if (excess !== undefined) reader.add("nodes", excess);
   if (levelTotal !== undefined && numDevices !== undefined && levelTotal !== numDevices)
     reader.add(
       "levels",

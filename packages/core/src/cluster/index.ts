@@ -5,7 +5,7 @@ export type { CatalogueEntry, Platform, ScaleUpFacts, ScaleUpKind, TypicalNode }
 export { deviceByName, deviceNames, deviceSources, devices, findDevice, findPlatform, platforms } from "./catalogue.ts";
 export { clusterFromDescription } from "./description.ts";
 export { deviceFromDescription } from "./deviceDescription.ts";
-export { groupPlacement, stridedPlacement, worstPlacement } from "./placement.ts";
+export { groupPlacement, stridedPlacement } from "./placement.ts";
 export { clusterFromShorthand } from "./shorthand.ts";
 export { LINK_LATENCY_SEC, linkKindOf, squareDims } from "./topology.ts";
 export type { ClusterSpec, DeviceSpec, GroupPlacement, LinkKind, NetworkLevel, NodeSpec } from "./types.ts";

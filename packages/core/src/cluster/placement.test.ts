@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { groupPlacement, stridedPlacement, worstPlacement } from "./placement.ts";
+import { groupPlacement, stridedPlacement } from "./placement.ts";
 import { clusterFromShorthand } from "./shorthand.ts";
 
 const range = (start: number, stride: number, size: number): number[] =>
@@ -35,16 +35,6 @@ describe("group placement", () => {
       ),
       { numRuns: 500 },
     );
-  });
-
-  it("takes the placement with the fewest local ranks as the worst", () => {
-    expect(
-      worstPlacement([
-        { size: 8, spans: [8, 8] },
-        { size: 8, spans: [4, 8] },
-        { size: 8, spans: [6, 8] },
-      ]).spans,
-    ).toEqual([4, 8]);
   });
 
   it("places a group of 100,000 ranks quickly", () => {

@@ -55,20 +55,3 @@ export function stridedPlacement(
   });
   return { size, spans };
 }
-
-/** The slowest of several placements to communicate over: fewest ranks inside the inner levels. */
-export function worstPlacement(placements: readonly GroupPlacement[]): GroupPlacement {
-  const first = placements[0];
-  assert(first !== undefined, "at least one placement");
-  let worst: GroupPlacement = first;
-  for (const candidate of placements) {
-    for (let i = 0; i < candidate.spans.length; i++) {
-      const a = candidate.spans[i] ?? 0;
-      const b = worst.spans[i] ?? 0;
-      if (a === b) continue;
-      if (a < b) worst = candidate;
-      break;
-    }
-  }
-  return worst;
-}

@@ -6,7 +6,7 @@
 //   256xtpu-v5e          one slice of 256 chips; 4x256xtpu-v5p: 4 slices over the data-centre network
 
 import { type Finding, InputError, nearestName } from "../units/errors.ts";
-import { assembleCluster } from "./assemble.ts";
+import { assembleCluster, tooManyDevices } from "./assemble.ts";
 import { type CatalogueEntry, deviceNames, findDevice, findPlatform, platforms } from "./catalogue.ts";
 import type { ClusterSpec } from "./types.ts";
 
@@ -24,6 +24,8 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
     const domain = Number(racks[2]);
     const count = Number(racks[3] ?? 1);
     if (domain < 1 || count < 1) return fail(`Cluster "${text}" has no devices`, "use a count of at least 1");
+    const excess = tooManyDevices(domain * count);
+    if (excess !== undefined) return fail(`Cluster "${text}": ${excess}`);
     const perNode = domain % device.node.numDevices === 0 ? device.node.numDevices : domain;
     return assembleCluster({
       name: trimmed,
@@ -40,6 +42,9 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
   if (name === "") return fail("Cluster is empty", 'write it like "64xh100-sxm"');
   if (first < 1 || (second !== undefined && second < 1))
     return fail(`Cluster "${text}" has no devices`, "use counts of at least 1");
+
+  const excess = tooManyDevices(first * (second ?? 1));
+  if (excess !== undefined) return fail(`Cluster "${text}": ${excess}`);
 
   const platform = findPlatform(name);
   // A rack-scale platform shares its name with the device (gb200-nvl72): counts of it are devices.

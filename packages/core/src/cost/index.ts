@@ -16,4 +16,4 @@ export { opKernels, phaseWork } from "./opKernels.ts";
 export { axisTimeKind, type OpTimeKind, opName, opTimeKind } from "./opNames.ts";
 export { outermostLevel, type PricedOp, priceOps, queryCost } from "./priceOps.ts";
 export { type RoutingLoad, routingLoad } from "./routingLoad.ts";
-export type * from "./types.ts";
+export * from "./types.ts";

@@ -14,21 +14,23 @@ export interface Cost {
 }
 
 /** GEMM number formats: `fp8` per tensor, `fp8_block` 1x128/128x128, `mxfp8` 1x32. Weight-only formats name the weight. */
-export type GemmDType =
-  | "bf16"
-  | "fp16"
-  | "tf32"
-  | "fp32"
-  | "fp8"
-  | "fp8_block"
-  | "mxfp8"
-  | "nvfp4"
-  | "mxfp4"
-  | "int8_wo"
-  | "int4_wo"
-  | "int8_sq"
-  | "int8"
-  | "fp4";
+export const gemmDTypes = [
+  "bf16",
+  "fp16",
+  "tf32",
+  "fp32",
+  "fp8",
+  "fp8_block",
+  "mxfp8",
+  "nvfp4",
+  "mxfp4",
+  "int8_wo",
+  "int4_wo",
+  "int8_sq",
+  "int8",
+  "fp4",
+] as const;
+export type GemmDType = (typeof gemmDTypes)[number];
 
 export interface GemmQuery {
   readonly kind: "gemm";

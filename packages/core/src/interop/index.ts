@@ -2,3 +2,4 @@
 
 export type { TimelineMemory, TimelineSend, TimelineSpan, TimelineSpans } from "../simulate/spans.ts";
 export { chromeTrace } from "./chromeTrace.ts";
+export * from "./launch/index.ts";

@@ -14,13 +14,11 @@
 
 import type { BufferDecl, BufferId, TokenLayout } from "./buffers.ts";
 import type { Mesh } from "./mesh.ts";
-import type { Op } from "./ops.ts";
+import type { Op } from "./ops/index.ts";
 import type { Schedule } from "./schedules/types.ts";
 
 export type * from "./buffers.ts";
-export type * from "./ops.ts";
-
-export type PhaseName = "gather" | "forward" | "recompute" | "backward" | "reduce" | "update";
+export type * from "./ops/index.ts";
 
 export interface Block {
   readonly name: string;

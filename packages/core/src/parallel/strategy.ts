@@ -67,8 +67,6 @@ export interface Workload {
   readonly seqLen: number;
   /** Sequences per step, all ranks. */
   readonly globalBatch: number;
-  /** lora: base weights frozen, no weight gradients or optimizer state for them. */
-  readonly task: "pretrain" | "sft" | "lora";
 }
 
 /** What the software does, as facts: which kernels exist and are fused, what runs beside what, what is kept in which format. */

@@ -1,8 +1,21 @@
 // Formats results for people (text) and programs (JSON). Nothing here computes a prediction.
 
 export { bar, stackedBar, waterfallBar } from "./bars.ts";
+export {
+  type ComparedJob,
+  compareJobs,
+  fits,
+  type JobComparison,
+  type SkippedBaseline,
+} from "./comparison.ts";
+export { comparisonHtml } from "./comparisonHtml.ts";
+export * from "./comparisonJson.ts";
+export { comparisonReport } from "./comparisonText.ts";
 export { type CurveOptions, type CurvePoint, drawCurve } from "./curve.ts";
+export { explanationReport } from "./explanation.ts";
+export * from "./explanationJson.ts";
 export { infeasibleReport } from "./infeasibleReport.ts";
+export { layoutsText } from "./layoutsText.ts";
 export { modelReport } from "./modelReport.ts";
 export { type Paint, plainPaint, plainStyle, type ReportStyle, type Tone } from "./paint.ts";
 export * from "./predictionJson.ts";

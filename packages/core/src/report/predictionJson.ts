@@ -38,7 +38,7 @@ export interface JobJson {
     readonly devices: number;
     readonly devices_per_node: number;
   };
-  readonly workload: { readonly seq: number; readonly global_batch: number; readonly task: string };
+  readonly workload: { readonly seq: number; readonly global_batch: number };
   /** Every field of the spec's strategy section, resolved. */
   readonly strategy: Readonly<Record<string, unknown>>;
   readonly software: { readonly name: string; readonly date: string };
@@ -150,7 +150,7 @@ function jobJson({ spec, parameters }: PredictionContext): JobJson {
       devices: cluster.numDevices,
       devices_per_node: cluster.node.numDevices,
     },
-    workload: { seq: workload.seqLen, global_batch: workload.globalBatch, task: workload.task },
+    workload: { seq: workload.seqLen, global_batch: workload.globalBatch },
     strategy: strategyJson(spec),
     software: { name: software.name, date: software.date },
   };

@@ -66,6 +66,7 @@ const step: StepResult = {
   mfuCausal: 0.41,
   mfuNoncausal: 0.44,
   hfu: 0.43,
+  clockFrac: 1,
   energyJoules: 9 * 16 * 700,
   usdPerBillionTokens: 320,
   ranks: [rank(0, 2), rank(1, 1)],

@@ -13,6 +13,8 @@ export interface SimulateOptions {
   readonly suggest?: boolean;
   /** Make the spans of a trace: a rank per pipeline rank, bounded (timeline.ts). */
   readonly timeline?: boolean | TimelineOptions;
+  /** Totals of ops for every pipeline rank, for explanations (StepResult.rankOps). */
+  readonly rankOps?: boolean;
   readonly contention?: Partial<ContentionParameters>;
   readonly noise?: Partial<NoiseParameters>;
   readonly power?: Partial<PowerParameters>;
@@ -32,6 +34,7 @@ export interface TimelineOptions {
 export interface ResolvedOptions {
   readonly ignoreMemory: boolean;
   readonly timeline: Required<TimelineOptions> | null;
+  readonly rankOps: boolean;
   readonly contention: ContentionParameters;
   readonly noise: NoiseParameters;
   readonly power: PowerParameters;
@@ -48,6 +51,7 @@ export function resolveOptions(options: SimulateOptions): ResolvedOptions {
       asked === undefined || asked === false
         ? null
         : { maxRanks: asked.maxRanks ?? 16, maxSpans: asked.maxSpans ?? 200_000 },
+    rankOps: options.rankOps ?? false,
     contention: { ...defaultContention, ...options.contention },
     noise: { ...defaultNoise, ...options.noise },
     power: { ...defaultPower, ...options.power },

@@ -199,18 +199,20 @@ function runStep(
           memory: memory.ranks[rank]!,
         }),
     );
-    const costs: { cost: ActionCost; times: number }[] = [];
-    forEachAction({ schedule, variants, actions, rank: pace }, (cost, times) => costs.push({ cost, times }));
-    for (const cost of Object.values(rankTails[pace]!) as ActionCost[]) costs.push({ cost, times: 1 });
-    const { computeFloor } = options.contention;
-    costs.push({ cost: flushCost(prices, { rank: pace, spillSec: flushes[pace]!.spillSec, computeFloor }), times: 1 });
-    if (gathers !== null) {
-      const heldSec = heldSeconds(timeline, variants, pace);
-      costs.push({
-        cost: gatherCost(prices, schedule, { rank: pace, heldSec, computeFloor }),
-        times: 1,
-      });
-    }
+    const costsBeforeUpdate = (rank: number): { cost: ActionCost; times: number }[] => {
+      const costs: { cost: ActionCost; times: number }[] = [];
+      forEachAction({ schedule, variants, actions, rank }, (cost, times) => costs.push({ cost, times }));
+      const { reduce, gather } = rankTails[rank]!;
+      costs.push({ cost: reduce, times: 1 }, { cost: gather, times: 1 });
+      const { computeFloor } = options.contention;
+      costs.push({ cost: flushCost(prices, { rank, spillSec: flushes[rank]!.spillSec, computeFloor }), times: 1 });
+      if (gathers !== null) {
+        const heldSec = heldSeconds(timeline, variants, rank);
+        costs.push({ cost: gatherCost(prices, schedule, { rank, heldSec, computeFloor }), times: 1 });
+      }
+      return costs;
+    };
+    const costs = [...costsBeforeUpdate(pace), { cost: rankTails[pace]!.update, times: 1 }];
     const tokens = program.globalTokens;
     const causalFlops = tokens * flopsPerToken(model, { seqLen: workload.seqLen, convention: "causal" });
     const noncausalFlops = tokens * flopsPerToken(model, { seqLen: workload.seqLen, convention: "noncausal" });
@@ -241,6 +243,8 @@ function runStep(
         usdPerHour === undefined ? null : ((usdPerHour * numDevices * stepSec) / 3600 / tokens) * 1e9,
       ranks,
       opTotals: opTotals(costs),
+      ...(options.rankOps ? { rankOps: totals.map((_, rank) => opTotals(costsBeforeUpdate(rank))) } : {}),
+      clockFrac,
       peakRank,
       notes: notesOf(
         program,

@@ -100,7 +100,12 @@ export interface StepResult {
   readonly usdPerBillionTokens: number | null;
   /** Worst first is ranks[slowest]. */
   readonly ranks: readonly RankClass[];
+  /** Of the rank that works most. */
   readonly opTotals: readonly OpTotal[];
+  /** When the caller asked for them: ops of every rank, aligned with `ranks`, without gradient norm and optimizer (RankClass.optimizerSec). */
+  readonly rankOps?: readonly (readonly OpTotal[])[];
+  /** Clock that the power limit allows, over boost. */
+  readonly clockFrac: number;
   /** Index of the rank with the largest peak memory. */
   readonly peakRank: number;
   readonly notes: readonly string[];

@@ -189,8 +189,8 @@ function checkStages({ model, strategy, workload }: ClosedSpec): readonly Findin
     if (!(error instanceof InputError)) throw error;
     findings.push(...error.findings);
   }
-  // A head spread over the stages is one chunk of every rank.
-  const stages = pp * (strategy.vocabOverStages === true ? numChunks - 1 : numChunks);
+  // A head spread over the stages is one chunk of every rank; lowering refuses it where there is no further chunk.
+  const stages = pp * (strategy.vocabOverStages === true ? Math.max(1, numChunks - 1) : numChunks);
   if (stageLayers !== null) {
     const sum = stageLayers.reduce((total, n) => total + n, 0);
     // Bidirectional schedules hold every stage twice: they list pp x chunks / 2 stages.

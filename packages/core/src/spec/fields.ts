@@ -62,11 +62,6 @@ export const workloadFields = {
     doc: "Sequences of one step over all devices; this or `global_batch_tokens` or `strategy.grad_accum` is needed",
   },
   global_batch_tokens: { type: count, fallback: "global_batch x seq", doc: "The same in tokens; a multiple of `seq`" },
-  task: {
-    type: choice("pretrain", "sft", "lora"),
-    fallback: "pretrain",
-    doc: "`lora` freezes the base weights: no weight gradients or optimizer state for them",
-  },
 } as const satisfies FieldTable;
 
 export const strategyFields = {

@@ -1,7 +1,7 @@
 // What `model:` may hold: a catalogue name, the path of a Hugging Face config.json (or of its folder, or of an inline description), or the
 // facts themselves. A name of the catalogue wins over a file of the same name.
 
-import { catalogueModel, catalogueNames, importHuggingFace, importInline } from "../model/index.ts";
+import { catalogueModel, catalogueNames, importModel } from "../model/index.ts";
 import type { ModelSpec } from "../model/types.ts";
 import { InputError, nearestName } from "../units/errors.ts";
 import { isSection, quote } from "./sectionReader.ts";
@@ -54,15 +54,11 @@ function modelFromFacts(
   name: string | undefined,
   context: ModelContext,
 ): ModelSpec {
-  const isInline = "layers" in facts && "hidden" in facts;
   try {
-    if (isInline) {
-      return importInline(facts, {
-        ...(name === undefined ? {} : { name }),
-        ...(context.seqLen === undefined ? {} : { seqLen: context.seqLen }),
-      });
-    }
-    return importHuggingFace(facts, name === undefined ? {} : { name });
+    return importModel(facts, {
+      ...(name === undefined ? {} : { name }),
+      ...(context.seqLen === undefined ? {} : { seqLen: context.seqLen }),
+    });
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     throw new InputError(error.findings.map((finding) => ({ ...finding, path: underModel(finding.path) })));

@@ -1,6 +1,5 @@
 // The workload section as written.
 
-import type { Workload } from "../parallel/strategy.ts";
 import type { Finding } from "../units/errors.ts";
 import { workloadFields } from "./fields.ts";
 import { SectionReader } from "./sectionReader.ts";
@@ -11,7 +10,6 @@ export interface WrittenWorkload {
   readonly globalBatchTokens: number | undefined;
   /** Some form of the global batch is there, readable or not. */
   readonly batchWritten: boolean;
-  readonly task: Workload["task"] | undefined;
 }
 
 export function readWorkload(value: unknown, findings: Finding[]): WrittenWorkload {
@@ -23,6 +21,5 @@ export function readWorkload(value: unknown, findings: Finding[]): WrittenWorklo
     globalBatch: read.number("global_batch"),
     globalBatchTokens: read.number("global_batch_tokens"),
     batchWritten: read.has("global_batch") || read.has("global_batch_tokens"),
-    task: read.choice("task"),
   };
 }

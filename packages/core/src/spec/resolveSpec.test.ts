@@ -55,7 +55,7 @@ describe("resolveSpec()", () => {
       shardGroup: 2,
       reshardAfterForward: false,
     });
-    expect(workload).toEqual({ seqLen: 8192, globalBatch: 512, task: "pretrain" });
+    expect(workload).toEqual({ seqLen: 8192, globalBatch: 512 });
     expect(name).toBe("llama");
   });
 
@@ -176,6 +176,23 @@ describe("resolveSpec()", () => {
     ],
     ["formats", job({ precision: "fp8" }, { cluster: "64xa100" }), "matrix units"],
     ["routing", job({ routing: { power_law: 1 } }), "no experts to route to"],
+    ["expert width without experts", job({ etp: 2 }), 'etp=2, but "llama" has no experts (remove etp)'],
+    [
+      "a spread head without a chunk for it",
+      job({ pp: 2, schedule: "gpipe", vocab_over_stages: true, stage_layers: [40, 40] }),
+      "A head spread over the stages is one more chunk of every pipeline rank",
+    ],
+    [
+      "experts whose tokens are whole",
+      job({ tp: 2, ep: 8, etp: 1, sequence_parallel: false }, { model: moe }),
+      "(turn sequence_parallel on, or set etp equal to tp)",
+    ],
+    ["a misspelled inline field", job({}, { model: { layers: 4, hiden: 64, heads: 8, ffn: 256 } }), '"hiden"'],
+    [
+      "more devices than there are",
+      job({}, { cluster: "99999999992xh100" }),
+      "more than the 10000000 a cluster may have",
+    ],
     ["schedule", job({ schedule: "1f1" }), 'did you mean "1f1b"'],
   ])("refuses what does not divide: %s", (_name, description, expected) => {
     expect(findings(description).join("\n")).toContain(expected);

@@ -6,7 +6,7 @@ import type { ClusterSpec } from "../cluster/types.ts";
 import { checkLowering } from "../parallel/lower/check.ts";
 import { type Finding, InputError } from "../units/errors.ts";
 import { checkStrategy } from "./checkStrategy.ts";
-import { topFields } from "./fields.ts";
+import { strategyFields, topFields } from "./fields.ts";
 import { modelFromSource } from "./modelSource.ts";
 import { readSoftware } from "./readSoftware.ts";
 import { readStrategy } from "./readStrategy.ts";
@@ -52,7 +52,7 @@ export function resolveSpec(description: unknown, sources: SpecSources): Resolve
   // What the program cannot express: in full once the numbers are right, else what no other number would change.
   const isRefused = findings.length > 0;
   const unlowered = checkLowering(model, strategy, closed, software).map(asWritten);
-  findings.push(...unlowered.filter(({ path }) => !isRefused || /^(model|workload\.task|software)/.test(path)));
+  findings.push(...unlowered.filter(({ path }) => !isRefused || /^(model|software)/.test(path)));
   if (findings.length > 0) throw new InputError(findings);
 
   if (closed.seqLen > model.maxSeqLen && model.maxSeqLen > 0) {
@@ -73,7 +73,7 @@ export function resolveSpec(description: unknown, sources: SpecSources): Resolve
 
 /** Fields that no other field's rule depends on. */
 const apartFromSizes =
-  /^(workload\.task|strategy\.(precision|optimizer|recompute|cp_layout|routing|capacity_factor|offload_optimizer|balance_embedding))\b/;
+  /^strategy\.(precision|optimizer|recompute|cp_layout|routing|capacity_factor|offload_optimizer|balance_embedding)\b/;
 
 /** Rules that hold whatever the batch and the sequences are. */
 const withoutWorkload: ReadonlySet<string> = new Set([
@@ -83,7 +83,23 @@ const withoutWorkload: ReadonlySet<string> = new Set([
 
 /** Lowering names the library's fields; users write snake case. */
 function asWritten(finding: Finding): Finding {
-  return { ...finding, path: finding.path.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) };
+  const { path, message, hint } = finding;
+  return {
+    path: snakeCase(path),
+    message: fieldsAsWritten(message),
+    ...(hint === undefined ? {} : { hint: fieldsAsWritten(hint) }),
+  };
+}
+
+/** `turn sequenceParallel off` -> `turn sequence_parallel off`; other words stay. */
+function fieldsAsWritten(text: string): string {
+  return text.replace(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, (word) =>
+    Object.hasOwn(strategyFields, snakeCase(word)) ? snakeCase(word) : word,
+  );
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function required<T>(

@@ -61,6 +61,13 @@ export function resolveStrategy(job: OpenJob, findings: Finding[], notes: string
       hint: "remove capacity_factor",
     });
   }
+  if (written.etp !== undefined && written.etp !== 1 && !hasExperts(job.model)) {
+    findings.push({
+      path: "strategy.etp",
+      message: `etp=${written.etp}, but "${job.model.name}" has no experts`,
+      hint: "remove etp",
+    });
+  }
   let sequenceParallel = written.sequenceParallel ?? tp > 1;
   if (sequenceParallel && tp === 1) {
     sequenceParallel = false;
@@ -98,7 +105,7 @@ export function resolveStrategy(job: OpenJob, findings: Finding[], notes: string
   };
   const seqLen = job.workload.seqLen ?? 1;
   const globalBatch = globalBatchOf(job, { microBatch, dp, seqLen }, findings);
-  return { strategy, workload: { seqLen, globalBatch, task: job.workload.task ?? "pretrain" } };
+  return { strategy, workload: { seqLen, globalBatch } };
 }
 
 function hasExperts(model: ModelSpec): boolean {

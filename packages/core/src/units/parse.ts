@@ -59,29 +59,9 @@ export function parseBytes(value: unknown, path = ""): number {
   return parseQuantity(value, "bytes", path);
 }
 
-/** Bytes per second from `400Gb/s`, `400Gbps`, `3.35 TB/s`, `25GBps`. */
-export function parseRate(value: unknown, path = ""): number {
-  return parseQuantity(value, "rate", path);
-}
-
 /** Seconds from `5us`, `1.5 ms`, `2h`. */
 export function parseSeconds(value: unknown, path = ""): number {
   return parseQuantity(value, "seconds", path);
-}
-
-/** FLOPs (operations) from `6.7e21`, `2 TFLOP`. */
-export function parseFlops(value: unknown, path = ""): number {
-  return parseQuantity(value, "flops", path);
-}
-
-/** FLOP/s from `989TFLOP/s`, `989 TFLOPS`, `989T`. */
-export function parseFlopRate(value: unknown, path = ""): number {
-  return parseQuantity(value, "flopRate", path);
-}
-
-/** US dollars from `$2.50`, `2.5 USD`, `2.5`. */
-export function parseUsd(value: unknown, path = ""): number {
-  return parseQuantity(value, "usd", path);
 }
 
 /** Any quantity; the result is in base units, finite and not negative. */

@@ -2,6 +2,7 @@
 // (`.../kernels/gemm/h100_sxm_bf16.csv`); without one, the columns do.
 
 import { isRow, type Row } from "./rowReader.ts";
+import { columnNames, headerIndex, tableLines } from "./tableRows.ts";
 
 export type FileKind =
   | { readonly kind: "rows" }
@@ -43,15 +44,13 @@ const columnsOf: readonly { readonly family: string; readonly all: readonly stri
 ];
 
 export function detectFile(name: string, text: string): FileKind {
-  const first = text.split("\n").find((line) => line.trim() !== "") ?? "";
+  const lines = tableLines(text);
+  const first = lines[headerIndex(lines)] ?? "";
   if (first === "") return { kind: "unknown", reason: "the file is empty" };
   if (/^\s*[{[]/.test(first) || /\.jsonl?$/i.test(name)) return { kind: "rows" };
   const folders = name.toLowerCase().split(/[\\/]/);
   const byFolder = [...kernelFamilies, ...networkFamilies].find((family) => folders.includes(family));
-  const columns = first
-    .toLowerCase()
-    .split(",")
-    .map((column) => column.trim());
+  const columns = columnNames(first);
   const family = byFolder ?? columnsOf.find(({ all }) => all.every((column) => columns.includes(column)))?.family;
   if (family === undefined) {
     return { kind: "unknown", reason: `columns "${first.slice(0, 120)}" are those of no known table` };

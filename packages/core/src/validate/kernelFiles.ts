@@ -1,8 +1,9 @@
 // What the name of a kernel table says: family, device, number format. `kernels/<family>/<device id>_<dtype>[_<source>].csv`.
 
-import { devices } from "../cluster/index.ts";
+import { findDevice } from "../cluster/index.ts";
 import type { DeviceSpec } from "../cluster/types.ts";
 import type { FusedMoeQuery } from "../cost/types.ts";
+import { deviceInName } from "./deviceInName.ts";
 
 export type KernelFamily =
   | "gemm"
@@ -37,6 +38,20 @@ export interface TableName {
   readonly dtype: string;
   /** A named source times the layers of real models; tables without one are engine sweeps, whose bf16 weights may be constant. */
   readonly realOperands: boolean;
+  /** Head layout in the name of a table without columns for it. */
+  readonly geometry?: HeadGeometry | undefined;
+}
+
+export interface HeadGeometry {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
+/** `..._h32_kv8_d128` */
+function geometryOf(rest: string): HeadGeometry | undefined {
+  const match = /(?:^|_)h(\d+)_kv(\d+)_d(\d+)(?:_|$)/.exec(rest);
+  return match === null ? undefined : { heads: Number(match[1]), kvHeads: Number(match[2]), headDim: Number(match[3]) };
 }
 
 /** Columns that a family has and no family before it in this list; the order matters. */
@@ -55,16 +70,18 @@ const TELLING_COLUMNS: readonly (readonly [KernelFamily, readonly string[]])[] =
 ];
 
 /**
- * Reads a table's path: the folder is the family, the file name starts with a device of the catalogue.
+ * Reads a table's path: the folder is the family, the file name holds a device of the catalogue, then the format.
  *
  * @param columns of the table; they tell the family where the folder does not.
+ * @param stated what a row's own cells say of device and format.
  */
 export function parseTableName(
   fileName: string,
   columns: readonly string[] = [],
+  stated: { readonly device?: string | undefined; readonly dtype?: string | undefined } = {},
 ): TableName | { readonly unsupported: string } {
   const parts = fileName.split(/[\\/]/);
-  const base = (parts.at(-1) ?? "").replace(/\.csv$/, "");
+  const base = (parts.at(-1) ?? "").replace(/\.csv$/i, "");
   const family =
     FAMILIES.find((name) => name === parts.at(-2)) ??
     TELLING_COLUMNS.find(([, telling]) => telling.every((column) => columns.includes(column)))?.[0];
@@ -72,16 +89,20 @@ export function parseTableName(
     return {
       unsupported: `No kernel family in path "${fileName}" or its columns: the folder must be one of ${FAMILIES.join(", ")}`,
     };
-  let device: DeviceSpec | undefined;
-  for (const candidate of devices)
-    if (base.startsWith(`${candidate.id}_`) && candidate.id.length > (device?.id.length ?? 0)) device = candidate;
-  if (device === undefined) return { unsupported: `No device of the catalogue starts the name "${base}"` };
-  const rest = base.slice(device.id.length + 1);
-  const dtype = dtypeOf(rest);
-  return { family, device, dtype, realOperands: rest !== dtype };
+  const named = deviceInName(base);
+  const device = stated.device ? findDevice(stated.device) : named?.device;
+  if (device === undefined)
+    return {
+      unsupported: stated.device
+        ? `Device "${stated.device}" is not in the catalogue`
+        : `No device of the catalogue stands in the name "${base}"`,
+    };
+  const rest = named?.rest ?? "";
+  const dtype = stated.dtype || dtypeOf(rest);
+  return { family, device, dtype, realOperands: rest !== "" && rest !== dtype, geometry: geometryOf(rest) };
 }
 
-/** The longest known format that starts `rest`; the remainder names the source or a fixed geometry. */
+/** The longest known format that starts `rest` (bf16 when it is empty); the remainder names the source or a fixed geometry. */
 function dtypeOf(rest: string): string {
   const known = [
     "w4a16_mxfp4",
@@ -103,6 +124,7 @@ function dtypeOf(rest: string): string {
     "fp4",
     "int8",
   ];
+  if (rest === "") return "bf16";
   return known.find((name) => rest === name || rest.startsWith(`${name}_`)) ?? rest;
 }
 

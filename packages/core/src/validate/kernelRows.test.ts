@@ -36,16 +36,36 @@ describe("predictKernelRow()", () => {
     expect(fp8.predictedUs).toBeLessThan(bf16.predictedUs);
   });
 
+  it("finds device and format in names of any spelling, and in cells", () => {
+    const row = { m: "4096", n: "8192", k: "8192", latency_us: "800" };
+    const plain = predictKernelRow("kernels/gemm/a100_pcie_40_bf16.csv", row);
+    expect(predictKernelRow("kernels/gemm/A100-PCIe-40GB_bf16.CSV", row)).toEqual(plain);
+    expect(predictKernelRow("kernels/gemm/mine.csv", { ...row, gpu: "A100-PCIe-40GB", dtype: "bf16" })).toEqual(plain);
+    expect(predictKernelRow("kernels/gemm/a100_pcie_40.csv", row)).toEqual(plain);
+    expect(predictKernelRow("kernels/gemm/mine.csv", { ...row, gpu: "Quux" })).toEqual({
+      unsupported: expect.stringContaining("Quux"),
+    });
+  });
+
+  it("takes the head layout of mixed batches from the name or from columns", () => {
+    const row = { prefill_chunk: "512", kv_prefill: "512", n_decode: "8", kv_decode: "2048", latency_us: "100" };
+    const named = predictKernelRow("kernels/attention_mixed/rtx_4090_bf16_h32_kv8_d128.csv", row);
+    const inColumns = { ...row, heads: "32", kv_heads: "8", head_dim: "128" };
+    expect(predictKernelRow("kernels/attention_mixed/rtx_4090_bf16.csv", inColumns)).toEqual(named);
+    expect(predictKernelRow("kernels/attention_mixed/rtx_4090_bf16_h64_kv8_d128.csv", row)).not.toEqual(named);
+    expect(predictKernelRow("kernels/attention_mixed/rtx_4090_bf16.csv", row)).toHaveProperty("unsupported");
+  });
+
   it("says what it cannot read", () => {
     expect(predictKernelRow("kernels/gemm/abacus_bf16.csv", { latency_us: "1" })).toEqual({
-      unsupported: 'No device of the catalogue starts the name "abacus_bf16"',
+      unsupported: 'No device of the catalogue stands in the name "abacus_bf16"',
     });
     expect(predictKernelRow("kernels/sorting/h100_sxm_bf16.csv", { latency_us: "1" })).toHaveProperty("unsupported");
     expect(predictKernelRow("kernels/gemm/h100_sxm_fp5.csv", { m: "1", n: "1", k: "1", latency_us: "1" })).toEqual({
       unsupported: 'No GEMM in format "fp5"',
     });
     expect(predictKernelRow("kernels/gemm/h100_sxm_bf16.csv", { m: "1", n: "x", latency_us: "1" })).toEqual({
-      unsupported: 'No number in column "n", "k"',
+      unsupported: 'No fitting number in column "n", "k"',
     });
     expect(predictKernelRow("kernels/gemm/h100_sxm_bf16.csv", { m: "1", n: "1", k: "1" })).toHaveProperty(
       "unsupported",

@@ -4,13 +4,14 @@ import type { DeviceSpec } from "../cluster/types.ts";
 import type { ElementwiseQuery, KernelConditions, MixedShape } from "../cost/kernels/index.ts";
 import { elementwiseCost, kernelCost, mixedAttentionCost } from "../cost/kernels/index.ts";
 import { causalPairs } from "../cost/kernels/shapes.ts";
-import type {
-  AttentionQuery,
-  Cost,
-  DecodeAttentionQuery,
-  FusedMoeQuery,
-  GemmDType,
-  KernelQuery,
+import {
+  type AttentionQuery,
+  type Cost,
+  type DecodeAttentionQuery,
+  type FusedMoeQuery,
+  type GemmDType,
+  gemmDTypes,
+  type KernelQuery,
 } from "../cost/types.ts";
 import { aiterMoeDType, parseTableName, type TableName } from "./kernelFiles.ts";
 
@@ -29,21 +30,16 @@ export interface RowPricer {
 const shipped: RowPricer = { cost: kernelCost, elementwise: elementwiseCost, mixed: mixedAttentionCost };
 
 /** Formats a GEMM or MoE query can name; anything else is not priced. */
-const GEMM_DTYPES: ReadonlySet<string> = new Set<GemmDType>([
-  "bf16",
-  "fp16",
-  "tf32",
-  "fp32",
-  "fp8",
-  "fp8_block",
-  "mxfp8",
-  "nvfp4",
-  "mxfp4",
-  "int8_wo",
-  "int4_wo",
-  "int8_sq",
-  "int8",
-  "fp4",
+const GEMM_DTYPES: ReadonlySet<string> = new Set(gemmDTypes);
+
+/** Columns in which nothing is an amount: no window, no earlier tokens, no decoding sequences. */
+const mayBeZero: ReadonlySet<string> = new Set([
+  "window",
+  "prefill_chunk",
+  "kv_prefill",
+  "n_decode",
+  "kv_decode",
+  "bytes",
 ]);
 
 /**
@@ -53,7 +49,10 @@ const GEMM_DTYPES: ReadonlySet<string> = new Set<GemmDType>([
  * @param row cells by column name.
  */
 export function predictKernelRow(fileName: string, row: KernelRow, pricer: RowPricer = shipped): KernelRowPrediction {
-  const name = parseTableName(fileName, Object.keys(row));
+  const name = parseTableName(fileName, Object.keys(row), {
+    device: row["gpu"] ?? row["device"],
+    dtype: row["dtype"],
+  });
   if ("unsupported" in name) return name;
   const measuredUs = Number(row["latency_us"]);
   if (!Number.isFinite(measuredUs)) return { unsupported: `No "latency_us" in the row of "${fileName}"` };
@@ -66,12 +65,17 @@ function rowSeconds(name: TableName, row: KernelRow, pricer: RowPricer): number 
   const missing: string[] = [];
   const get = (column: string): number => {
     const value = Number(row[column]);
-    if (row[column] === undefined || !Number.isFinite(value)) missing.push(column);
+    const least = mayBeZero.has(column) ? 0 : Number.MIN_VALUE;
+    if (row[column] === undefined || row[column] === "" || !Number.isFinite(value) || value < least)
+      missing.push(column);
     return value;
   };
+  /** A column that a table may leave out. */
+  const getOr = (column: string, absent: number): number =>
+    row[column] === undefined || row[column] === "" ? absent : get(column);
   const priced = (query: KernelQuery, conditions?: KernelConditions): number | { readonly unsupported: string } => {
     if (missing.length > 0)
-      return { unsupported: `No number in column ${missing.map((column) => `"${column}"`).join(", ")}` };
+      return { unsupported: `No fitting number in column ${missing.map((column) => `"${column}"`).join(", ")}` };
     return pricer.cost(device, query, conditions).durationSec;
   };
   const gemmDType = (): GemmDType | undefined => (GEMM_DTYPES.has(dtype) ? (dtype as GemmDType) : undefined);
@@ -137,7 +141,15 @@ function rowSeconds(name: TableName, row: KernelRow, pricer: RowPricer): number 
     case "attention_prefill": {
       const format = dtype === "fp8" || dtype === "fp8kv" ? "fp8" : dtype === "fp16" ? "fp16" : "bf16";
       return priced(
-        prefillQuery(get("batch"), get("seq"), get("heads"), get("kv_heads"), get("head_dim"), get("window"), format),
+        prefillQuery(
+          get("batch"),
+          get("seq"),
+          get("heads"),
+          get("kv_heads"),
+          get("head_dim"),
+          getOr("window", 0),
+          format,
+        ),
         { warm: true },
       );
     }
@@ -168,24 +180,24 @@ function rowSeconds(name: TableName, row: KernelRow, pricer: RowPricer): number 
           get("heads"),
           get("kv_heads"),
           get("head_dim"),
-          get("window"),
+          getOr("window", 0),
           dtype === "fp8" ? "fp8kv" : dtype,
         ),
         { warm: true },
       );
     case "attention_mixed": {
-      // Head layout of the tables: 32 / 8 / 128 (in their names).
+      const { geometry } = name;
       const shape = {
         chunk: get("prefill_chunk"),
         prefix: get("kv_prefill"),
         numDecodes: get("n_decode"),
         kvLen: get("kv_decode"),
-        heads: 32,
-        kvHeads: 8,
-        headDim: 128,
+        heads: geometry?.heads ?? get("heads"),
+        kvHeads: geometry?.kvHeads ?? get("kv_heads"),
+        headDim: geometry?.headDim ?? get("head_dim"),
       };
       return missing.length > 0
-        ? { unsupported: `No number in column ${missing.join(", ")}` }
+        ? { unsupported: `No fitting number in column ${missing.join(", ")}` }
         : pricer.mixed(device, shape, dtype).durationSec;
     }
     case "attention_mla_prefill":
@@ -213,13 +225,13 @@ function rowSeconds(name: TableName, row: KernelRow, pricer: RowPricer): number 
         { warm: true },
       );
     case "moe": {
-      const query = moeQuery(dtype, row, get);
+      const query = moeQuery(dtype, row, get, getOr);
       return "unsupported" in query ? query : priced(query, { warm: true });
     }
     case "elementwise": {
       const query = { op: row["op"] ?? "", tokens: get("tokens"), width: get("width"), sizeBytes: get("bytes"), dtype };
       return missing.length > 0
-        ? { unsupported: `No number in column ${missing.join(", ")}` }
+        ? { unsupported: `No fitting number in column ${missing.join(", ")}` }
         : pricer.elementwise(device, query).durationSec;
     }
   }
@@ -276,6 +288,7 @@ function moeQuery(
   dtype: string,
   row: KernelRow,
   get: (column: string) => number,
+  getOr: (column: string, absent: number) => number,
 ): FusedMoeQuery | { readonly unsupported: string } {
   if (row["inter_local"] !== undefined) {
     const format = aiterMoeDType(row);
@@ -302,9 +315,9 @@ function moeQuery(
     inter: get("inter"),
     topk: get("topk"),
     experts: get("experts"),
-    moeTp: get("moe_tp"),
-    moeEp: get("moe_ep"),
-    routing: row["routing"] ?? "balanced",
+    moeTp: getOr("moe_tp", 1),
+    moeEp: getOr("moe_ep", 1),
+    routing: row["routing"] || "balanced",
     dtype: dtype as FusedMoeQuery["dtype"],
   };
 }

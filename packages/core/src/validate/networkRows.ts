@@ -13,6 +13,7 @@ import { moeExchangeCost } from "../cost/network/moeExchange.ts";
 import { type Ask, scaleUpEstimate } from "../cost/network/scaleUp.ts";
 import { type NetworkTables, shippedTables, type TableBackend } from "../cost/network/tables.ts";
 import type { CollectiveOp } from "../cost/types.ts";
+import { deviceInName } from "./deviceInName.ts";
 
 export type NetworkRowResult =
   | { readonly predictedUs: number; readonly measuredUs: number }
@@ -69,7 +70,7 @@ export function predictNetworkRow(
     };
   if (row.tokens !== undefined)
     return exchangeRow(system, row, measuredUs, sources?.exchange ?? shippedExchangeTables());
-  if (/^(low_latency|normal)_\d+tokens_/.test(row.mode ?? "")) return namedExchangeRow(row, measuredUs);
+  if (/^(low_latency|normal)_\d+tokens_/.test(row.mode ?? "")) return namedExchangeRow(system, row, measuredUs);
   const op = OPS[row.op ?? "p2p"];
   const sizeBytes = Number(row.bytes);
   const ranks = Number(row.gpus);
@@ -120,7 +121,7 @@ function knownSystem(system: string, row: Readonly<Record<string, string>>): str
 function deviceOf(system: string, row: Readonly<Record<string, string>>): CatalogueEntry | undefined {
   if (row.gpu !== undefined && row.gpu !== "") return findDevice(row.gpu);
   const cut = TOPOLOGY.exec(system);
-  return findDevice(cut === null ? system : system.slice(0, cut.index)) ?? findDevice(system.replace(/_.*$/, ""));
+  return findDevice(cut === null ? system : system.slice(0, cut.index)) ?? deviceInName(system)?.device;
 }
 
 /** The machine behind a file: the device's typical node, PCIe only when the name says so, a known platform's NICs. */
@@ -200,13 +201,15 @@ function exchangeRow(
 }
 
 /** Rows of DeepEP's own table name the setting in one word: `low_latency_128tokens_h7168_top8`, 256 experts. */
-function namedExchangeRow(row: Readonly<Record<string, string>>, measuredUs: number): NetworkRowResult {
+function namedExchangeRow(system: string, row: Readonly<Record<string, string>>, measuredUs: number): NetworkRowResult {
   const match = /^(low_latency|normal)_(\d+)tokens_h(\d+)_top(\d+)$/.exec(row.mode ?? "");
   const phase = row.phase;
   const ranks = Number(row.gpus);
   if (match === null || (phase !== "dispatch" && phase !== "combine") || !(ranks > 1))
     return { unsupported: `mode "${row.mode}" is not one we know` };
-  const cluster = clusterFromDescription({ device: "h800-sxm", gpus: Math.max(8, ranks) });
+  const device = deviceOf(system, row);
+  if (device === undefined) return { unsupported: `"${row.gpu ?? system}" names no device of the catalogue` };
+  const cluster = clusterFromDescription({ device: device.id, gpus: Math.max(device.node.numDevices, ranks) });
   const spans = cluster.levels.map((level) => Math.min(ranks, level.numDevices));
   const cost = moeExchangeCost(cluster, {
     kind: "moeExchange",

@@ -12,7 +12,7 @@ import {
   findDevice,
   linkKindOf,
 } from "../cluster/index.ts";
-import { count, flagsOf, type Row, text } from "./rowReader.ts";
+import { count, devicesOf, flagsOf, type Row, text } from "./rowReader.ts";
 
 export interface NetworkWords {
   readonly numNics?: number;
@@ -68,7 +68,7 @@ export function clusterOfRow(row: Row, notes: string[]): ClusterSpec | { readonl
   if (accelerator === undefined) return { unsupported: "the row names no accelerator" };
   const device = findDevice(accelerator);
   if (device === undefined) return { unsupported: `accelerator "${accelerator}" is not in the device catalogue` };
-  const numDevices = count(row, "gpus");
+  const numDevices = devicesOf(row);
   if (numDevices === undefined) return { unsupported: "the row does not state its number of devices" };
   const network = parseNetwork(text(row, "network") ?? "");
   const devicesPerNode = count(row, "gpus_per_node") ?? device.node.numDevices;

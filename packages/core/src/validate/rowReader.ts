@@ -26,10 +26,13 @@ export function num(row: Row, key: string): number | undefined {
   return Number.isFinite(parsed) ? parsed : undefined;
 }
 
+/** No count of devices, tokens, sequences or layers is larger; beyond, products of counts are no longer exact. */
+const largestCount = 1e9;
+
 /** A whole number >= 1. */
 export function count(row: Row, key: string): number | undefined {
   const value = num(row, key);
-  return value !== undefined && Number.isInteger(value) && value >= 1 ? value : undefined;
+  return value !== undefined && Number.isInteger(value) && value >= 1 && value <= largestCount ? value : undefined;
 }
 
 export function flag(row: Row, key: string): boolean | undefined {
@@ -55,4 +58,16 @@ export function flagsOf(row: Row): Row {
 }
 export function argsOf(row: Row): Row {
   return child(flagsOf(row), "args");
+}
+
+/** Devices of the job: as stated, or what its parallel sizes multiply to. */
+export function devicesOf(row: Row): number | undefined {
+  const dp = count(row, "dp");
+  const product = ["tp", "pp", "cp"].reduce((ranks, key) => ranks * (count(row, key) ?? 1), dp ?? 1);
+  return count(row, "gpus") ?? (dp === undefined ? undefined : product);
+}
+
+/** Trainers on XLA, by the framework's name in lower case. */
+export function isXla(framework: string): boolean {
+  return /jax|maxtext|xla|tpu/.test(framework);
 }

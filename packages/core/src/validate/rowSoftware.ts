@@ -4,7 +4,15 @@ import { derive, hostSec, type SoftwareFacts, softwareForRow, softwarePreset } f
 import type { Software, Strategy } from "../parallel/strategy.ts";
 import { argsOf, child, flag, flagsOf, type Row, text, words } from "./rowReader.ts";
 
-const attentions: readonly Software["attention"][] = ["unfused", "flash1", "flash2", "flash3", "flash4", "cudnn"];
+/** Spellings of attention kernels; the first match wins. */
+const attentions: readonly (readonly [RegExp, Software["attention"]])[] = [
+  [/unfused|eager|naive|^math/, "unfused"],
+  [/^(flash|flashattn|flashattention|fa)v?4/, "flash4"],
+  [/^(flash|flashattn|flashattention|fa)v?3/, "flash3"],
+  [/^(flash|flashattn|flashattention|fa)v?1/, "flash1"],
+  [/cudnn|^te$|transformerengine/, "cudnn"],
+  [/^(flash|flashattn|flashattention|fa)(v?2|$)|^sdpa/, "flash2"],
+];
 
 export function softwareOfRow(row: Row, strategy: Strategy, notes: string[]): Software {
   const choice = softwareForRow(text(row, "framework") ?? "", text(row, "framework_version_or_date"));
@@ -17,7 +25,7 @@ export function softwareOfRow(row: Row, strategy: Strategy, notes: string[]): So
       : choice.software;
   const isMegatron = /megatron|nemo/i.test(base.name);
   const facts: SoftwareFacts = {
-    ...attentionFacts(row, args, notes),
+    ...attentionFacts(row, args, base, strategy, notes),
     ...precisionFacts(base, strategy, isMegatron),
     ...exchangeFacts(row, flags, base),
     ...overlapFacts(flags, base, strategy),
@@ -30,18 +38,29 @@ export function softwareOfRow(row: Row, strategy: Strategy, notes: string[]): So
   return derive(base, base.name, facts);
 }
 
-function attentionFacts(row: Row, args: Row, notes: string[]): SoftwareFacts {
+function attentionFacts(row: Row, args: Row, base: Software, strategy: Strategy, notes: string[]): SoftwareFacts {
+  const attention = statedAttention(row, args, notes);
+  // Parts of a ring are joined by their softmax statistics, which only fused kernels give.
+  if ((attention ?? base.attention) === "unfused" && strategy.cp > strategy.ulysses) {
+    notes.push("ring attention without a fused kernel: flash2 stands in");
+    return { attention: "flash2" };
+  }
+  return attention === undefined ? {} : { attention };
+}
+
+function statedAttention(row: Row, args: Row, notes: string[]): Software["attention"] | undefined {
   const stated = text(row, "attention_impl");
-  const known = attentions.find((kind) => kind === stated);
+  const spelled = stated?.toLowerCase().replace(/[^a-z0-9]/g, "") ?? "";
+  const known = attentions.find(([pattern]) => pattern.test(spelled))?.[1];
   // cuDNN exists on NVIDIA parts alone; tables fill the column in for TPUs too.
-  if (known === "cudnn" && /tpu|mi\d|gaudi|trn/i.test(text(row, "accelerator") ?? "")) return {};
-  if (known !== undefined) return { attention: known };
+  if (known === "cudnn" && /tpu|mi\d|gaudi|trn/i.test(text(row, "accelerator") ?? "")) return undefined;
+  if (known !== undefined) return known;
   const backend = text(args, "attention-backend");
-  if (backend === "unfused" || text(args, "transformer-impl") === "local") return { attention: "unfused" };
-  if (backend === "flash") return { attention: "flash2" };
+  if (backend === "unfused" || text(args, "transformer-impl") === "local") return "unfused";
+  if (backend === "flash") return "flash2";
   if (stated !== undefined && stated !== "unknown")
     notes.push(`attention "${stated}" is not known: the preset's kernel stands in`);
-  return {};
+  return undefined;
 }
 
 /** fp16-born presets under bf16 (accumulate_allreduce_grads_in_fp32 is forced; DeepSpeed's BF16_Optimizer) and the reverse; fp8 parameter gathers. */

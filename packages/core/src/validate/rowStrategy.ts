@@ -1,29 +1,26 @@
 // How a row split its work. Every stated field is used; what is not stated follows the framework's default, and each such rule leaves a note.
 //
 //   micro_batch   torchtitan pipelines one sequence at a time (local batch / pp); XLA trainers run a rank's whole share at once; else one sequence
-//   vpp           1, except for NeMo and Megatron recipes with pp > 1: chunks of two layers
 //   tp, pp        1 (XLA rows print neither: fully sharded data parallel)
-//   sharding      `unknown`: distributed optimizer for Megatron, full shard for XLA, else none. FSDP under a pipeline keeps parameters gathered and
-//                 accumulates whole gradients until the last micro-batch (torch.distributed.pipelining stage.py, backward_maybe_with_nosync:
-//                 set_reshard_after_backward(False), set_requires_gradient_sync(False)): the distributed optimizer's program
-//   sequence par. on when tp > 1, for frameworks since 2023
-//   recompute     `unknown`: the least that fits memory - none, then selective, then full (`ladder`). Selective means attention where scores
-//                 are stored; under flash attention it means what recipes name instead: the MLA up-projection, then norms and activations
+//   sequence par. on when tp > 1
+//
+// Schedule, sharding, recomputation and number format have files of their own.
 
 import type { ModelSpec } from "../model/types.ts";
-import type { Precision, Recompute, RecomputeModule, Sharding, Strategy } from "../parallel/strategy.ts";
-import { argsOf, count, flag, flagsOf, num, type Row, text, words } from "./rowReader.ts";
+import type { Strategy } from "../parallel/strategy.ts";
+import { precisionOf } from "./rowPrecision.ts";
+import { argsOf, count, devicesOf, flag, flagsOf, isXla, num, type Row, text, words } from "./rowReader.ts";
+import { recomputeOf } from "./rowRecompute.ts";
+import { scheduleOfRow } from "./rowSchedule.ts";
+import { keepsGathered, shardGroupOf, shardingLadder, shardingOf } from "./rowSharding.ts";
 import { layoutStages, splitLayers } from "./stageLayout.ts";
 
 export interface RowStrategy {
   readonly strategy: Strategy;
   readonly globalBatch: number;
-  /** Changes to try, in order, when the strategy does not fit and the row does not state its recomputation. */
+  /** Changes to try, in order, when the strategy does not fit and the row does not state its recomputation or its sharding. */
   readonly ladder: readonly Partial<Strategy>[];
 }
-
-const attentionOnly: Recompute = { kind: "selective", modules: ["attention"] };
-const everyLayer: Recompute = { kind: "full", everyLayers: 1, numLayers: "all" };
 
 export function strategyOfRow(
   row: Row,
@@ -43,22 +40,25 @@ export function strategyOfRow(
   const batch = globalBatchOf(row, { dp, microBatch }, notes);
   if ("unsupported" in batch) return batch;
   const layout = text(flags, "pp_layout") ?? text(args, "pipeline-model-parallel-layout");
-  let numChunks =
-    layout === undefined
-      ? chunksOf(row, { megatron, pp, numLayers: model.layers.length }, notes)
-      : Math.max(1, Math.round(layoutStages(layout).length / pp));
-  const numMicroBatches = batch.globalBatch / (dp * batch.microBatch);
-  if (numChunks > 1 && layout === undefined && numMicroBatches % pp !== 0) {
-    notes.push(`interleaving ${numMicroBatches} micro-batches over ${pp} ranks needs a group size: one chunk per rank`);
-    numChunks = 1;
-  }
+  const { schedule, numChunks } = scheduleOfRow(
+    row,
+    {
+      megatron,
+      pp,
+      numLayers: model.layers.length,
+      numMicroBatches: batch.globalBatch / (dp * batch.microBatch),
+      layoutStages: layout === undefined ? undefined : layoutStages(layout).length,
+    },
+    notes,
+  );
   const split =
     layout === undefined
       ? (edgeStages(args, model.layers.length, pp * numChunks) ??
         splitLayers({ numLayers: model.layers.length, numStages: pp * numChunks, megatron }))
       : { stageLayers: layoutStages(layout), balanceEmbedding: false };
   if (split.note !== undefined) notes.push(split.note);
-  const experts = expertSizes(row, { model, world: tp * cp * dp }, notes);
+  const sequenceParallel = sequenceParallelOf(row, { tp, rowsPerRank: (batch.microBatch * seqLen) / cp }, notes);
+  const experts = expertSizes(row, { model, tp, world: tp * cp * dp, sequenceParallel }, notes);
   const recompute = recomputeOf(row, { framework, model }, notes);
   const sharding = shardingOf(row, { framework, megatron, pp }, notes);
   const ulysses = /a2a(?!\+)/.test(text(flags, "cp_comm_type") ?? text(args, "cp-comm-type") ?? "") ? cp : 1;
@@ -71,19 +71,19 @@ export function strategyOfRow(
     ulysses: hierarchical !== undefined && hierarchical.length === 2 ? Number(hierarchical[0]) : ulysses,
     ...experts,
     order: flag(args, "use-tp-pp-dp-mapping") === true ? ["tp", "cp", "pp", "dp"] : ["tp", "cp", "dp", "pp"],
-    sequenceParallel: sequenceParallelOf(row, tp),
+    sequenceParallel,
     // Megatron, torch's context parallel and Llama 3 (arXiv 2407.21783, section 3.3.2) deal two of 2 cp chunks to each rank, which balances causality.
-    cpLayout: cp > 1 && (num(row, "seq_len") ?? 1) % (2 * cp) === 0 ? "zigzag" : "contiguous",
-    schedule: scheduleOf(text(flags, "schedule"), pp, numChunks, notes),
+    cpLayout: cp > 1 && seqLen % (2 * cp) === 0 ? "zigzag" : "contiguous",
+    schedule,
     numChunks,
     sharding,
     shardGroup: shardGroupOf(row, { dp, cp, sharding }, notes),
-    reshardAfterForward: pp === 1 && text(row, "zero_or_sharding") !== "zero2",
+    reshardAfterForward: pp === 1 && !keepsGathered(row),
     microBatch: batch.microBatch,
     recompute: recompute.first,
     offloadOptimizer: flag(flags, "cpu_optimizer_offload") === true,
     ...offloadsActivations(flags),
-    precision: precisionOf(row),
+    precision: precisionOf(row, notes),
     optimizer: text(args, "optimizer") === "muon" ? "muon" : text(args, "optimizer") === "sgd" ? "sgd" : "adamw",
     stageLayers: split.stageLayers,
     balanceEmbedding: split.balanceEmbedding,
@@ -91,11 +91,13 @@ export function strategyOfRow(
     // Token drop in Megatron's benchmark recipes: capacity factor 1, experts padded to it.
     capacityFactor: flag(flags, "moe_token_drop") === true ? (num(flags, "moe_capacity_factor") ?? 1) : null,
   };
-  return { strategy, globalBatch: batch.globalBatch, ladder: recompute.ladder };
-}
-
-function isXla(framework: string): boolean {
-  return /jax|maxtext|xla|tpu/.test(framework);
+  // What is not stated is chosen by memory: less recomputation before more, for each way of sharding in turn.
+  const sharded = shardingLadder(row, { pp, sharding }).map((change) => ({ sharding: change, shardGroup: dp * cp }));
+  const ladder = [
+    ...recompute.ladder,
+    ...sharded.flatMap((change) => [change, ...recompute.ladder.map((more) => ({ ...change, ...more }))]),
+  ];
+  return { strategy, globalBatch: batch.globalBatch, ladder };
 }
 
 interface MeshSizes {
@@ -106,7 +108,7 @@ interface MeshSizes {
 }
 
 function meshSizes(row: Row, notes: string[]): MeshSizes | { readonly unsupported: string } {
-  const world = count(row, "gpus");
+  const world = devicesOf(row);
   if (world === undefined) return { unsupported: "the row does not state its number of devices" };
   const tp = count(row, "tp") ?? 1;
   const pp = count(row, "pp") ?? 1;
@@ -153,17 +155,6 @@ function globalBatchOf(
   return { globalBatch: share * p.dp, microBatch };
 }
 
-function chunksOf(row: Row, p: { megatron: boolean; pp: number; numLayers: number }, notes: string[]): number {
-  const stated = count(row, "vpp");
-  if (stated !== undefined) return stated;
-  if (p.pp === 1) return 1;
-  const perRank = [p.numLayers, p.numLayers + 2].find((layers) => layers % (p.pp * 2) === 0);
-  const chosen =
-    p.megatron || text(flagsOf(row), "schedule")?.includes("nterleaved") === true ? (perRank ?? p.pp) / (p.pp * 2) : 1;
-  notes.push(`chunks per rank not stated: ${Math.max(1, Math.floor(chosen))}`);
-  return Math.max(1, Math.floor(chosen));
-}
-
 /** Megatron's --decoder-first / last-pipeline-num-layers: the rest is even. */
 function edgeStages(
   args: Row,
@@ -183,14 +174,21 @@ function edgeStages(
   };
 }
 
+/**
+ * Expert ranks; one tensor rank per expert unless stated. A tensor-parallel expert layer whose tokens are whole on every rank (no sequence parallelism)
+ * has its experts split the same way, or it would compute each token tp times.
+ */
 function expertSizes(
   row: Row,
-  p: { model: ModelSpec; world: number },
+  p: { model: ModelSpec; tp: number; world: number; sequenceParallel: boolean },
   notes: string[],
 ): { readonly ep: number; readonly etp: number } {
   const hasExperts = p.model.layerKinds.some((layer) => layer.ffn.kind === "moe");
   if (!hasExperts) return { ep: 1, etp: 1 };
-  const etp = count(row, "etp") ?? 1;
+  const whole = p.tp > 1 && !p.sequenceParallel;
+  const statedEtp = count(row, "etp") ?? 1;
+  if (whole && statedEtp !== p.tp) notes.push(`experts without sequence parallelism: etp=${p.tp}`);
+  const etp = whole ? p.tp : statedEtp;
   let ep = count(row, "ep") ?? 1;
   const stated = ep;
   while (p.world % (ep * etp) !== 0 && ep > 1) ep -= 1;
@@ -198,144 +196,16 @@ function expertSizes(
   return { ep, etp };
 }
 
-function sequenceParallelOf(row: Row, tp: number): boolean {
-  if (tp === 1) return false;
-  return flag(row, "sequence_parallel") ?? true;
-}
-
-function scheduleOf(stated: string | undefined, pp: number, numChunks: number, notes: string[]): string {
-  if (pp === 1) return "1f1b";
-  const byChunks = numChunks > 1 ? "interleaved" : "1f1b";
-  if (stated === undefined) return byChunks;
-  const name = stated.toLowerCase().replace(/[^a-z0-9]/g, "");
-  const known: readonly (readonly [RegExp, string])[] = [
-    [/gpipe/, "gpipe"],
-    [/zbv|vhalf/, "zb-v"],
-    [/zerobubble|zbh1/, "zb-h1"],
-    [/dualpipe/, "dualpipe"],
-    [/interleaved|looped/, "interleaved"],
-    [/1f1b/, "1f1b"],
-    [/bfs|breadth/, "breadth-first"],
-  ];
-  const found = known.find(([pattern]) => pattern.test(name))?.[1];
-  if (found === undefined) notes.push(`schedule "${stated}" is not known: ${byChunks}`);
-  return found === "interleaved" && numChunks === 1 ? "1f1b" : (found ?? byChunks);
-}
-
-function shardingOf(row: Row, p: { framework: string; megatron: boolean; pp: number }, notes: string[]): Sharding {
-  const stated = (text(row, "zero_or_sharding") ?? "unknown").toLowerCase();
-  if (p.pp > 1 && !p.megatron && /zero[23]|fsdp/.test(stated) && /fsdp|titan/.test(`${p.framework} ${stated}`)) {
-    notes.push("FSDP under a pipeline: parameters stay gathered, gradients are reduced once a step");
-    return "zero1";
-  }
-  if (stated === "none") return "none";
-  if (stated.startsWith("distopt") || stated === "zero1") return "zero1";
-  // FSDP's SHARD_GRAD_OP keeps sharded parameters, gathers them for each forward and frees them after backward: full shard without resharding.
-  if (stated === "zero2" && /fsdp/.test(p.framework)) return "zero3";
-  if (stated.includes("zero2")) return "zero2";
-  if (stated.startsWith("zero3") || stated.startsWith("fsdp") || stated.startsWith("hsdp")) return "zero3";
-  const chosen: Sharding = p.megatron ? "zero1" : isXla(p.framework) || /fsdp/.test(p.framework) ? "zero3" : "none";
-  notes.push(`sharding "${stated}": ${chosen}`);
-  return chosen;
-}
-
-/** Ranks that share one copy: all of dp x cp, a stated zero1 group, a TPU slice, or Megatron's optimizer instances. */
-function shardGroupOf(row: Row, p: { dp: number; cp: number; sharding: Sharding }, notes: string[]): number {
-  const ranks = p.dp * p.cp;
-  if (p.sharding === "none") return ranks;
-  const flags = flagsOf(row);
-  const instances = count(argsOf(row), "num-distributed-optimizer-instances");
-  const stated =
-    count(flags, "zero1_group") ??
-    count(flags, "shard_group") ??
-    count(flags, "ici_fsdp") ??
-    (instances === undefined ? undefined : ranks / instances);
-  if (stated === undefined || stated >= ranks) return ranks;
-  if (Number.isInteger(stated) && ranks % stated === 0) return stated;
-  notes.push(`shard group ${stated} does not divide dp x cp = ${ranks}: full shard`);
-  return ranks;
-}
-
-const moduleNames: Readonly<Record<string, RecomputeModule>> = {
-  core_attn: "attention",
-  attn: "attention",
-  attention: "attention",
-  layernorm: "norm",
-  norm: "norm",
-  moe_act: "activation",
-  act: "activation",
-  activation: "activation",
-  mla_up_proj: "mlaUp",
-  moe: "moe",
-  shared_experts: "moe",
-  mlp: "ffn",
-  ffn: "ffn",
-};
-
-function recomputeOf(
-  row: Row,
-  p: { framework: string; model: ModelSpec },
-  notes: string[],
-): { readonly first: Recompute; readonly ladder: readonly Partial<Strategy>[] } {
-  const flags = flagsOf(row);
-  const stated = (text(row, "recompute") ?? text(argsOf(row), "recompute-granularity") ?? "unknown").toLowerCase();
-  if (stated === "none") return { first: { kind: "none" }, ladder: [] };
-  if (stated === "full") return { first: everyLayer, ladder: [] };
-  if (stated.startsWith("selective")) {
-    const names = words(flags, "recompute_modules") ?? words(argsOf(row), "recompute-modules");
-    if (names !== undefined) return { first: { kind: "selective", modules: modulesOf(names, notes) }, ladder: [] };
-    if (/titan|per-op/.test(`${p.framework} ${text(flags, "ac") ?? ""}`)) return { first: { kind: "ops" }, ladder: [] };
-    // MaxText's `minimal` policy keeps the outputs of all projections; attention and elementwise parts are computed again.
-    if (stated.includes("matmul"))
-      return { first: { kind: "selective", modules: ["attention", "norm", "activation"] }, ladder: [] };
-    return { first: attentionOnly, ladder: [] };
-  }
-  notes.push("recomputation not stated: none, or the least that fits memory");
-  const ladder = [...selectiveLadder(row, p.model), everyLayer].map((recompute) => ({ recompute }));
-  // MaxText's large recipes send the layer inputs that full recomputation keeps to the host (remat_policy: custom, decoder_layer_input: offload).
-  const offload = isXla(p.framework) ? [{ recompute: everyLayer, offloadActivations: true }] : [];
-  return { first: { kind: "none" }, ladder: [...ladder, ...offload] };
-}
-
-function selectiveLadder(row: Row, model: ModelSpec): readonly Recompute[] {
-  if (text(row, "attention_impl") === "unfused") return [attentionOnly];
-  const pointwise: readonly RecomputeModule[] = ["norm", "activation"];
-  const hasMla = model.layerKinds.some((layer) => layer.mixer.kind === "mla");
-  if (!hasMla) return [{ kind: "selective", modules: pointwise }];
-  return [
-    { kind: "selective", modules: ["mlaUp"] },
-    { kind: "selective", modules: ["mlaUp", ...pointwise] },
-  ];
-}
-
-function modulesOf(names: readonly string[], notes: string[]): readonly RecomputeModule[] {
-  const modules = new Set<RecomputeModule>();
-  for (const name of names) {
-    const module = moduleNames[name];
-    if (module === undefined) notes.push(`recompute module "${name}" is not known: kept`);
-    else modules.add(module);
-  }
-  return [...modules];
+function sequenceParallelOf(row: Row, p: { tp: number; rowsPerRank: number }, notes: string[]): boolean {
+  if (p.tp === 1) return false;
+  const stated = flag(row, "sequence_parallel") ?? true;
+  if (!stated || p.rowsPerRank % p.tp === 0) return stated;
+  notes.push(`${p.rowsPerRank} rows do not divide over tp=${p.tp}: no sequence parallelism`);
+  return false;
 }
 
 function offloadsActivations(flags: Row): Pick<Strategy, "offloadActivations" | "offloadLayers"> {
   const layers = count(flags, "cpu_offloading_num_layers");
   if (layers !== undefined) return { offloadActivations: true, offloadLayers: layers };
   return { offloadActivations: flag(flags, "activation_cpu_offload") === true };
-}
-
-/** `fp8` is refined by the recipe: MXFP8 on Blackwell, blocks of 128 on Hopper (no MX units there), else per tensor. */
-function precisionOf(row: Row): Precision {
-  const stated = (text(row, "precision") ?? "bf16").toLowerCase();
-  if (stated === "fp8") {
-    const flags = flagsOf(row);
-    const recipe =
-      `${text(flags, "fp8_recipe") ?? ""} ${text(flags, "quant") ?? ""} ${text(argsOf(row), "fp8-recipe") ?? ""}`.toLowerCase();
-    // Only Blackwell and CDNA 4 multiply MX formats; the same recipe on Hopper scales 128-blocks in software.
-    if (recipe.includes("mxfp8"))
-      return /\bg?b[23]00|rtx.?pro|mi35/i.test(text(row, "accelerator") ?? "") ? "mxfp8" : "fp8_block";
-    return /block|sub-?channel|128x128/.test(recipe) ? "fp8_block" : "fp8";
-  }
-  const known: readonly Precision[] = ["fp32", "bf16", "fp16", "fp8_block", "mxfp8", "nvfp4"];
-  return known.find((name) => name === stated) ?? (stated === "tf32" ? "fp32" : stated === "mxfp4" ? "nvfp4" : "bf16");
 }

@@ -4,7 +4,7 @@ import type { Infeasible, StepResult } from "../simulate/types.ts";
 import { InputError } from "../units/errors.ts";
 import { formatBytes } from "../units/format.ts";
 import { measuredPeakOf, predictedPeak } from "./rowMemory.ts";
-import { child, num, type Row, text } from "./rowReader.ts";
+import { child, count, num, type Row, text } from "./rowReader.ts";
 import { errorOf } from "./summary.ts";
 import { type RowSpec, specOfRow } from "./trainingRows.ts";
 import type { RowFigures, ValidationRow } from "./types.ts";
@@ -23,9 +23,9 @@ export function scoreTrainingRow(row: Row, predict: Predictor): ValidationRow {
   const measured = measuredFigures(row);
   const oom = child(row, "measured").oom === true ? { oom: true } : {};
   const unsupported = (reason: string): ValidationRow => ({ ...base, ...oom, status: "unsupported", reason, measured });
-  const spec = specOfRow(row);
-  if ("unsupported" in spec) return unsupported(spec.unsupported);
   try {
+    const spec = specOfRow(row);
+    if ("unsupported" in spec) return unsupported(spec.unsupported);
     const { result, used, refusal } = isAnalytic(row) ? predictAnyway(spec, predict) : predictLeast(spec, predict);
     const predicted = predictedFigures(row, result, used, predict);
     const memoryError = errorOf({ predicted, measured }, "peak_memory");
@@ -44,8 +44,8 @@ export function scoreTrainingRow(row: Row, predict: Predictor): ValidationRow {
       ...(used.notes.length === 0 ? {} : { notes: used.notes }),
     };
   } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    return unsupported(error.message.replaceAll("\n", "; "));
+    // One row that cannot be predicted, whatever the cause, does not take the others with it.
+    return unsupported(error instanceof Error ? error.message.replaceAll("\n", "; ") : String(error));
   }
 }
 
@@ -121,7 +121,7 @@ function predictedFigures(row: Row, result: StepResult, used: RowSpec, predict: 
 
 /** A global batch that had to be rounded to whole sequences per rank: the step scales with it. */
 function batchScale(row: Row, used: RowSpec): number {
-  const stated = num(row, "global_batch");
+  const stated = count(row, "global_batch");
   return stated === undefined ? 1 : stated / used.workload.globalBatch;
 }
 

@@ -22,16 +22,16 @@ export function validateTable(
   file: TableFile,
   score: TableScorer,
 ): { readonly rows: readonly ValidationRow[]; readonly findings: readonly InputFinding[] } {
-  const lines = file.text.replace(/^\uFEFF/, "").split(/\r?\n/);
-  const header = lines.findIndex((line) => line.trim() !== "" && !line.startsWith("#"));
-  const columns = (lines[header] ?? "").split(",").map((column) => column.trim());
+  const lines = tableLines(file.text);
+  const header = headerIndex(lines);
+  const columns = columnNames(lines[header] ?? "");
   const base = file.name.replace(/^.*[\\/]/, "").replace(/\.csv$/i, "");
   const rows: ValidationRow[] = [];
   const findings: InputFinding[] = [];
   for (let i = header + 1; i < lines.length; i++) {
     const content = lines[i] ?? "";
     if (content.trim() === "" || content.startsWith("#")) continue;
-    const cells = content.split(",");
+    const cells = splitCells(content);
     if (cells.length !== columns.length) {
       findings.push({
         line: i + 1,
@@ -44,11 +44,44 @@ export function validateTable(
       scoredRow(
         { id: `${base}:${i + 1}`, source_key: `${file.family}/${base}`, tier: file.tier },
         row,
-        score(file.name, row),
+        scoreOrReason(score, file.name, row),
       ),
     );
   }
   return { rows, findings };
+}
+
+export function tableLines(text: string): readonly string[] {
+  return text.replace(/^\uFEFF/, "").split(/\r?\n/);
+}
+
+/** The first line that is neither blank nor a comment names the columns; -1 without one. */
+export function headerIndex(lines: readonly string[]): number {
+  return lines.findIndex((line) => line.trim() !== "" && !line.startsWith("#"));
+}
+
+/** Column names in lower case. */
+export function columnNames(header: string): readonly string[] {
+  return splitCells(header).map((column) => column.trim().toLowerCase());
+}
+
+/** Cells of one line; a quoted cell may hold commas and doubled quotes (RFC 4180). */
+function splitCells(line: string): readonly string[] {
+  if (!line.includes('"')) return line.split(",");
+  return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(
+    ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? "",
+  );
+}
+
+/** One row that cannot be priced, whatever the cause, does not take the others with it. */
+function scoreOrReason(score: TableScorer, name: string, row: Readonly<Record<string, string>>): TableResult {
+  try {
+    const result = score(name, row);
+    if ("unsupported" in result || (Number.isFinite(result.predictedUs) && result.predictedUs > 0)) return result;
+    return { unsupported: `no price for this shape: ${result.predictedUs} us` };
+  } catch (error) {
+    return { unsupported: error instanceof Error ? error.message.replaceAll("\n", "; ") : String(error) };
+  }
 }
 
 function scoredRow(

@@ -67,7 +67,7 @@ describe("specOfRow()", () => {
       precision: "fp8",
       sequenceParallel: true,
     });
-    expect(s.workload).toEqual({ seqLen: 8192, globalBatch: 256, task: "pretrain" });
+    expect(s.workload).toEqual({ seqLen: 8192, globalBatch: 256 });
     expect(s.software).toMatchObject({
       name: "megatron-bridge-2026",
       attention: "cudnn",
@@ -244,5 +244,68 @@ describe("specOfRow()", () => {
     const s = spec({ micro_batch: 24, global_batch: 64 });
     expect(32 % s.strategy.microBatch).toBe(0);
     expect(s.notes.join()).toContain("micro-batch 24");
+  });
+
+  it("reads spellings of formats, sharding, attention and schedules", () => {
+    const of = (changes: Record<string, unknown>) => spec(changes);
+    expect(of({ precision: "BFloat16" }).strategy.precision).toBe("bf16");
+    expect(of({ precision: "fp8-hybrid", other_flags: {} }).strategy.precision).toBe("fp8");
+    expect(of({ precision: "int3" }).notes.join()).toContain('precision "int3" is not known');
+    expect(of({ zero_or_sharding: "ZeRO-2" }).strategy.sharding).toBe("zero2");
+    expect(of({ zero_or_sharding: "FULL_SHARD", framework: "nanotron", pp: 1, vpp: null }).strategy.sharding).toBe(
+      "zero3",
+    );
+    expect(of({ attention_impl: "FlashAttention-3" }).software.attention).toBe("flash3");
+    expect(of({ attention_impl: "te" }).software.attention).toBe("cudnn");
+    expect(of({ vpp: null, other_flags: { schedule: "DualPipe" } }).strategy).toMatchObject({
+      schedule: "dualpipe",
+      numChunks: 2,
+    });
+    // A schedule that its sizes refuse gives way, with a note.
+    const odd = of({ vpp: null, pp: 1, tp: 1, gpus: 60, gpus_per_node: 4, global_batch: 60 });
+    expect(odd.strategy).toMatchObject({ schedule: "1f1b", numChunks: 1, pp: 1 });
+    const refused = of({ vpp: null, gpus: 96, pp: 3, global_batch: 64, other_flags: { schedule: "Chimera" } });
+    expect(refused.strategy.schedule).toBe("1f1b");
+    expect(refused.notes.join()).toContain("chimera");
+  });
+
+  it("completes what tables leave out", () => {
+    const { heads: _heads, ffn: _ffn, ...bare } = llama70b;
+    const guessed = spec({ model: { ...bare, name: "m", vocab: "128256", kv_heads: "-", tied: "n/a" } });
+    expect(guessed.model).toMatchObject({ vocab: 128_256, hidden: 8192 });
+    expect(guessed.model.layerKinds[0]?.mixer).toMatchObject({ heads: 64, kvHeads: 64 });
+    expect(guessed.notes.join()).toMatch(/heads not stated: 64[\s\S]*width not stated: 22016/);
+    const named = spec({ model: { name: "Llama-3-70B", layers: null, hidden: null } });
+    expect(named.model.layers.length).toBe(80);
+    // Another size under a published name is not that model.
+    expect(specOfRow({ ...row, model: { name: "Llama-3-70B", layers: 8 } })).toEqual({
+      unsupported: expect.stringContaining("not stated"),
+    });
+    const sizes = spec({ gpus: null });
+    expect(sizes.cluster.numDevices).toBe(64);
+    expect(spec({ gpus: null, dp: 4 }).cluster.numDevices).toBe(128);
+    const noPipeline = spec({ pp: 1, vpp: 4, gpus: 8 });
+    expect(noPipeline.strategy).toMatchObject({ numChunks: 1, schedule: "1f1b" });
+    const ring = spec({ cp: 2, gpus: 128, attention_impl: "unfused" });
+    expect(ring.software.attention).toBe("flash2");
+    const whole = spec({
+      sequence_parallel: false,
+      model: { ...llama70b, experts: 8, topk: 2, moe_ffn: 28672 },
+      ep: 2,
+    });
+    expect(whole.strategy).toMatchObject({ sequenceParallel: false, etp: 4 });
+    expect(checkStrategy(whole)).toEqual([]);
+  });
+
+  it("shards more where an unknown trainer says nothing and copies do not fit", () => {
+    const s = spec({ framework: "Zorblax", zero_or_sharding: null, pp: 1, vpp: null, recompute: "none" });
+    expect(s.strategy.sharding).toBe("none");
+    expect(s.ladder.map((change) => change.sharding)).toEqual(["zero1", "zero3"]);
+    expect(spec({ framework: "Zorblax", zero_or_sharding: "none" }).ladder).toEqual([]);
+  });
+
+  it("refuses counts beyond counting", () => {
+    expect(specOfRow({ ...row, seq_len: 1e300 })).toEqual({ unsupported: expect.stringContaining("sequence length") });
+    expect(specOfRow({ ...row, task: "lora" })).toEqual({ unsupported: expect.stringContaining("LoRA") });
   });
 });

@@ -32,15 +32,15 @@ export function specOfRow(row: unknown): RowSpec | { readonly unsupported: strin
   if ("unsupported" in split) return split;
   const seqLen = count(row, "seq_len");
   if (seqLen === undefined) return { unsupported: "the row does not state its sequence length" };
-  const task = text(row, "task");
-  const isLora = task === "lora" || flag(flagsOf(row), "lora") === true;
+  if (text(row, "task") === "lora" || flag(flagsOf(row), "lora") === true)
+    return { unsupported: "adapters (LoRA) are not part of the program: every weight is trained" };
   if (flag(flagsOf(row), "packed_sequences") === true)
     notes.push("packed short documents: attention is modelled over the whole sequence");
   return {
     model,
     cluster,
     strategy: split.strategy,
-    workload: { seqLen, globalBatch: split.globalBatch, task: isLora ? "lora" : task === "sft" ? "sft" : "pretrain" },
+    workload: { seqLen, globalBatch: split.globalBatch },
     software: softwareOfRow(row, split.strategy, notes),
     notes,
     ladder: split.ladder,

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { MemoryBreakdown, StepResult } from "../simulate/types.ts";
 import { detectFile } from "./detect.ts";
+import { validateText } from "./index.ts";
 import { predictedPeak } from "./rowMemory.ts";
 import type { Predictor } from "./scoreTraining.ts";
 import { summarise } from "./summary.ts";
@@ -191,6 +192,20 @@ describe("detectFile()", () => {
   ])("%s with %s", (name, header, expected) => {
     expect(detectFile(name, `${header}\n1,2,3`)).toEqual(expected);
   });
+  it("reads tables with comments, other orders, further and quoted columns", () => {
+    const table = '\uFEFF# measured by hand\nNote,K,latency_us,M,N\n"a, ""b""",8192,800,4096,8192\n';
+    const report = validateText({ name: "gemm/h100_pcie_bf16.csv", text: table });
+    expect(report.findings).toEqual([]);
+    expect(report.rows).toMatchObject([{ status: "ok", measured: { latency_us: 800 } }]);
+  });
+
+  it("gives a reason for each row without a price, and prices the others", () => {
+    const table = "m,n,k,latency_us\n0,8192,8192,800\n-4,8192,8192,800\n,8192,8192,800\n4096,8192,8192,800\n";
+    const report = validateText({ name: "gemm/h100_pcie_bf16.csv", text: table });
+    expect(report.rows.map((row) => row.status)).toEqual(["unsupported", "unsupported", "unsupported", "ok"]);
+    expect(report.rows.slice(0, 3).every((row) => (row.reason ?? "").length > 5)).toBe(true);
+  });
+
   it("names columns it does not know", () => {
     expect(detectFile("a.csv", "foo,bar\n1,2")).toMatchObject({
       kind: "unknown",

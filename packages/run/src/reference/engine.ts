@@ -7,28 +7,30 @@
 // parameters updated, updated shards gathered.
 
 import {
-  actionOps,
   assert,
-  axisSize,
-  type Block,
   type BlockAction,
-  type BlockLives,
   type BufferId,
-  blockLives,
-  coordinatesOf,
   decodeAction,
   dtypeBytes,
   meshSize,
-  type Op,
   type Program,
-  tableRanks,
 } from "@meshwright/core";
+import {
+  type BlockPlan,
+  type EngineParts,
+  eachPlace,
+  engineParts,
+  frameAt,
+  planBlock,
+  runPhase,
+} from "./engineParts.ts";
 import type { Frame, Run } from "./frame.ts";
-import { actionsUsingGathered, gatheredIds } from "./gathering.ts";
+import { GatheredBlocks } from "./gatheredBlocks.ts";
 import { initialiseParameters } from "./initialise.ts";
-import { flatten, type Mat, unflatten } from "./kernels/mat.ts";
+import { flatten, type Mat } from "./kernels/mat.ts";
 import { collectGradients, collectParameters } from "./results.ts";
-import { type Frees, runOps, standaloneFrees } from "./runOps.ts";
+import { runOps } from "./runOps.ts";
+import { addReplicas, gradNormTail, syncEmbedding } from "./stepEnd.ts";
 import { type Place, RankStore } from "./store.ts";
 import { TrafficBook } from "./traffic.ts";
 
@@ -56,19 +58,6 @@ export interface StepOutcome {
   readonly actions: readonly ActionRecord[];
 }
 
-interface Chunk {
-  readonly stage: number;
-  /** One place per block use, micro-batch filled in when it runs. */
-  readonly places: readonly Place[];
-}
-
-interface BlockPlan {
-  readonly ops: Record<BlockAction, readonly Op[]>;
-  readonly lives: BlockLives;
-  readonly frees: Frees;
-  readonly usesGathered: Record<BlockAction, boolean>;
-}
-
 export function runStep(program: Program, options: { readonly vocab: number }): StepOutcome {
   return new Engine(program, options.vocab).run();
 }
@@ -76,17 +65,16 @@ export function runStep(program: Program, options: { readonly vocab: number }): 
 class Engine {
   private readonly program: Program;
   private readonly state: Run;
-  private readonly lanes: readonly (readonly number[])[];
-  private readonly chunks: readonly (readonly Chunk[])[];
+  private readonly parts: EngineParts;
+  private readonly gathered: GatheredBlocks;
   private readonly plans: readonly BlockPlan[];
   /** Values on their way: `F stage use microBatch` or `B ...` -> per lane the tensors. */
   private readonly mail = new Map<string, readonly (readonly Mat[])[]>();
-  private readonly gatheredBy = new Map<string, number>();
   private readonly records: ActionRecord[] = [];
 
   constructor(program: Program, vocab: number) {
     this.program = program;
-    const { mesh, schedule, stages, blocks } = program;
+    const { mesh, schedule, blocks } = program;
     this.state = {
       mesh,
       stores: Array.from({ length: meshSize(mesh) }, (_, rank) => new RankStore(mesh, rank)),
@@ -98,38 +86,29 @@ class Engine {
       tokenCache: new WeakMap(),
       orderCache: new WeakMap(),
     };
-    this.lanes = Array.from({ length: mesh.pp }, (_, p) => lanesOf(program, p));
-    this.chunks = schedule.stageOf.map((chunks) =>
-      chunks.map((stage, chunk) => ({
-        stage,
-        places: stages[stage]!.uses.map((use, i) => ({
-          block: blocks[use.block]!,
-          label: use.label,
-          key: `${chunk}.${i}`,
-          microBatch: -1,
-        })),
-      })),
-    );
+    this.parts = engineParts(program, this.state);
     const reduceEach = program.reducePolicy === "everyMicroBatch";
     this.plans = blocks.map((block) => planBlock(block, schedule.splitBackward, reduceEach));
+    this.gathered = new GatheredBlocks(this.parts, (block) => this.plans[blocks.indexOf(block)]!.usesGathered);
   }
 
   run(): StepOutcome {
     const { stores } = this.state;
-    for (const [p, chunks] of this.chunks.entries()) {
+    for (const [p, chunks] of this.parts.chunks.entries()) {
       const places = chunks.flatMap((chunk) => chunk.places);
-      for (const rank of this.lanes[p]!) initialiseParameters(stores[rank]!, this.program.mesh, rank, places);
+      for (const rank of this.parts.lanes[p]!) initialiseParameters(stores[rank]!, this.program.mesh, rank, places);
     }
     const startBytes = stores.map((store) => store.heldBytes.hbm);
     this.runActions();
-    this.addReplicas();
+    addReplicas(this.parts);
     if (this.program.reducePolicy === "lastMicroBatch")
-      this.eachPlace((frame, block) => this.phase(frame, block.reduce));
-    this.syncEmbedding();
+      eachPlace(this.parts, (frame, block) => runPhase(frame, block.reduce));
+    syncEmbedding(this.parts);
     const gradients = collectGradients(this.state, this.holders());
-    this.eachPlace((frame, block) => this.phase(frame, block.update));
-    const gradNormSquared = this.tail();
-    if (this.program.gatherPolicy === "afterUpdate") this.eachPlace((frame, block) => this.phase(frame, block.gather));
+    eachPlace(this.parts, (frame, block) => runPhase(frame, block.update));
+    const gradNormSquared = gradNormTail(this.parts);
+    if (this.program.gatherPolicy === "afterUpdate")
+      eachPlace(this.parts, (frame, block) => runPhase(frame, block.gather));
     for (const store of stores)
       assert(store.leftovers().length === 0, `rank ${store.rank} frees everything: ${store.leftovers().join(", ")}`);
     assert(this.mail.size === 0, `every tensor handed over is taken: ${[...this.mail.keys()].join(", ")}`);
@@ -148,24 +127,10 @@ class Engine {
     };
   }
 
-  private frame(p: number, place: Place): Frame {
-    return { run: this.state, ranks: this.lanes[p]!, place, lastRouting: null };
-  }
-
-  private eachPlace(visit: (frame: Frame, block: Block) => void): void {
-    for (const [p, chunks] of this.chunks.entries()) {
-      for (const chunk of chunks) for (const place of chunk.places) visit(this.frame(p, place), place.block);
-    }
-  }
-
   private holders(): { readonly rank: number; readonly place: Place }[] {
-    return this.chunks.flatMap((chunks, p) =>
-      chunks.flatMap((chunk) => chunk.places.flatMap((place) => this.lanes[p]!.map((rank) => ({ rank, place })))),
+    return this.parts.chunks.flatMap((chunks, p) =>
+      chunks.flatMap((chunk) => chunk.places.flatMap((place) => this.parts.lanes[p]!.map((rank) => ({ rank, place })))),
     );
-  }
-
-  private phase(frame: Frame, ops: readonly Op[]): void {
-    runOps(frame, ops, standaloneFrees(frame.place.block, ops), 0, () => {});
   }
 
   // Actions.
@@ -191,7 +156,7 @@ class Engine {
   }
 
   private ready(p: number, action: ReturnType<typeof decodeAction>): boolean {
-    const { stage, places } = this.chunks[p]![action.chunk]!;
+    const { stage, places } = this.parts.chunks[p]![action.chunk]!;
     if (action.kind === "F") return stage === 0 || this.mail.has(mailKey("F", stage, 0, action.microBatch));
     if (action.kind === "W") return true;
     return (
@@ -201,16 +166,16 @@ class Engine {
   }
 
   private runAction(p: number, action: ReturnType<typeof decodeAction>): void {
-    const { stage, places } = this.chunks[p]![action.chunk]!;
+    const { stage, places } = this.parts.chunks[p]![action.chunk]!;
     const { splitBackward } = this.program.schedule;
     const kinds: readonly BlockAction[] = action.kind === "BW" ? (splitBackward ? ["B", "W"] : ["B"]) : [action.kind];
     const forward = action.kind === "F";
     for (let n = 0; n < places.length; n++) {
       const use = forward ? n : places.length - 1 - n;
       for (const kind of kinds) {
-        this.gatherAhead(p, places, use, forward ? 1 : -1, kind);
+        this.gathered.gatherAhead(p, places, use, forward ? 1 : -1, kind);
         this.runUse(p, stage, use, { ...places[use]!, microBatch: action.microBatch }, kind);
-        this.releaseGathered(p, places[use]!, kind, splitBackward);
+        this.gathered.release(p, places[use]!, kind, splitBackward);
       }
     }
   }
@@ -220,7 +185,7 @@ class Engine {
     const { block } = place;
     const blockIndex = this.program.blocks.indexOf(block);
     const plan = this.plans[blockIndex]!;
-    const frame = this.frame(p, place);
+    const frame = frameAt(this.parts, p, place);
     const before = this.microBytes(frame);
     const [inputs, outputs] =
       kind === "F" ? [block.inputs, block.outputs] : kind === "B" ? [block.gradOutputs, block.gradInputs] : [[], []];
@@ -272,7 +237,7 @@ class Engine {
     kind: "F" | "B",
     ids: readonly BufferId[],
   ): void {
-    const uses = this.chunks[p]!.find((chunk) => chunk.stage === stage)!.places.length;
+    const uses = this.parts.chunks[p]!.find((chunk) => chunk.stage === stage)!.places.length;
     const step = kind === "F" ? 1 : -1;
     const inside = use + step >= 0 && use + step < uses;
     const toStage = inside ? stage : stage + step;
@@ -305,148 +270,8 @@ class Engine {
       stages.some((s, chunk) => s === stage && schedule.replicaOf[p]![chunk] === replica),
     );
   }
-
-  // Gathered parameters (ZeRO-3).
-
-  /** Gathers what the use needs, and `prefetchBlocks` uses ahead in this action. */
-  private gatherAhead(p: number, places: readonly Place[], use: number, step: 1 | -1, kind: BlockAction): void {
-    const { gatherPolicy, prefetchBlocks } = this.program;
-    if (gatherPolicy !== "perForward" && gatherPolicy !== "perPhase") return;
-    for (let ahead = 0; ahead <= prefetchBlocks; ahead++) {
-      const place = places[use + step * ahead];
-      if (place === undefined || !this.planOf(place).usesGathered[kind]) continue;
-      const key = `${p} ${place.key}`;
-      // Kept per micro-batch in flight: the forward action takes a hold, the last backward action gives it up.
-      const holds = this.gatheredBy.get(key) ?? 0;
-      if (gatherPolicy === "perForward" && ahead === 0 && kind === "F") this.gatheredBy.set(key, holds + 1);
-      const frame = this.frame(p, place);
-      const ids = gatheredIds(place.block);
-      if (ids.length === 0 || this.state.stores[frame.ranks[0]!]!.isLive(place, ids[0]!)) continue;
-      runOps(frame, place.block.gather, new Map(), 0, () => {});
-    }
-  }
-
-  private releaseGathered(p: number, place: Place, kind: BlockAction, splitBackward: boolean): void {
-    const { gatherPolicy } = this.program;
-    if (gatherPolicy === "perForward") {
-      if (kind !== (splitBackward ? "W" : "B")) return;
-      const key = `${p} ${place.key}`;
-      const holds = (this.gatheredBy.get(key) ?? 0) - 1;
-      this.gatheredBy.set(key, holds);
-      if (holds > 0) return;
-    } else if (gatherPolicy !== "perPhase") return;
-    for (const rank of this.lanes[p]!) {
-      const store = this.state.stores[rank]!;
-      for (const id of gatheredIds(place.block)) if (store.isLive(place, id)) store.free(place, id);
-    }
-  }
-
-  private planOf(place: Place): BlockPlan {
-    return this.plans[this.program.blocks.indexOf(place.block)]!;
-  }
-
-  // The end of the step.
-
-  /** Chunks of different replicas that hold the same stage add up their persistent gradients. */
-  private addReplicas(): void {
-    const { schedule, stages } = this.program;
-    if (schedule.replicas === 1) return;
-    for (let stage = 0; stage < stages.length; stage++) {
-      const copies = this.chunks.flatMap((chunks, p) =>
-        chunks.filter((chunk) => chunk.stage === stage).map((chunk) => ({ p, chunk })),
-      );
-      for (let use = 0; use < stages[stage]!.uses.length; use++) {
-        const { block } = copies[0]!.chunk.places[use]!;
-        for (const [id, decl] of block.buffers.entries()) {
-          if (
-            decl.kind !== "gradient" ||
-            decl.scope !== "persistent" ||
-            decl.view !== undefined ||
-            decl.shared === true ||
-            decl.tier !== "hbm"
-          )
-            continue;
-          for (let lane = 0; lane < this.lanes[0]!.length; lane++) {
-            const holders = copies.map(({ p, chunk }) => ({ rank: this.lanes[p]![lane]!, place: chunk.places[use]! }));
-            const mats = holders.map(({ rank, place }) => this.state.stores[rank]!.get(place, id));
-            const sum = flatten(mats[0]!);
-            for (const m of mats.slice(1))
-              flatten(m).forEach((value, e) => {
-                sum[e]! += value;
-              });
-            for (const m of mats) unflatten(sum, m);
-            const bytes = sum.length * dtypeBytes(decl.dtype);
-            for (const { rank } of holders) this.state.traffic.add(rank, "replica", "allReduce", holders.length, bytes);
-          }
-        }
-      }
-    }
-  }
-
-  private syncEmbedding(): void {
-    const { embeddingSync, mesh } = this.program;
-    if (embeddingSync === null) return;
-    const place: Place = { block: embeddingSync, label: "embedding", key: "sync", microBatch: -1 };
-    const ranks = tableRanks(mesh).flatMap((p) => this.lanes[p]!);
-    for (const rank of ranks) {
-      for (const [id, decl] of embeddingSync.buffers.entries())
-        if (decl.shared === true) this.state.stores[rank]!.addShared(place, id);
-    }
-    const frame: Frame = { run: this.state, ranks, place, lastRouting: null };
-    this.phase(frame, embeddingSync.reduce);
-  }
-
-  /** The tail's partial norm of a rank is the sum over its block uses. */
-  private tail(): number | null {
-    const { tail, mesh } = this.program;
-    const partial = (rank: number, p: number): number => {
-      let sum = 0;
-      for (const chunk of this.chunks[p]!) {
-        for (const place of chunk.places) {
-          const id = place.block.buffers.findIndex((decl) => decl.name === "gradNorm");
-          if (id >= 0) sum += this.state.stores[rank]!.get(place, id).data[0]!;
-        }
-      }
-      return sum;
-    };
-    if (tail === null) return partial(0, 0);
-    const place: Place = { block: tail, label: "tail", key: "tail", microBatch: -1 };
-    for (const [p, ranks] of this.lanes.entries()) {
-      for (const rank of ranks) this.state.stores[rank]!.addPersistent(place, 0).data[0] = partial(rank, p);
-    }
-    const frame: Frame = {
-      run: this.state,
-      ranks: Array.from({ length: meshSize(mesh) }, (_, rank) => rank),
-      place,
-      lastRouting: null,
-    };
-    this.phase(frame, tail.update);
-    return this.state.stores[0]!.get(place, 0).data[0]!;
-  }
 }
 
 function mailKey(kind: "F" | "B", stage: number, use: number, microBatch: number): string {
   return `${kind} stage ${stage} use ${use} micro-batch ${microBatch}`;
-}
-
-/** Ranks of a pipeline rank, tp fastest, then cp, then dp: the same lane on every pipeline rank talks to each other. */
-function lanesOf(program: Program, p: number): number[] {
-  const { mesh } = program;
-  const lane = (rank: number) => {
-    const at = coordinatesOf(mesh, rank);
-    return at.tp + mesh.tp * (at.cp + mesh.cp * at.dp);
-  };
-  const ranks = Array.from({ length: meshSize(mesh) }, (_, rank) => rank).filter(
-    (rank) => coordinatesOf(mesh, rank).pp === p,
-  );
-  assert(ranks.length === axisSize(mesh, "tp") * axisSize(mesh, "dpcp"), `pipeline rank ${p} has all lanes`);
-  return ranks.sort((a, b) => lane(a) - lane(b));
-}
-
-function planBlock(block: Block, splitBackward: boolean, reduceEach: boolean): BlockPlan {
-  const ops = actionOps(block, splitBackward, reduceEach);
-  const lives = blockLives(block, splitBackward, reduceEach);
-  const frees = new Map<number, BufferId[]>();
-  for (const life of lives.lives) frees.set(life.end, [...(frees.get(life.end) ?? []), life.buffer]);
-  return { ops, lives, frees, usesGathered: actionsUsingGathered(block, splitBackward) };
 }

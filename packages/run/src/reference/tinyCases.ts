@@ -286,7 +286,6 @@ export function tinyCase(choice: TinyChoice): TinyCase {
     workload: {
       seqLen: context.cp > 2 ? 8 : 4,
       globalBatch: microBatchesOf(choice) * dp * choice.microBatch,
-      task: "pretrain",
     },
     software: tinySoftware[choice.software],
   };

@@ -107,7 +107,8 @@ export function decoder(traits: DecoderTraits): Importer {
   };
 }
 
-const plainLayer = {
+/** Facts of a layer of LLaMA's kind beside its mixer and feed-forward part. */
+export const plainLayer = {
   norm: "rmsnorm",
   normBias: false,
   normsPerBranch: 1,

@@ -4,7 +4,7 @@
 
 import { internLayers } from "../internLayers.ts";
 import type { AttentionSpec, FfnSpec, LayerSpec, ModelSpec, NormKind } from "../types.ts";
-import { activationNamed, denseFfn, type Importer, plainAttention } from "./decoder.ts";
+import { activationNamed, denseFfn, type Importer, plainAttention, plainLayer } from "./decoder.ts";
 
 function repeat(layer: LayerSpec, times: number) {
   return internLayers(Array.from({ length: times }, () => layer));
@@ -26,13 +26,6 @@ function t5(p: { tied: boolean; biasInEveryLayer: boolean }): Importer {
       bias: false,
       activation: activationNamed(projection),
     };
-    const plain = {
-      norm: "rmsnorm",
-      normBias: false,
-      normsPerBranch: 1,
-      parallelResidual: false,
-      extraParams: 0,
-    } as const;
     const table = reader.count("relative_attention_num_buckets", 32) * heads;
     const tables = p.biasInEveryLayer ? numEncoder + numDecoder : 2;
     return {
@@ -48,9 +41,9 @@ function t5(p: { tied: boolean; biasInEveryLayer: boolean }): Importer {
       finalNorm: "rmsnorm",
       finalNormBias: false,
       maxSeqLen: reader.count("n_positions", 512),
-      ...repeat({ ...plain, mixer: { ...attention, crossAttention: true }, ffn }, numDecoder),
+      ...repeat({ ...plainLayer, mixer: { ...attention, crossAttention: true }, ffn }, numDecoder),
       encoder: {
-        ...repeat({ ...plain, mixer: { ...attention, causal: false }, ffn }, numEncoder),
+        ...repeat({ ...plainLayer, mixer: { ...attention, causal: false }, ffn }, numEncoder),
         finalNorm: "rmsnorm",
         finalNormBias: false,
       },

@@ -12,6 +12,19 @@ function fourfold(reader: ConfigReader, dims: Dims, bias: boolean) {
   return denseFfn(reader, { gated: false, bias, inner: reader.count(ffnKeys, 4 * dims.hidden) });
 }
 
+/** GPT-J and CodeGen: attention and feed-forward part side by side behind one norm, rotary positions on part of a head. */
+const parallelRotary = decoder({
+  tied: false,
+  attention: (r, d) => ({
+    qkvBias: false,
+    outBias: false,
+    ropeFrac: Math.min(1, r.size("rotary_dim", 64) / d.headDim),
+  }),
+  ffn: (r, d) => fourfold(r, d, true),
+  layer: () => ({ ...layerNormed, normsPerBranch: 0.5, parallelResidual: true }),
+  model: () => ({ lmHeadBias: true }),
+});
+
 export const gptFamilies: Readonly<Record<string, Importer>> = {
   gpt2: decoder({
     tied: true,
@@ -41,28 +54,8 @@ export const gptFamilies: Readonly<Record<string, Importer>> = {
     layer: () => layerNormed,
     model: (_r, d) => ({ position: "learned", learnedPositions: d.maxSeqLen }),
   }),
-  gptj: decoder({
-    tied: false,
-    attention: (r, d) => ({
-      qkvBias: false,
-      outBias: false,
-      ropeFrac: Math.min(1, r.size("rotary_dim", 64) / d.headDim),
-    }),
-    ffn: (r, d) => fourfold(r, d, true),
-    layer: () => ({ ...layerNormed, normsPerBranch: 0.5, parallelResidual: true }),
-    model: () => ({ lmHeadBias: true }),
-  }),
-  codegen: decoder({
-    tied: false,
-    attention: (r, d) => ({
-      qkvBias: false,
-      outBias: false,
-      ropeFrac: Math.min(1, r.size("rotary_dim", 64) / d.headDim),
-    }),
-    ffn: (r, d) => fourfold(r, d, true),
-    layer: () => ({ ...layerNormed, normsPerBranch: 0.5, parallelResidual: true }),
-    model: () => ({ lmHeadBias: true }),
-  }),
+  gptj: parallelRotary,
+  codegen: parallelRotary,
   gpt_neox: decoder({
     tied: false,
     attention: (r) => {

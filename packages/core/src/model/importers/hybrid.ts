@@ -15,6 +15,7 @@ import {
   type Importer,
   layerKeys,
   plainAttention,
+  plainLayer,
 } from "./decoder.ts";
 import { mtpNote } from "./deepseek.ts";
 import { deepseekMoe, moeFfn, pickFfn } from "./moe.ts";
@@ -30,36 +31,44 @@ function pureSsm(traits: {
 }): Importer {
   return (reader, name, family): ModelSpec => {
     const hidden = reader.count(hiddenKeys);
-    const layer: LayerSpec = { ...oneNorm, mixer: traits.mixer(reader, hidden), ffn: { kind: "none" } };
-    return {
+    const layer: LayerSpec = { ...plainLayer, mixer: traits.mixer(reader, hidden), ffn: { kind: "none" } };
+    return stackOf(reader, {
       name,
       family,
       hidden,
       vocab: traits.vocab?.(reader) ?? reader.count("vocab_size"),
-      tiedEmbeddings: reader.flag("tie_word_embeddings", traits.tied),
-      lmHeadBias: false,
-      learnedPositions: 0,
-      position: "none",
-      embeddingNorm: false,
-      finalNorm: "rmsnorm",
-      finalNormBias: false,
+      tied: traits.tied,
       maxSeqLen: reader.count("max_position_embeddings", 1_048_576),
-      ...internLayers(Array.from({ length: reader.layerCount(layerKeys) }, () => layer)),
-      mtpLayers: 0,
-      hasLmHead: true,
-      extraParams: 0,
-      notes: [],
-    };
+      layers: Array.from({ length: reader.layerCount(layerKeys) }, () => layer),
+    });
   };
 }
 
-const oneNorm = {
-  norm: "rmsnorm",
-  normBias: false,
-  normsPerBranch: 1,
-  parallelResidual: false,
-  extraParams: 0,
-} as const;
+/** A model without positions whose layers are behind one RMSNorm each. */
+function stackOf(
+  reader: ConfigReader,
+  p: Pick<ModelSpec, "name" | "family" | "hidden" | "vocab" | "maxSeqLen"> & {
+    readonly tied: boolean;
+    readonly layers: readonly LayerSpec[];
+  },
+): ModelSpec {
+  const { tied, layers, ...facts } = p;
+  return {
+    ...facts,
+    tiedEmbeddings: reader.flag("tie_word_embeddings", tied),
+    lmHeadBias: false,
+    learnedPositions: 0,
+    position: "none",
+    embeddingNorm: false,
+    finalNorm: "rmsnorm",
+    finalNormBias: false,
+    ...internLayers(layers),
+    mtpLayers: 0,
+    hasLmHead: true,
+    extraParams: 0,
+    notes: [],
+  };
+}
 
 function readMamba1(reader: ConfigReader, hidden: number): SsmSpec {
   return mamba1({
@@ -105,7 +114,7 @@ const nemotronH: Importer = (reader, name, family) => {
   const layers = patternLayers(reader, "hybrid_override_pattern", {
     pattern,
     numLayers,
-    plain: oneNorm,
+    plain: plainLayer,
     mamba: () =>
       mamba2({
         hidden,
@@ -139,25 +148,15 @@ const nemotronH: Importer = (reader, name, family) => {
       }),
   });
   mtpNote(reader);
-  return {
+  return stackOf(reader, {
     name,
     family,
     hidden,
     vocab: reader.count("vocab_size"),
-    tiedEmbeddings: reader.flag("tie_word_embeddings", false),
-    lmHeadBias: false,
-    learnedPositions: 0,
-    position: "none",
-    embeddingNorm: false,
-    finalNorm: "rmsnorm",
-    finalNormBias: false,
+    tied: false,
     maxSeqLen: reader.count("max_position_embeddings", 4096),
-    ...internLayers(layers),
-    mtpLayers: 0,
-    hasLmHead: true,
-    extraParams: 0,
-    notes: [],
-  };
+    layers,
+  });
 };
 
 /** Three gated delta nets to one gated attention; the pattern is `layer_types` or every `full_attention_interval`-th layer. */

@@ -6,7 +6,7 @@ import type { AttentionGeometry, TokenLayout } from "../program.ts";
 import { attentionCore } from "./attentionCore.ts";
 import type { BlockBuilder, Value } from "./builder.ts";
 import { linear, projections } from "./linear.ts";
-import { declareParam } from "./parameters.ts";
+import { declareOutput, declareParam } from "./parameters.ts";
 import { norm } from "./pointwise.ts";
 
 /** Kernels of an unfused rotary embedding: two multiplications, rotate-half, add. */
@@ -152,30 +152,17 @@ export function attentionMixer(
   };
   let out = attentionCore(builder, { q, k, v, geometry, name, dropoutSite: site.dropoutSite });
   if (gate !== null) out = sigmoidGate(builder, gate, out, `${name}.gated`);
-  const weight = declareParam(builder, {
+  const output = declareOutput(builder, {
     name: `${name}.out`,
-    segments: [{ rows: model.hidden, parts: 1 }],
     columns: spec.heads * spec.vHeadDim,
-    axis: "tp",
-    dim: 1,
+    bias: spec.outBias,
   });
-  const bias = spec.outBias
-    ? declareParam(builder, {
-        name: `${name}.out.bias`,
-        segments: [{ rows: model.hidden, parts: 1 }],
-        columns: 1,
-        axis: null,
-        dim: 0,
-        init: "zeros",
-      })
-    : undefined;
   return linear(builder, out, {
     name: `${name}.proj`,
-    weight,
+    ...output,
     width: model.hidden,
     parallel: "row",
     compute: context.computeDtype,
-    ...(bias === undefined ? {} : { bias }),
   });
 }
 

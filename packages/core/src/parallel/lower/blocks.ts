@@ -7,10 +7,11 @@ import type { Recompute } from "../strategy.ts";
 import { BlockBuilder, type Value } from "./builder.ts";
 import type { Context } from "./context.ts";
 import { embed, finalNorm, headLoss, tokenTable } from "./ends.ts";
+import { replicatedFrom } from "./gradients.ts";
 import { lowerLayer } from "./layer.ts";
 import { linear } from "./linear.ts";
 import { offloadActivations } from "./offload.ts";
-import { declareParam, replicatedFrom } from "./parameters.ts";
+import { declareParam } from "./parameters.ts";
 import { add, norm } from "./pointwise.ts";
 import { recomputeForward } from "./recompute.ts";
 

@@ -22,11 +22,10 @@ export interface Value {
 export interface Param {
   /** Working copy: persistent, or gathered from shards. */
   readonly id: BufferId;
-  /** Gradient of the whole working copy; null when frozen. */
-  readonly grad: BufferId | null;
+  /** Gradient of the whole working copy. */
+  readonly grad: BufferId;
   /** The gradient is a fresh buffer of this micro-batch (zero2, zero3): the first write does not accumulate. */
   readonly gradFresh: boolean;
-  /** Unfused accumulation: weight gradients are computed in this format first and added. */
   readonly slice: ParamSlice;
   readonly expert: boolean;
 }
@@ -207,7 +206,6 @@ export class BlockBuilder {
 
   /** True the first time a weight gradient is written in this block (fresh gradients start by overwriting). */
   accumulates(param: Param): boolean {
-    assert(param.grad !== null, `${param.slice.name} has a gradient`);
     if (!param.gradFresh) return true;
     if (this.writtenGrads.has(param.grad)) return true;
     this.writtenGrads.add(param.grad);

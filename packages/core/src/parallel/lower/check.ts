@@ -24,8 +24,6 @@ export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Wo
       );
   };
   const { tp, cp, ulysses, dp, pp, ep, etp } = strategy;
-  if (workload.task === "lora")
-    say("workload.task", 'Cannot lower task "lora": adapters are not part of the program', 'use "pretrain" or "sft"');
   if (!model.hasLmHead)
     say(
       "model",

@@ -73,7 +73,7 @@ export function embed(
     // Lookups have no kernel that adds to a kept gradient: a dense one of the whole table is made and added (torch embedding_dense_backward).
     const apart = !table.gradFresh;
     const tables = positions === undefined ? [table] : [table, positions];
-    const targets = tables.map((param) => (apart ? denseGradient(builder, param) : param.grad!));
+    const targets = tables.map((param) => (apart ? denseGradient(builder, param) : param.grad));
     // Part of B even where backward is split: only multiplications are worth delaying (arXiv 2401.10241, section 2). But a gradient that the
     // head's delayed multiplication writes first must wait for it.
     builder.emit({
@@ -88,7 +88,7 @@ export function embed(
     });
     if (!apart) return;
     tables.forEach((param, i) => {
-      const grad = param.grad!; // tables are trained
+      const { grad } = param;
       builder.emit({ kind: "add", stream: "compute", a: grad, b: targets[i]!, out: grad });
     });
   });
@@ -98,7 +98,7 @@ export function embed(
 function denseGradient(builder: BlockBuilder, param: Param): BufferId {
   return builder.buffer({
     name: `${param.slice.name}.dense`,
-    shape: builder.buffers[param.grad!]!.shape,
+    shape: builder.buffers[param.grad]!.shape,
     dtype: builder.context.actDtype,
     kind: "gradient",
     scope: "micro",
@@ -336,7 +336,7 @@ function fusedHead(builder: BlockBuilder, x: Value, options: HeadOptions): void 
       compute,
     });
     weightGrad(builder, table, logits, part, { compute, accumulate: builder.accumulates(table) });
-    if (bias !== undefined && bias.grad !== null) {
+    if (bias !== undefined) {
       builder.emit({
         kind: "biasGrad",
         stream: "compute",

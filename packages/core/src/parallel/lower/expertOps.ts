@@ -189,7 +189,6 @@ export function groupedLinear(
         compute,
       }),
     );
-    if (weight.grad === null) return;
     builder.emit({
       kind: "groupedMatmul",
       role: "weightGrad",

@@ -3,7 +3,7 @@
 import type { DenseFfnSpec } from "../../model/types.ts";
 import type { BlockBuilder, Value } from "./builder.ts";
 import { linear, projections } from "./linear.ts";
-import { declareParam } from "./parameters.ts";
+import { declareOutput, declareParam } from "./parameters.ts";
 import { activation, gatedParts } from "./pointwise.ts";
 
 export function denseFfn(builder: BlockBuilder, x: Value, spec: DenseFfnSpec, name: string): Value {
@@ -17,23 +17,7 @@ export function denseFfn(builder: BlockBuilder, x: Value, spec: DenseFfnSpec, na
   const upBias = spec.bias
     ? declareParam(builder, { name: `${name}.up.bias`, segments, columns: 1, axis: "tp", dim: 0, init: "zeros" })
     : undefined;
-  const down = declareParam(builder, {
-    name: `${name}.down`,
-    segments: [{ rows: model.hidden, parts: 1 }],
-    columns: spec.inner,
-    axis: "tp",
-    dim: 1,
-  });
-  const downBias = spec.bias
-    ? declareParam(builder, {
-        name: `${name}.down.bias`,
-        segments: [{ rows: model.hidden, parts: 1 }],
-        columns: 1,
-        axis: null,
-        dim: 0,
-        init: "zeros",
-      })
-    : undefined;
+  const down = declareOutput(builder, { name: `${name}.down`, columns: spec.inner, bias: spec.bias });
   return builder.within("ffn", () => {
     const options = {
       name: `${name}.up.out`,
@@ -62,11 +46,10 @@ export function denseFfn(builder: BlockBuilder, x: Value, spec: DenseFfnSpec, na
           );
     return linear(builder, curved, {
       name: `${name}.down.out`,
-      weight: down,
+      ...down,
       width: model.hidden,
       parallel: "row",
       compute,
-      ...(downBias === undefined ? {} : { bias: downBias }),
     });
   });
 }

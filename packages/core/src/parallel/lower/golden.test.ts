@@ -53,7 +53,7 @@ const base: Strategy = {
 };
 
 function lower(strategy: Partial<Strategy>, software = softwarePreset("megatron-2022")): Program {
-  return lowerTraining(gpt, { ...base, ...strategy }, { seqLen, globalBatch: 16, task: "pretrain" }, software);
+  return lowerTraining(gpt, { ...base, ...strategy }, { seqLen, globalBatch: 16 }, software);
 }
 
 function layer(program: Program): Block {

@@ -216,12 +216,11 @@ function multiply(
         });
       }
     } else builder.contribute(x, inputGrad);
-    const accumulate = weight.grad !== null && builder.accumulates(weight);
+    const accumulate = builder.accumulates(weight);
     grads.forEach((dy, i) => {
       weightGrad(builder, weight, dy, saved, { compute, accumulate, window: windows[i]! });
     });
-    const biasGrad = bias?.grad;
-    if (bias === undefined || biasGrad == null) return;
+    if (bias === undefined) return;
     const accumulateBias = builder.accumulates(bias);
     grads.forEach((dy, i) => {
       builder.emit({
@@ -229,7 +228,7 @@ function multiply(
         stream: "compute",
         weightGrad: true,
         x: dy.id,
-        out: rowsOf(builder, biasGrad, windows[i]!),
+        out: rowsOf(builder, bias.grad, windows[i]!),
         accumulate: accumulateBias,
       });
     });
@@ -245,7 +244,6 @@ export function weightGrad(
   x: Value,
   how: { readonly compute: DType; readonly accumulate: boolean; readonly window?: WeightWindow },
 ): void {
-  if (weight.grad === null) return;
   const { compute, accumulate } = how;
   const window = how.window ?? null;
   const grad = rowsOf(builder, weight.grad, window);

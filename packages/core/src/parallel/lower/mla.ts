@@ -7,7 +7,7 @@ import { rope } from "./attention.ts";
 import { attentionCore } from "./attentionCore.ts";
 import type { BlockBuilder, Value } from "./builder.ts";
 import { linear, tpCollective } from "./linear.ts";
-import { declareParam } from "./parameters.ts";
+import { declareOutput, declareParam } from "./parameters.ts";
 import { norm } from "./pointwise.ts";
 
 export function mlaMixer(
@@ -127,14 +127,8 @@ export function mlaMixer(
     step: 0,
   };
   const out = attentionCore(builder, { q, k, v, geometry, name, dropoutSite: site.dropoutSite });
-  const weight = declareParam(builder, {
-    name: `${name}.out`,
-    segments: [{ rows: model.hidden, parts: 1 }],
-    columns: spec.heads * spec.vHeadDim,
-    axis: "tp",
-    dim: 1,
-  });
-  return linear(builder, out, { name: `${name}.proj`, weight, width: model.hidden, parallel: "row", compute });
+  const output = declareOutput(builder, { name: `${name}.out`, columns: spec.heads * spec.vHeadDim, bias: false });
+  return linear(builder, out, { name: `${name}.proj`, ...output, width: model.hidden, parallel: "row", compute });
 }
 
 /** Rows every tp rank needs whole: gathered when split (gradient reduce-scattered); otherwise the gradient is summed over tp. */

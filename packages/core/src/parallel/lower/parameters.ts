@@ -1,5 +1,5 @@
-// Parameters, and everything that follows a parameter through the step: its gradient, optimizer state, and the collectives that
-// keep copies equal. This file is where ZeRO, FSDP, HSDP and Megatron's distributed optimizer live:
+// Parameters, and everything that follows a parameter through the step: its gradient (gradients.ts), optimizer state (updates.ts), and the collectives that
+// keep copies equal (buckets.ts). These files are where ZeRO, FSDP, HSDP and Megatron's distributed optimizer live:
 //
 //   none   working copy, gradient, state whole on every rank; gradients all-reduced.
 //   zero1  working copy and gradient whole; gradient reduce-scattered into the rank's shard of the same memory, state and master
@@ -10,10 +10,13 @@
 
 import { type DType, dtypeBytes } from "../../units/dtype.ts";
 import { assert } from "../../units/errors.ts";
-import { type Axis, axisSize, type Mesh } from "../mesh.ts";
-import type { BufferDecl, BufferId, CollectiveOp, OptimizerOp, ParamSlice } from "../program.ts";
+import { type Axis, axisSize } from "../mesh.ts";
+import type { BufferDecl, BufferId, ParamSlice } from "../program.ts";
+import { gatherInto } from "./buckets.ts";
 import type { BlockBuilder, Param } from "./builder.ts";
 import type { Context } from "./context.ts";
+import { declareGradient } from "./gradients.ts";
+import { declareUpdate } from "./updates.ts";
 
 export interface ParamRequest {
   readonly name: string;
@@ -146,295 +149,21 @@ export function declareParam(builder: BlockBuilder, request: ParamRequest): Para
   return param;
 }
 
-function gatherInto(builder: BlockBuilder, from: BufferId, to: BufferId, axis: Axis, dtype: DType | undefined): void {
-  const wire = dtype === undefined ? {} : { wire: dtype };
-  joinCollective(builder, "gather", {
-    kind: "collective",
-    op: "allGather",
-    reduce: "sum",
-    axis,
-    xs: [from],
-    outs: [to],
-    dim: "flat",
-    stream: "dp",
-    ...wire,
+/** The output projection of a branch: `hidden` rows, columns split over tp. Its bias is whole on every rank, added once. */
+export function declareOutput(
+  builder: BlockBuilder,
+  request: { readonly name: string; readonly columns: number; readonly bias: boolean },
+): { readonly weight: Param; readonly bias?: Param } {
+  const segments = [{ rows: builder.context.model.hidden, parts: 1 }];
+  const weight = declareParam(builder, { name: request.name, segments, columns: request.columns, axis: "tp", dim: 1 });
+  if (!request.bias) return { weight };
+  const bias = declareParam(builder, {
+    name: `${request.name}.bias`,
+    segments,
+    columns: 1,
+    axis: null,
+    dim: 0,
+    init: "zeros",
   });
-}
-
-/**
- * One bucket a block: collectives of the same kind travel together. Sums over tp go first, then the data-parallel sums that read them,
- * replicas after shards.
- */
-const reduceOrder: readonly Axis[] = ["tp", "kvReplica", "dpcp", "edp", "shard", "eshard", "replicate", "ereplicate"];
-
-function joinCollective(builder: BlockBuilder, phase: "gather" | "reduce", op: CollectiveOp): void {
-  const list = builder[phase];
-  const apart = builder.context.software.collectivesPerTensor === true && op.axis !== "tp" && op.axis !== "kvReplica";
-  const at = list.findIndex(
-    (other) => other.kind === "collective" && other.op === op.op && other.axis === op.axis && other.wire === op.wire,
-  );
-  if (at < 0 || apart) {
-    list.push(op);
-    list.sort((a, b) => reduceOrder.indexOf((a as CollectiveOp).axis) - reduceOrder.indexOf((b as CollectiveOp).axis));
-    return;
-  }
-  const other = list[at] as CollectiveOp;
-  list[at] = { ...other, xs: [...other.xs, ...op.xs], outs: [...other.outs, ...op.outs] };
-}
-
-/**
- * First row of the rank's slice that neighbouring tp ranks hold too (keys and values, which come last, where kv heads are fewer than tp); null when every
- * row is its own.
- */
-export function replicatedFrom(mesh: Mesh, slice: ParamSlice): number | null {
-  if (slice.axis !== "tp" || slice.dim !== 0) return null;
-  const first = slice.segments.findIndex((segment) => segment.parts < mesh.tp);
-  if (first < 0) return null;
-  assert(
-    slice.segments.slice(first).every((segment) => segment.parts * axisSize(mesh, "kvReplica") === mesh.tp),
-    `the last segments of ${slice.name} are those that ${axisSize(mesh, "kvReplica")} neighbours share`,
-  );
-  return slice.segments.slice(0, first).reduce((sum, segment) => sum + segment.rows / segment.parts, 0);
-}
-
-interface Placed {
-  readonly id: BufferId;
-  readonly shape: readonly number[];
-  readonly shardShape: readonly number[];
-  readonly shardAxis: Axis;
-  readonly sharded: boolean;
-  readonly expert: boolean;
-  readonly persistent: (
-    name: string,
-    dims: readonly number[],
-    dtype: DType,
-    kind: BufferDecl["kind"],
-    extra?: Partial<BufferDecl>,
-  ) => BufferId;
-}
-
-function declareGradient(builder: BlockBuilder, request: ParamRequest, slice: ParamSlice, placed: Placed): Param {
-  const { context } = builder;
-  const { strategy, software, mesh } = context;
-  const { expert, shardAxis, sharded, persistent } = placed;
-  const fullAxis: Axis = expert ? "edp" : "dpcp";
-  const replicateAxis: Axis = expert ? "ereplicate" : "replicate";
-  const replicas = axisSize(mesh, replicateAxis);
-  const fresh = sharded && (strategy.sharding === "zero2" || strategy.sharding === "zero3");
-  const gradName = `${request.name}.grad`;
-  const wire = software.gradReduceDtype === software.gradDtype ? {} : { wire: software.gradReduceDtype };
-  let grad: BufferId;
-  let reduced: BufferId;
-  const sumOver = (axis: Axis, id: BufferId): void =>
-    joinCollective(builder, "reduce", {
-      kind: "collective",
-      op: "allReduce",
-      reduce: "sum",
-      axis,
-      xs: [id],
-      outs: [id],
-      dim: "flat",
-      stream: "dp",
-    });
-  const sumOverTp = (id: BufferId): void => {
-    if (request.tpPartial === true && mesh.tp > 1) sumOver("tp", id);
-    const from = replicatedFrom(mesh, slice);
-    if (from === null) return;
-    // Each of the ranks that hold a key-value head saw other query heads.
-    const base = builder.buffers[id]!;
-    const shape = [base.shape[0]! - from, ...base.shape.slice(1)]; // a matrix or a vector of rows
-    const rows = builder.buffer({
-      name: `${base.name}.kv`,
-      shape,
-      dtype: base.dtype,
-      kind: base.kind,
-      scope: base.scope,
-      param: slice,
-      view: { kind: "rows", of: id, from },
-    });
-    sumOver("kvReplica", rows);
-  };
-  if (fresh) {
-    grad = builder.buffer({
-      name: `${gradName}.full`,
-      shape: placed.shape,
-      dtype: context.actDtype,
-      kind: "gradient",
-      scope: "micro",
-      param: slice,
-    });
-    sumOverTp(grad);
-    reduced = persistent(".grad", placed.shardShape, software.gradDtype, "gradient");
-    const part = builder.buffer({
-      name: `${gradName}.part`,
-      shape: placed.shardShape,
-      dtype: software.gradReduceDtype,
-      kind: "workspace",
-      scope: "micro",
-      param: slice,
-    });
-    // FSDP casts the whole gradient to the format it reduces in (torch/distributed/fsdp/_runtime_utils.py, _post_backward_hook).
-    let sent = grad;
-    if (software.gradReduceDtype !== context.actDtype) {
-      sent = builder.buffer({
-        name: `${gradName}.wire`,
-        shape: placed.shape,
-        dtype: software.gradReduceDtype,
-        kind: "workspace",
-        scope: "micro",
-        param: slice,
-      });
-      builder.reduceCasts.push({ kind: "cast", stream: "dp", x: grad, out: sent });
-    }
-    joinCollective(builder, "reduce", {
-      kind: "collective",
-      op: "reduceScatter",
-      reduce: "sum",
-      axis: shardAxis,
-      xs: [sent],
-      outs: [part],
-      dim: "flat",
-      stream: "dp",
-      wire: software.gradReduceDtype,
-    });
-    if (replicas > 1)
-      joinCollective(builder, "reduce", {
-        kind: "collective",
-        op: "allReduce",
-        reduce: "sum",
-        axis: replicateAxis,
-        xs: [part],
-        outs: [part],
-        dim: "flat",
-        stream: "dp",
-        wire: software.gradReduceDtype,
-      });
-    builder.reduceAdds.push({ kind: "add", stream: "dp", a: reduced, b: part, out: reduced });
-  } else {
-    grad = persistent(".grad", placed.shape, software.gradDtype, "gradient");
-    reduced = grad;
-    if (request.shared !== true) sumOverTp(grad);
-    if (request.shared === true) {
-      // The owning block use reduces after both have accumulated.
-    } else if (sharded) {
-      reduced = builder.buffer({
-        name: `${gradName}.own`,
-        shape: placed.shardShape,
-        dtype: software.gradDtype,
-        kind: "gradient",
-        scope: "persistent",
-        param: slice,
-        view: { kind: "shard", of: grad, axis: shardAxis },
-      });
-      joinCollective(builder, "reduce", {
-        kind: "collective",
-        op: "reduceScatter",
-        reduce: "sum",
-        axis: shardAxis,
-        xs: [grad],
-        outs: [reduced],
-        dim: "flat",
-        stream: "dp",
-        ...wire,
-      });
-      if (replicas > 1)
-        joinCollective(builder, "reduce", {
-          kind: "collective",
-          op: "allReduce",
-          reduce: "sum",
-          axis: replicateAxis,
-          xs: [reduced],
-          outs: [reduced],
-          dim: "flat",
-          stream: "dp",
-          ...wire,
-        });
-    } else if (axisSize(mesh, fullAxis) > 1) {
-      joinCollective(builder, "reduce", {
-        kind: "collective",
-        op: "allReduce",
-        reduce: "sum",
-        axis: fullAxis,
-        xs: [grad],
-        outs: [grad],
-        dim: "flat",
-        stream: "dp",
-        ...wire,
-      });
-    }
-  }
-  builder.reducedGrads.set(request.name, reduced);
-  const param: Param = { id: placed.id, grad, gradFresh: fresh, slice, expert };
-  builder.params.push(param);
-  return param;
-}
-
-interface UpdateSite {
-  readonly source: BufferId;
-  readonly dims: readonly number[];
-  readonly hostTier: Partial<BufferDecl>;
-  readonly persistent: Placed["persistent"];
-}
-
-/** State tensors per optimizer, as shapes of the (sharded) parameter. Adafactor keeps row and column sums (arXiv 1804.04235); Muon one momentum. */
-function stateShapes(context: Context, slice: ParamSlice, dims: readonly number[]): (readonly number[])[] {
-  switch (context.strategy.optimizer) {
-    case "adamw":
-      return [dims, dims];
-    case "sgd":
-    case "muon":
-      return [dims];
-    case "adafactor": {
-      const elements = dims.reduce((a, b) => a * b, 1);
-      const columns = slice.columns;
-      return columns === 1 ? [dims] : [[Math.ceil(elements / columns)], [Math.min(columns, elements)]];
-    }
-  }
-}
-
-function declareUpdate(builder: BlockBuilder, request: ParamRequest, param: Param, site: UpdateSite): void {
-  const { context } = builder;
-  const { software } = context;
-  const reduced = builder.reducedGrads.get(request.name);
-  assert(reduced !== undefined, `${request.name} has a reduced gradient`);
-  const working = builder.buffers[site.source]!;
-  const needsMaster = software.masterWeights && software.updatesWorkingParams !== true && working.dtype !== "fp32";
-  const master = needsMaster ? site.persistent(".master", site.dims, "fp32", "optimizer", site.hostTier) : site.source;
-  const states = stateShapes(context, param.slice, site.dims).map((dims, i) =>
-    site.persistent(`.state${i}`, dims, software.optimizerStateDtype, "optimizer", site.hostTier),
-  );
-  let grad = reduced;
-  if (site.hostTier.tier === "host") {
-    grad = builder.buffer({
-      name: `${request.name}.grad.host`,
-      shape: site.dims,
-      dtype: software.gradDtype,
-      kind: "gradient",
-      scope: "persistent",
-      tier: "host",
-      param: param.slice,
-    });
-    builder.update.push({ kind: "copy", stream: "copy", x: reduced, out: grad });
-  }
-  const op: OptimizerOp = {
-    kind: "optimizer",
-    stream: site.hostTier.tier === "host" ? "copy" : "compute",
-    algorithm: context.strategy.optimizer,
-    grads: [grad],
-    masters: [master],
-    states: [states],
-    params: [site.source],
-  };
-  const at = builder.update.findIndex((other) => other.kind === "optimizer");
-  if (at < 0 || site.hostTier.tier === "host") builder.update.push(op);
-  else {
-    const other = builder.update[at] as OptimizerOp;
-    builder.update[at] = {
-      ...other,
-      grads: [...other.grads, grad],
-      masters: [...other.masters, master],
-      states: [...other.states, states],
-      params: [...other.params, site.source],
-    };
-  }
+  return { weight, bias };
 }

@@ -74,10 +74,10 @@ export function norm(
         weight: weight.id,
         dy,
         dx,
-        dweight: weight.grad!,
+        dweight: weight.grad,
         width,
         accumulate,
-        ...(bias === undefined ? {} : { dbias: bias.grad! }),
+        ...(bias === undefined ? {} : { dbias: bias.grad }),
         ...passes,
       }),
     );

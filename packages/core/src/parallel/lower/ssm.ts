@@ -10,7 +10,7 @@ import type { SsmSpec } from "../../model/types.ts";
 import { sigmoidGate } from "./attention.ts";
 import type { BlockBuilder, Value } from "./builder.ts";
 import { linear } from "./linear.ts";
-import { declareParam } from "./parameters.ts";
+import { declareOutput, declareParam } from "./parameters.ts";
 
 export function ssmMixer(builder: BlockBuilder, x: Value, spec: SsmSpec, name: string): Value {
   const { context } = builder;
@@ -65,7 +65,7 @@ export function ssmMixer(builder: BlockBuilder, x: Value, spec: SsmSpec, name: s
         weight: kernel.id,
         dy,
         dx,
-        dweight: kernel.grad!,
+        dweight: kernel.grad,
         kernel: spec.convKernel,
         layout: context.fullLayout,
         accumulate,
@@ -119,8 +119,8 @@ export function ssmMixer(builder: BlockBuilder, x: Value, spec: SsmSpec, name: s
           dy,
           dx,
           dperHead,
-          ddecay: decay.grad!,
-          dskip: skip.grad!,
+          ddecay: decay.grad,
+          dskip: skip.grad,
           accumulate,
           ...scan,
         }),
@@ -128,16 +128,10 @@ export function ssmMixer(builder: BlockBuilder, x: Value, spec: SsmSpec, name: s
     );
   });
   const gated = sigmoidGate(builder, z, scanned, `${name}.gated`);
-  const out = declareParam(builder, {
-    name: `${name}.out`,
-    segments: [{ rows: model.hidden, parts: 1 }],
-    columns: spec.innerDim,
-    axis: "tp",
-    dim: 1,
-  });
+  const output = declareOutput(builder, { name: `${name}.out`, columns: spec.innerDim, bias: false });
   return linear(builder, gated, {
     name: `${name}.proj`,
-    weight: out,
+    ...output,
     width: model.hidden,
     parallel: "row",
     compute: context.computeDtype,

@@ -3,6 +3,7 @@
 import { InputError, nearestName } from "../../units/errors.ts";
 import type { Software } from "../strategy.ts";
 import { generic } from "./base.ts";
+import * as earlier from "./earlier.ts";
 import * as megatron from "./megatron.ts";
 import * as others from "./others.ts";
 import * as pytorch from "./pytorch.ts";
@@ -10,10 +11,13 @@ import * as pytorch from "./pytorch.ts";
 export { derive, hostSec, type SoftwareFacts } from "./base.ts";
 
 const presets = new Map<string, Software>(
-  [generic, ...Object.values(megatron), ...Object.values(pytorch), ...Object.values(others)].map((software) => [
-    software.name,
-    software,
-  ]),
+  [
+    generic,
+    ...Object.values(megatron),
+    ...Object.values(pytorch),
+    ...Object.values(others),
+    ...Object.values(earlier),
+  ].map((software) => [software.name, software]),
 );
 
 export function softwareNames(): readonly string[] {
@@ -30,7 +34,7 @@ export function softwarePreset(name: string, path = "software"): Software {
   throw new InputError({
     path,
     message: `Unknown software "${name}"`,
-    hint: near === undefined ? `use one of ${softwareNames().join(", ")}` : `did you mean "${near}"`,
+    hint: near === undefined ? "list the presets with `meshwright software`" : `did you mean "${near}"`,
   });
 }
 

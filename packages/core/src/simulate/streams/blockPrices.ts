@@ -10,6 +10,9 @@ import { type Pace, paced } from "../pace.ts";
 /** BW: the whole backward with its recompute. B, W: its halves. tail: every phase in order (blocks that run once a step). */
 export type OpList = "gather" | "forward" | "BW" | "B" | "W" | "reduce" | "update" | "tail";
 
+/** What the name of a recomputed op ends in. */
+export const RECOMPUTED = " (recompute)";
+
 /** One touch of a buffer by an op: [from, to) of the base's extent in the view's direction; the whole buffer when `whole`. */
 export interface Touch {
   readonly base: number;
@@ -53,7 +56,7 @@ export function blockPrices(
     }
     let prepared = ofBlock.get(which);
     if (prepared === undefined) {
-      prepared = prepare(block, opsOf(block, which), context, contention, pace);
+      prepared = prepare(block, opsOf(block, which), context, contention, pace, numRecomputed(block, which));
       ofBlock.set(which, prepared);
     }
     return prepared;
@@ -83,14 +86,24 @@ function opsOf(block: Block, which: OpList): readonly Op[] {
   }
 }
 
+/** Ops at the head of a list that run forward's work again. Fused ones alone are part of backward's kernels, and copies bring back what was offloaded. */
+function numRecomputed(block: Block, which: OpList): number {
+  const again = block.recompute.some((op) => op.fused !== true && op.kind !== "copy");
+  return again && (which === "BW" || which === "B") ? block.recompute.length : 0;
+}
+
 function prepare(
   block: Block,
   ops: readonly Op[],
   context: OpContext,
   contention: ContentionParameters,
   pace: Pace,
+  recomputed: number,
 ): PreparedOp[] {
-  const priced = priceOps(block, ops, context).map((op) => paced(op, pace));
+  const priced = priceOps(block, ops, context).map((op, i) => {
+    const named = i < recomputed && op.kind !== "copy" ? { ...op, name: `${op.name}${RECOMPUTED}` } : op;
+    return paced(named, pace);
+  });
   const accesses = ops.map((op) => {
     const { reads, writes } = opAccess(op);
     return { reads: reads.map((id) => touchOf(block, id)), writes: writes.map((id) => touchOf(block, id)) };

@@ -2,7 +2,6 @@
 
 /** Streams of one rank. Gathers and reductions of data parallelism have a stream each, as frameworks give them. */
 export const STREAMS = ["compute", "tp", "cp", "ep", "gather", "reduce", "copy"] as const;
-export type StreamName = (typeof STREAMS)[number];
 export const NUM_STREAMS = STREAMS.length;
 
 /** Where a second of an action goes. `host`: no op could run because the host had not issued it yet. */

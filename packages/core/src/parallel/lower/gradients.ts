@@ -1,0 +1,203 @@
+// The gradient of a parameter: where it is accumulated, and how the ranks that saw other tokens, rows or heads add theirs. Sharded gradients (zero2, zero3)
+// are made anew for each micro-batch and only the rank's shard persists; others persist whole and are reduced once a step.
+
+import type { DType } from "../../units/dtype.ts";
+import { assert } from "../../units/errors.ts";
+import { type Axis, axisSize, type Mesh } from "../mesh.ts";
+import type { BufferDecl, BufferId, ParamSlice } from "../program.ts";
+import { joinCollective } from "./buckets.ts";
+import type { BlockBuilder, Param } from "./builder.ts";
+import type { ParamRequest } from "./parameters.ts";
+
+/** A parameter whose working copy is declared. */
+export interface Placed {
+  readonly id: BufferId;
+  readonly shape: readonly number[];
+  readonly shardShape: readonly number[];
+  readonly shardAxis: Axis;
+  readonly sharded: boolean;
+  readonly expert: boolean;
+  readonly persistent: (
+    name: string,
+    dims: readonly number[],
+    dtype: DType,
+    kind: BufferDecl["kind"],
+    extra?: Partial<BufferDecl>,
+  ) => BufferId;
+}
+
+export function declareGradient(
+  builder: BlockBuilder,
+  request: ParamRequest,
+  slice: ParamSlice,
+  placed: Placed,
+): Param {
+  const { context } = builder;
+  const { strategy, software, mesh } = context;
+  const { expert, shardAxis, sharded, persistent } = placed;
+  const fullAxis: Axis = expert ? "edp" : "dpcp";
+  const replicateAxis: Axis = expert ? "ereplicate" : "replicate";
+  const replicas = axisSize(mesh, replicateAxis);
+  const fresh = sharded && (strategy.sharding === "zero2" || strategy.sharding === "zero3");
+  const gradName = `${request.name}.grad`;
+  const wire = software.gradReduceDtype === software.gradDtype ? {} : { wire: software.gradReduceDtype };
+  let grad: BufferId;
+  let reduced: BufferId;
+  const sumOver = (axis: Axis, id: BufferId): void =>
+    joinCollective(builder, "reduce", {
+      kind: "collective",
+      op: "allReduce",
+      reduce: "sum",
+      axis,
+      xs: [id],
+      outs: [id],
+      dim: "flat",
+      stream: "dp",
+    });
+  const sumOverTp = (id: BufferId): void => {
+    if (request.tpPartial === true && mesh.tp > 1) sumOver("tp", id);
+    const from = replicatedFrom(mesh, slice);
+    if (from === null) return;
+    // Each of the ranks that hold a key-value head saw other query heads.
+    const base = builder.buffers[id]!;
+    const shape = [base.shape[0]! - from, ...base.shape.slice(1)]; // a matrix or a vector of rows
+    const rows = builder.buffer({
+      name: `${base.name}.kv`,
+      shape,
+      dtype: base.dtype,
+      kind: base.kind,
+      scope: base.scope,
+      param: slice,
+      view: { kind: "rows", of: id, from },
+    });
+    sumOver("kvReplica", rows);
+  };
+  if (fresh) {
+    grad = builder.buffer({
+      name: `${gradName}.full`,
+      shape: placed.shape,
+      dtype: context.actDtype,
+      kind: "gradient",
+      scope: "micro",
+      param: slice,
+    });
+    sumOverTp(grad);
+    reduced = persistent(".grad", placed.shardShape, software.gradDtype, "gradient");
+    const part = builder.buffer({
+      name: `${gradName}.part`,
+      shape: placed.shardShape,
+      dtype: software.gradReduceDtype,
+      kind: "workspace",
+      scope: "micro",
+      param: slice,
+    });
+    // FSDP casts the whole gradient to the format it reduces in (torch/distributed/fsdp/_runtime_utils.py, _post_backward_hook).
+    let sent = grad;
+    if (software.gradReduceDtype !== context.actDtype) {
+      sent = builder.buffer({
+        name: `${gradName}.wire`,
+        shape: placed.shape,
+        dtype: software.gradReduceDtype,
+        kind: "workspace",
+        scope: "micro",
+        param: slice,
+      });
+      builder.reduceCasts.push({ kind: "cast", stream: "dp", x: grad, out: sent });
+    }
+    joinCollective(builder, "reduce", {
+      kind: "collective",
+      op: "reduceScatter",
+      reduce: "sum",
+      axis: shardAxis,
+      xs: [sent],
+      outs: [part],
+      dim: "flat",
+      stream: "dp",
+      wire: software.gradReduceDtype,
+    });
+    if (replicas > 1)
+      joinCollective(builder, "reduce", {
+        kind: "collective",
+        op: "allReduce",
+        reduce: "sum",
+        axis: replicateAxis,
+        xs: [part],
+        outs: [part],
+        dim: "flat",
+        stream: "dp",
+        wire: software.gradReduceDtype,
+      });
+    builder.reduceAdds.push({ kind: "add", stream: "dp", a: reduced, b: part, out: reduced });
+  } else {
+    grad = persistent(".grad", placed.shape, software.gradDtype, "gradient");
+    reduced = grad;
+    if (request.shared !== true) sumOverTp(grad);
+    if (request.shared === true) {
+      // The owning block use reduces after both have accumulated.
+    } else if (sharded) {
+      reduced = builder.buffer({
+        name: `${gradName}.own`,
+        shape: placed.shardShape,
+        dtype: software.gradDtype,
+        kind: "gradient",
+        scope: "persistent",
+        param: slice,
+        view: { kind: "shard", of: grad, axis: shardAxis },
+      });
+      joinCollective(builder, "reduce", {
+        kind: "collective",
+        op: "reduceScatter",
+        reduce: "sum",
+        axis: shardAxis,
+        xs: [grad],
+        outs: [reduced],
+        dim: "flat",
+        stream: "dp",
+        ...wire,
+      });
+      if (replicas > 1)
+        joinCollective(builder, "reduce", {
+          kind: "collective",
+          op: "allReduce",
+          reduce: "sum",
+          axis: replicateAxis,
+          xs: [reduced],
+          outs: [reduced],
+          dim: "flat",
+          stream: "dp",
+          ...wire,
+        });
+    } else if (axisSize(mesh, fullAxis) > 1) {
+      joinCollective(builder, "reduce", {
+        kind: "collective",
+        op: "allReduce",
+        reduce: "sum",
+        axis: fullAxis,
+        xs: [grad],
+        outs: [grad],
+        dim: "flat",
+        stream: "dp",
+        ...wire,
+      });
+    }
+  }
+  builder.reducedGrads.set(request.name, reduced);
+  const param: Param = { id: placed.id, grad, gradFresh: fresh, slice, expert };
+  builder.params.push(param);
+  return param;
+}
+
+/**
+ * First row of the rank's slice that neighbouring tp ranks hold too (keys and values, which come last, where kv heads are fewer than tp); null when every
+ * row is its own.
+ */
+export function replicatedFrom(mesh: Mesh, slice: ParamSlice): number | null {
+  if (slice.axis !== "tp" || slice.dim !== 0) return null;
+  const first = slice.segments.findIndex((segment) => segment.parts < mesh.tp);
+  if (first < 0) return null;
+  assert(
+    slice.segments.slice(first).every((segment) => segment.parts * axisSize(mesh, "kvReplica") === mesh.tp),
+    `the last segments of ${slice.name} are those that ${axisSize(mesh, "kvReplica")} neighbours share`,
+  );
+  return slice.segments.slice(0, first).reduce((sum, segment) => sum + segment.rows / segment.parts, 0);
+}
