@@ -1,12 +1,32 @@
 // The plan room: what to do with a job - which strategy of all that the cluster admits, why it wins, what would change it.
 
 export * from "./baselines/index.ts";
+export { softwareChanges, strategyDescription } from "./describe.ts";
 export * from "./explain/index.ts";
 export { type Objective, stepEnergy, stepTime } from "./objectives/objective.ts";
+export { type MissedPlan, type PlanOutcome, planOutcome, type RankedPlan } from "./outcome.ts";
+export {
+  ENGINES,
+  type EngineName,
+  type ObjectiveName,
+  objectiveOf,
+  type PlanRequest,
+  planJob,
+  readPlanRequest,
+} from "./request.ts";
 export * from "./search/counts.ts";
 export { makeEvaluate } from "./search/evaluate.ts";
 export { sharedSchedules } from "./search/schedules.ts";
-export { searchPlan } from "./search/searchPlan.ts";
+export type { Found, NearMiss } from "./search/searchCore.ts";
+export {
+  type PlanSearch,
+  RoundedSearch,
+  type SearchOptions,
+  type SearchProgress,
+  searchPlan,
+} from "./search/searchPlan.ts";
+export { type CoreAnswer, type CoreTask, taskRunner } from "./search/task.ts";
 export { listCores } from "./space/enumerate.ts";
 export { leafJob } from "./space/leaf.ts";
-export { noLimits, readLimits } from "./space/limits.ts";
+export { type Limits, noLimits, readLimits } from "./space/limits.ts";
+export type { Core, Leaf, PlanJob } from "./space/types.ts";

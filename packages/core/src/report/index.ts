@@ -18,6 +18,8 @@ export { infeasibleReport } from "./infeasibleReport.ts";
 export { layoutsText } from "./layoutsText.ts";
 export { modelReport } from "./modelReport.ts";
 export { type Paint, plainPaint, plainStyle, type ReportStyle, type Tone } from "./paint.ts";
+export { planJson, planVersion } from "./planJson.ts";
+export { layoutText, planReport } from "./planReport.ts";
 export * from "./predictionJson.ts";
 export { memoryParts, timeParts } from "./stepParts.ts";
 export { slowestRank, stepReport } from "./stepReport.ts";

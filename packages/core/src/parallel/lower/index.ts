@@ -5,7 +5,7 @@ import type { ModelSpec } from "../../model/types.ts";
 import { type Finding, InputError } from "../../units/errors.ts";
 import { checkMesh, type Mesh } from "../mesh.ts";
 import type { GatherPolicy, Program, ReducePolicy } from "../program.ts";
-import { buildSchedule } from "../schedules/index.ts";
+import { buildSchedule, type Schedule } from "../schedules/index.ts";
 import type { Software, Strategy, Workload } from "../strategy.ts";
 import { checkLowering, kvReplicasOf } from "./check.ts";
 import { makeContext } from "./context.ts";

@@ -29,10 +29,18 @@ import type { Body, Core, Ending, Family, Keep, Leaf, Manner, Placement, PlanJob
 import { type EndingFloors, endingFloors } from "./endingFloors.ts";
 import { persistentFloors, type StageBytes, stageBytes, stashFloors } from "./memoryBound.ts";
 import { orderedEnds } from "./orderedEnds.ts";
-import { borderOf, cutStages, pipelineEnds, rankSum, type StageCut, type StageTimes, stageTimes } from "./pipelineBound.ts";
+import {
+  borderOf,
+  cutStages,
+  pipelineEnds,
+  rankSum,
+  type StageCut,
+  type StageTimes,
+  stageTimes,
+} from "./pipelineBound.ts";
 import { type SimulatedTimes, StageSimulator } from "./simulatedStages.ts";
-import { type TimedPipeline, timedPipeline } from "./timedPipeline.ts";
 import { type StageFloors, stageFloors } from "./stageFloors.ts";
+import { type TimedPipeline, timedPipeline } from "./timedPipeline.ts";
 
 export interface BodyAt {
   readonly placement: Placement;
@@ -130,8 +138,7 @@ export class CoreBounds {
     const offloaded = this.stateOf(at, best);
     let offloadedBound = Number.POSITIVE_INFINITY;
     for (const ending of this.endingsAt(placement, at.manner.family))
-      if (ending.offloadOptimizer)
-        offloadedBound = Math.min(offloadedBound, this.endingFloor(at, ending, offloaded));
+      if (ending.offloadOptimizer) offloadedBound = Math.min(offloadedBound, this.endingFloor(at, ending, offloaded));
     const bound = Math.min(this.valueAt(end, joules, ends), offloadedBound);
     return { timed: null, best, clockFrac, cut, times, ends, hopSec, joules, offloaded, offloadedBound, bound };
   }
@@ -304,7 +311,8 @@ export class CoreBounds {
       whole += stepOf(i);
       if (i >= endLayer) ends += stepOf(i);
     }
-    const hop = pp > 1 ? this.hopsFor(placement, floors).reduce((a, b) => a + b, 0) - this.hopsFor(placement, floors).at(-1)! : 0;
+    const hop =
+      pp > 1 ? this.hopsFor(placement, floors).reduce((a, b) => a + b, 0) - this.hopsFor(placement, floors).at(-1)! : 0;
     // Two directions or V shapes have no last rank, and a split backward need not drain: the mean alone.
     let least = (m * whole) / pp;
     if (loops) {

@@ -3,11 +3,11 @@
 // These ops stand on one stream each, in order, so their durations alone add up to no more than the simulated phases. They do not depend on recompute, on the
 // schedule, or on how many micro-batches a step has; one lowering with a single micro-batch serves all bodies of a placement.
 
-import { lowerTraining } from "../../parallel/lower/index.ts";
 import { bufferBytes } from "../../parallel/liveness.ts";
+import { lowerTraining } from "../../parallel/lower/index.ts";
 import type { Block, Program } from "../../parallel/program.ts";
 import type { Software, Strategy } from "../../parallel/strategy.ts";
-import type { OpList, BlockPrices } from "../../simulate/streams/blockPrices.ts";
+import type { BlockPrices, OpList } from "../../simulate/streams/blockPrices.ts";
 import type { PlanJob } from "../space/types.ts";
 import { priceBlocks } from "./stageFloors.ts";
 
@@ -68,7 +68,8 @@ export function endingFloors(job: PlanJob, strategy: Strategy, software: Softwar
 
 function listSec(prices: BlockPrices, block: number, list: OpList, onHost: boolean): number {
   let sec = 0;
-  for (const { priced } of prices.list(block, list)) if ((priced.op.stream === "copy") === onHost) sec += priced.durationSec;
+  for (const { priced } of prices.list(block, list))
+    if ((priced.op.stream === "copy") === onHost) sec += priced.durationSec;
   return sec;
 }
 
@@ -81,7 +82,6 @@ function tailSec(prices: BlockPrices, program: Program): number {
 
 function heldBytes(block: Block, scope: "persistent" | "gathered"): number {
   let bytes = 0;
-  for (const buffer of block.buffers)
-    if (buffer.scope === scope && buffer.tier === "hbm") bytes += bufferBytes(buffer);
+  for (const buffer of block.buffers) if (buffer.scope === scope && buffer.tier === "hbm") bytes += bufferBytes(buffer);
   return bytes;
 }

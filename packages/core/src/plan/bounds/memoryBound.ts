@@ -69,7 +69,10 @@ export function stashFloors(cut: StageCut, bytes: StageBytes, placement: Placeme
         if (Math.floor((inFlight - 1) / pp) % chunks === chunk) last = chunk * pp + rank;
       }
       const first = (chunks - 1) * pp + rank;
-      stash[rank] = Math.max(held - afterF[last]! + peakF[last]!, held - afterF[first]! + Math.max(afterF[first]!, peakBW[first]!));
+      stash[rank] = Math.max(
+        held - afterF[last]! + peakF[last]!,
+        held - afterF[first]! + Math.max(afterF[first]!, peakBW[first]!),
+      );
     }
     return stash;
   }

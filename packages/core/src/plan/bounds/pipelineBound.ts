@@ -70,7 +70,12 @@ export interface StageTimes {
  */
 export function stageTimes(
   cut: StageCut,
-  at: { readonly floors: StageFloors; readonly rest: StageFloors | null; readonly numRecomputed: number; readonly clockFrac: number },
+  at: {
+    readonly floors: StageFloors;
+    readonly rest: StageFloors | null;
+    readonly numRecomputed: number;
+    readonly clockFrac: number;
+  },
 ): StageTimes {
   const { floors, rest, numRecomputed, clockFrac } = at;
   const numStages = cut.rankAt.length;

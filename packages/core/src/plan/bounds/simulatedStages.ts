@@ -59,7 +59,10 @@ export class StageSimulator {
   }
 
   /** Also seconds of matrix work of one forward and backward, by stage. */
-  times(cut: StageCut, at: { readonly body: Body; readonly split: boolean; readonly borders: Int32Array }): SimulatedTimes {
+  times(
+    cut: StageCut,
+    at: { readonly body: Body; readonly split: boolean; readonly borders: Int32Array },
+  ): SimulatedTimes {
     const numStages = cut.rankAt.length;
     const forwardSec = new Float64Array(numStages);
     const backwardSec = new Float64Array(numStages);

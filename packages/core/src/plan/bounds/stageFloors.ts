@@ -4,8 +4,8 @@
 // Positions index the model in order: embedding, layers, (multi-token prediction), head.
 
 import { opContext } from "../../cost/opContext.ts";
-import { lowerTraining } from "../../parallel/lower/index.ts";
 import { bufferBytes } from "../../parallel/liveness.ts";
+import { lowerTraining } from "../../parallel/lower/index.ts";
 import type { Mesh } from "../../parallel/mesh.ts";
 import type { Program } from "../../parallel/program.ts";
 import type { Software, Strategy } from "../../parallel/strategy.ts";
@@ -65,7 +65,13 @@ export function priceBlocks(job: PlanJob, program: Program, mesh: Mesh, software
  */
 export function stageFloors(
   job: PlanJob,
-  at: { readonly strategy: Strategy; readonly software: Software; readonly mesh: Mesh; readonly family: Family; readonly computeOnly: boolean },
+  at: {
+    readonly strategy: Strategy;
+    readonly software: Software;
+    readonly mesh: Mesh;
+    readonly family: Family;
+    readonly computeOnly: boolean;
+  },
 ): StageFloors {
   const { strategy, software } = at;
   const workload = { ...job.workload, globalBatch: strategy.microBatch * strategy.dp };
@@ -230,10 +236,5 @@ export function leadSec(floors: StageFloors, kind: "F" | "BW", from: number, to:
   const { stepSec, stepMatrix, compute } = floors[kind];
   const [first, last, edge] = kind === "F" ? [from, to - 1, to - 1] : [from + 1, to, from];
   const end = compute[edge]!;
-  return (
-    stepSec[last]! -
-    stepSec[first]! +
-    end.sec +
-    slower * (stepMatrix[last]! - stepMatrix[first]! + end.matrixSec)
-  );
+  return stepSec[last]! - stepSec[first]! + end.sec + slower * (stepMatrix[last]! - stepMatrix[first]! + end.matrixSec);
 }

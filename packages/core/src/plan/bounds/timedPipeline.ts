@@ -40,9 +40,7 @@ export function timedPipeline(
       ? {}
       : {
           transferSec: ({ fromRank, direction }) =>
-            at.loops
-              ? at.hopSec[direction === "forward" ? fromRank : (fromRank + numRanks - 1) % numRanks]!
-              : quickest,
+            at.loops ? at.hopSec[direction === "forward" ? fromRank : (fromRank + numRanks - 1) % numRanks]! : quickest,
         }),
   });
   const { graph, startSec, endSec } = timeline;

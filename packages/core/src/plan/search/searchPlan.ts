@@ -1,46 +1,124 @@
-// The whole space, core by core, in an order that finds good strategies early.
+// The whole space: cores in rounds. Every core of a round begins with what was known before the round, and rounds have fixed sizes, so the answer and all
+// counts are the same for any number of threads.
 
 import type { Objective } from "../objectives/objective.ts";
 import { listCores } from "../space/enumerate.ts";
 import type { Core, PlanJob } from "../space/types.ts";
 import { addCounts, noCounts, type PlanCounts } from "./counts.ts";
-import { makeEvaluate } from "./evaluate.ts";
-import { sharedSchedules } from "./schedules.ts";
-import { type Found, type Incumbents, searchCore } from "./searchCore.ts";
+import { BestLayouts, layoutOf } from "./incumbents.ts";
+import type { Found, NearMiss } from "./searchCore.ts";
+import { bestOfLayouts, type CoreAnswer, type CoreTask, taskRunner } from "./task.ts";
 
 export interface PlanSearch {
   readonly counts: PlanCounts;
-  readonly found: readonly Found[];
+  /** Best leaf of each layout met, best first. The first `numProven` are proven when nothing is open. */
+  readonly best: readonly Found[];
+  readonly nearestMiss: NearMiss | null;
   readonly numCores: number;
+  /** Cores that were not searched to the end. */
+  readonly numOpen: number;
 }
 
-export function searchPlan(job: PlanJob, objective: Objective, trace?: (line: string) => void): PlanSearch {
-  const cores = orderCores(job, listCores(job));
-  const scheduleOf = sharedSchedules();
-  const evaluate = makeEvaluate(job, scheduleOf);
-  const counts = noCounts();
-  const found: Found[] = [];
-  let best = Number.POSITIVE_INFINITY;
-  const incumbents: Incumbents = {
-    threshold: () => best,
-    offer: (each) => {
-      if (each.value < best) best = each.value;
-    },
-  };
-  for (const core of cores) {
-    
-    const result = searchCore({ job, core, objective, incumbents, evaluate, scheduleOf });
-    addCounts(counts, result.counts);
-    found.push(...result.found);
-    trace?.(`${JSON.stringify(core)} best ${best} ${JSON.stringify(result.counts)}`);
+export interface SearchOptions {
+  /** Layouts that must be the best ones: 1 proves the winner. */
+  readonly numProven?: number;
+  /** Part of the cores: those whose place in the order leaves `index` when divided by `count`. */
+  readonly shard?: { readonly index: number; readonly count: number };
+  readonly onProgress?: (progress: SearchProgress) => void;
+  /** Asked often; true ends the search. */
+  readonly stopped?: () => boolean;
+}
+
+export interface SearchProgress {
+  readonly numDone: number;
+  readonly numCores: number;
+  readonly best: Found | null;
+}
+
+/** Later rounds take this many cores: enough for a node's threads, few enough to use what was just learnt. */
+const ROUND_CORES = 16;
+
+export class RoundedSearch {
+  readonly cores: readonly Core[];
+  private readonly numProven: number;
+  private readonly counts = noCounts();
+  private readonly layouts: BestLayouts;
+  private found: Found[] = [];
+  private nearestMiss: NearMiss | null = null;
+  private next = 0;
+  private numOpen = 0;
+
+  constructor(job: PlanJob, options: SearchOptions = {}) {
+    const all = orderCores(job, listCores(job));
+    const { shard } = options;
+    this.cores = shard === undefined ? all : all.filter((_, i) => i % shard.count === shard.index);
+    this.numProven = options.numProven ?? 1;
+    this.layouts = new BestLayouts(this.numProven);
   }
-  return { counts, found, numCores: cores.length };
+
+  /** Tasks of the next round; empty when all cores are searched. The first cores go alone: they make the others short. */
+  round(): CoreTask[] {
+    const size = this.next === 0 ? 1 : ROUND_CORES;
+    const known = this.layouts.sorted();
+    const tasks = this.cores.slice(this.next, this.next + size).map((core) => ({ core, known }));
+    this.next += tasks.length;
+    return tasks;
+  }
+
+  /** Answers of a round, in the order of its tasks. */
+  take(answers: readonly CoreAnswer[]): void {
+    for (const answer of answers) {
+      addCounts(this.counts, answer.counts);
+      if (answer.counts.open > 0) this.numOpen++;
+      for (const each of answer.best) this.layouts.offer(layoutOf(each.leaf.core, each.leaf.placement), each.value);
+      this.found = bestOfLayouts([...this.found, ...answer.best]);
+      const miss = answer.nearestMiss;
+      if (miss !== null && (this.nearestMiss === null || excess(miss) < excess(this.nearestMiss)))
+        this.nearestMiss = miss;
+    }
+  }
+
+  progress(): SearchProgress {
+    return { numDone: this.next, numCores: this.cores.length, best: this.found[0] ?? null };
+  }
+
+  result(): PlanSearch {
+    const { counts, found, nearestMiss, cores } = this;
+    return {
+      counts,
+      best: found,
+      nearestMiss,
+      numCores: cores.length,
+      numOpen: this.numOpen + cores.length - this.next,
+    };
+  }
 }
 
-/** Tensor parallel over a node first, then what is near it. */
+function excess({ infeasible }: NearMiss): number {
+  return infeasible.needBytes - infeasible.haveBytes;
+}
+
+/** All rounds in this thread. */
+export function searchPlan(job: PlanJob, objective: Objective, options: SearchOptions = {}): PlanSearch {
+  const search = new RoundedSearch(job, options);
+  const run = taskRunner(job, objective, options.numProven ?? 1);
+  for (let tasks = search.round(); tasks.length > 0; tasks = search.round()) {
+    for (const task of tasks) {
+      search.take([run(task, options.stopped)]);
+      options.onProgress?.(search.progress());
+    }
+    if (options.stopped?.() === true) break;
+  }
+  return search.result();
+}
+
+/** Tensor parallel over a node first, then what is near it: an order that finds good strategies early. It decides no result, only how soon. */
 export function orderCores(job: PlanJob, cores: readonly Core[]): Core[] {
-  const node = job.cluster.levels[0]!.numDevices;
-  const distance = (core: Core) =>
-    Math.abs(Math.log2(core.tp / Math.min(node, 8))) + Math.log2(core.cp) + Math.log2(core.microBatch) + Math.abs(Math.log2(core.ep / 8)) * 0.1;
-  return [...cores].map((core, i) => ({ core, i })).sort((a, b) => distance(a.core) - distance(b.core) || a.i - b.i).map(({ core }) => core);
+  const node = Math.min(8, job.cluster.levels[0]!.numDevices);
+  const distance = ({ tp, cp, ep, microBatch }: Core) =>
+    Math.abs(Math.log2(tp / node)) + Math.log2(cp) + Math.log2(microBatch) + 0.1 * Math.abs(Math.log2(ep / 8));
+  return cores
+    .map((core, i) => ({ core, i, far: distance(core) }))
+    .sort((a, b) => a.far - b.far || a.i - b.i)
+    .map(({ core }) => core);
 }

@@ -28,7 +28,11 @@ export function shardings(job: PlanJob): readonly Sharding[] {
 }
 
 /** true before false: sooner good strategies, sooner a good bound. */
-export function flags(job: PlanJob, name: Parameters<typeof admits>[1], values: readonly boolean[]): readonly boolean[] {
+export function flags(
+  job: PlanJob,
+  name: Parameters<typeof admits>[1],
+  values: readonly boolean[],
+): readonly boolean[] {
   return values.filter((value) => admits(job.limits, name, value));
 }
 
@@ -108,7 +112,13 @@ function keepAdmitted(_: PlanJob, keep: Keep, limits: PlanJob["limits"]): boolea
 
 export function manners(
   job: PlanJob,
-  at: { readonly tp: number; readonly cp: number; readonly ulysses: number; readonly ep: number; readonly dpcp: number },
+  at: {
+    readonly tp: number;
+    readonly cp: number;
+    readonly ulysses: number;
+    readonly ep: number;
+    readonly dpcp: number;
+  },
 ): readonly Manner[] {
   const found: Manner[] = [];
   const families = new Set(

@@ -72,7 +72,7 @@ export function listCores(job: PlanJob): Core[] {
           if (ulysses !== 1 && ulysses !== cp && !limits.open.has("ulysses") && !limits.fix.has("ulysses")) continue;
           for (const ep of experts === 0 ? [1] : allowed("ep", divisorsOf(experts))) {
             for (const etp of etpChoices(job, tp, experts)) {
-              if ((cluster.numDevices % (ep * etp)) !== 0) continue;
+              if (cluster.numDevices % (ep * etp) !== 0) continue;
               for (const microBatch of allowed("micro_batch", divisorsOf(workload.globalBatch))) {
                 if (microBatch > workload.globalBatch) continue;
                 const core: Core = { tp, cp, ulysses, ep, etp, microBatch, precision };
@@ -133,7 +133,10 @@ export function placementMesh(core: Core, placement: Pick<Placement, "pp" | "dp"
 /** Axes whose collectives run inside a layer. */
 export const innerAxes: readonly Axis[] = ["tp", "cp", "cpRing", "cpUlysses", "ep", "etp"];
 
-const placementKeys = new WeakMap<PlanJob, Map<string, readonly { order: readonly OrderAxis[]; numOrders: number }[]>>();
+const placementKeys = new WeakMap<
+  PlanJob,
+  Map<string, readonly { order: readonly OrderAxis[]; numOrders: number }[]>
+>();
 
 function distinctOrders(
   job: PlanJob,
@@ -170,7 +173,9 @@ function linksOf(job: PlanJob, core: Core, at: Pick<Placement, "pp" | "dp" | "or
       .map((axis) => axisSpans(cluster, { ...mesh, shard }, axis).join())
       .join(";"),
   );
-  const inner = ([...innerAxes, "edp", "dp", "dpcp", "pp", "embed"] as const).map((axis) => axisSpans(cluster, mesh, axis).join());
+  const inner = ([...innerAxes, "edp", "dp", "dpcp", "pp", "embed"] as const).map((axis) =>
+    axisSpans(cluster, mesh, axis).join(),
+  );
   const pairs: string[] = [];
   const device = (pp: number) => rankOf(mesh, { tp: 0, cp: 0, dp: 0, pp });
   for (let r = 0; r + 1 < at.pp; r++) pairs.push(groupPlacement(cluster, [device(r), device(r + 1)]).spans.join());
@@ -258,8 +263,7 @@ export function listEndings(job: PlanJob, core: Core, placement: Placement, fami
       const gatherOverlaps = gathers
         ? overlapFlags(job, "overlap_param_gather", software.overlapParamGather)
         : [software.overlapParamGather];
-      const reshards =
-        sharding === "zero3" ? flags(job, "reshard_after_forward", [true, false]) : [placement.pp === 1];
+      const reshards = sharding === "zero3" ? flags(job, "reshard_after_forward", [true, false]) : [placement.pp === 1];
       for (const reshardAfterForward of reshards)
         for (const offloadOptimizer of flags(job, "offload_optimizer", [false, true]))
           for (const overlapGradReduce of gradOverlaps)

@@ -1,0 +1,184 @@
+// `meshwright plan`: every strategy that the cluster admits for a job, and the proven best of them.
+
+import { existsSync, writeFileSync } from "node:fs";
+import { dirname, relative, resolve } from "node:path";
+import {
+  objectiveOf,
+  type PlanOutcome,
+  planJob,
+  planOutcome,
+  readPlanRequest,
+  softwareChanges,
+  strategyDescription,
+} from "@meshwright/core/plan";
+import { planJson, planReport } from "@meshwright/core/report";
+import { type Finding, InputError } from "@meshwright/core/units";
+import { stringify } from "yaml";
+import type { Io } from "../io.ts";
+import type { DefineCommand } from "../main.ts";
+import { searchOnThreads } from "../plan/threads.ts";
+import { addSpecOptions, type CommandJob, jobFromCommand, placed } from "../specInput.ts";
+
+const examples = `
+Examples:
+  meshwright plan examples/llama-3.1-70b-64xh100.yaml
+  meshwright plan examples/llama-3.1-70b-64xh100.yaml --fix tp=8 --max-pp 8 --forbid offload --out best.yaml
+  meshwright plan --model llama-3.1-8b --cluster 8xh100-sxm --seq 8192 --global-batch 128 --engine torchtitan
+  meshwright plan examples/gpt3-175b-4096xa100.yaml --objective energy --tokens 300B --json
+  meshwright plan examples/llama-3.1-405b-16384xh100.yaml --shard 0/4 --results part0.json
+
+The spec file's strategy section is not a constraint: the search chooses. docs/plan.md describes the space, the limits and the JSON.`;
+
+const axes = ["tp", "cp", "pp", "dp", "ep", "micro-batch", "chunks"] as const;
+
+export const define: DefineCommand = (command, io, exit) => {
+  const repeat = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+  command
+    .argument("[spec]", "spec file (YAML or JSON); options override its fields")
+    .option("--fix <name=value>", "hold a dimension to a value, or to several: tp=4,8 (repeatable)", repeat, [])
+    .option("--max <name=value>", "largest value of a dimension (repeatable)", repeat, [])
+    .option("--min <name=value>", "smallest value of a dimension (repeatable)", repeat, [])
+    .option("--forbid <name>", "what no strategy may use: offload, cp, recompute=full (repeatable)", repeat, [])
+    .option("--open <name>", "search all values of a dimension: order, shard_group, schedule (repeatable)", repeat, [])
+    .option("--engine <name>", "only what this engine can run: megatron, deepspeed, torchtitan, fsdp2")
+    .option("--objective <name>", "time, cost or energy (default: time)")
+    .option("--tokens <count>", "token budget of the run, such as 15T: how long, how dear")
+    .option("--top <n>", "layouts shown (default: 5)")
+    .option("--out <file>", "write the best plan as a spec file that `meshwright predict` reads")
+    .option("--workers <n>", "threads; the answer does not depend on it (default: all cores)")
+    .option("--json", "print the plan as JSON");
+  for (const axis of axes) {
+    command.option(`--max-${axis} <n>`, `largest ${axis}`);
+    command.option(`--min-${axis} <n>`, `smallest ${axis}`);
+  }
+  command.addHelpText("after", examples);
+  addSpecOptions(command, { strategy: false });
+  command.action(async (specPath: string | undefined, options: Record<string, unknown>) => {
+    if (specPath === undefined && options["model"] === undefined && options["cluster"] === undefined) {
+      throw new InputError({
+        path: "",
+        message: "Nothing to plan",
+        hint: "give a spec file, or --model, --cluster, --seq and --global-batch",
+      });
+    }
+    const given = jobFromCommand(specPath, options, planSection(options), io.cwd);
+    const { job } = given;
+    const request = readRequest(given);
+    const space = planJob(job, request);
+    const objective = objectiveOf(request.objective, space);
+    const search = await searchOnThreads(
+      { job, request },
+      { space, objective, numProven: 1, workers: numWorkers(options["workers"]) },
+      io,
+    );
+    io.progressDone();
+    const outcome = planOutcome(job, request, { space, search, numProven: 1, partial: false });
+    if (options["json"] === true) io.out(JSON.stringify(planJson(outcome), null, 2));
+    else io.out(planReport(outcome, { paint: io.paint, width: io.width, verbose: false }));
+    const out = options["out"] as string | undefined;
+    if (outcome.plans.length === 0) exit(2);
+    else if (out !== undefined) writeSpec(out, outcome, given, specPath, io);
+  });
+};
+
+function readRequest(given: CommandJob): ReturnType<typeof readPlanRequest> {
+  try {
+    return readPlanRequest(given.job.plan);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new InputError(error.findings.map((finding) => placed(finding, given.placeOf)));
+  }
+}
+
+/** What the options say, as a `plan` section. */
+function planSection(options: Record<string, unknown>): { section: Record<string, unknown>; findings: Finding[] } {
+  const section: Record<string, unknown> = {};
+  const findings: Finding[] = [];
+  const pairs = (flag: "fix" | "max" | "min") => {
+    const map: Record<string, unknown> = {};
+    for (const text of options[flag] as readonly string[]) {
+      const [, name, value] = /^([a-z_-]+)=(.+)$/s.exec(text) ?? [];
+      if (name === undefined || value === undefined) {
+        findings.push({ path: `--${flag}`, message: `Cannot read "${text}"`, hint: `write it like --${flag} tp=8` });
+        continue;
+      }
+      map[name.replaceAll("-", "_")] = flag === "fix" ? value.split(",") : Number(value);
+    }
+    for (const axis of flag === "fix" ? [] : axes) {
+      const value = options[`${flag}${camelAxis(axis)}`];
+      if (value !== undefined) map[axis.replaceAll("-", "_")] = Number(value);
+    }
+    if (Object.keys(map).length > 0) section[flag] = map;
+  };
+  pairs("fix");
+  pairs("max");
+  pairs("min");
+  for (const flag of ["forbid", "open"] as const) {
+    const words = (options[flag] as readonly string[]).flatMap((text) => text.split(","));
+    if (words.length > 0) section[flag] = words;
+  }
+  for (const flag of ["engine", "objective", "tokens"] as const)
+    if (options[flag] !== undefined) section[flag] = options[flag];
+  if (options["top"] !== undefined) section["top"] = Number(options["top"]);
+  return { section, findings };
+}
+
+function camelAxis(axis: string): string {
+  return axis
+    .split("-")
+    .map((part) => part[0]!.toUpperCase() + part.slice(1))
+    .join("");
+}
+
+function numWorkers(value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  const count = Number(value);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new InputError({ path: "--workers", message: `Expected a whole number of at least 1, got "${String(value)}"` });
+}
+
+function writeSpec(
+  path: string,
+  { plans, job }: PlanOutcome,
+  { description }: CommandJob,
+  specPath: string | undefined,
+  io: Io,
+): void {
+  const { strategy, software } = plans[0]!.spec;
+  const target = resolve(io.cwd, path);
+  const from = specPath === undefined ? io.cwd : dirname(resolve(io.cwd, specPath));
+  const changes = softwareChanges(software, job.software);
+  const { plan: _, ...kept } = description;
+  const spec = {
+    ...kept,
+    model: moved(kept["model"], from, target),
+    cluster: moved(kept["cluster"], from, target),
+    strategy: strategyDescription(strategy),
+    ...(Object.keys(changes).length === 0
+      ? {}
+      : { software: changedSoftware(kept["software"], job.software.name, changes) }),
+  };
+  const head = `# Best plan of \`meshwright plan\`${specPath === undefined ? "" : ` for ${specPath}`}.\n`;
+  const text = /\.json$/i.test(path) ? `${JSON.stringify(spec, null, 2)}\n` : head + stringify(spec);
+  try {
+    writeFileSync(target, text);
+  } catch (error) {
+    throw new InputError({
+      path: "--out",
+      message: `Cannot write "${path}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
+    });
+  }
+  io.err(io.paint.dim(`best plan written to ${path}`));
+}
+
+/** A path inside the spec stays right in another folder. */
+function moved(value: unknown, from: string, target: string): unknown {
+  if (typeof value !== "string") return value;
+  const file = resolve(from, value);
+  return /[/.]/.test(value) && existsSync(file) ? relative(dirname(target), file) : value;
+}
+
+function changedSoftware(given: unknown, name: string, changes: Record<string, unknown>): Record<string, unknown> {
+  const section = typeof given === "object" && given !== null ? (given as Record<string, unknown>) : {};
+  return { preset: typeof given === "string" ? given : name, ...section, ...changes };
+}
