@@ -26,6 +26,7 @@ import { schedules } from "../space/choices.ts";
 import { coreStrategy, innerAxes, numLayersOf, placementMesh } from "../space/enumerate.ts";
 import { softwareOf } from "../space/leaf.ts";
 import type { Body, Core, Ending, Family, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
+import { EndingSimulator } from "./endingSimulator.ts";
 import { type EndingFloors, endingFloors } from "./endingFloors.ts";
 import { persistentFloors, type StageBytes, stageBytes, stashFloors } from "./memoryBound.ts";
 import { orderedEnds } from "./orderedEnds.ts";
@@ -39,7 +40,7 @@ import {
   stageTimes,
 } from "./pipelineBound.ts";
 import { type SimulatedTimes, StageSimulator } from "./simulatedStages.ts";
-import { type StageFloors, stageFloors } from "./stageFloors.ts";
+import { type StageFloors, stageFloors, stageSec } from "./stageFloors.ts";
 import { type TimedPipeline, timedPipeline } from "./timedPipeline.ts";
 
 export interface BodyAt {
@@ -63,6 +64,7 @@ export class CoreBounds {
   private readonly floors = new Map<string, StageFloors>();
   private readonly cuts = new Map<string, StageCut>();
   private readonly links = new Map<string, string>();
+  private readonly endingSimulators = new Map<string, EndingSimulator>();
   private readonly simulators = new Map<string, StageSimulator>();
   private readonly exchanges = new Map<string, number>();
   private readonly hops = new Map<string, Float64Array>();
@@ -130,7 +132,7 @@ export class CoreBounds {
     const how = { body, split: scheduleFamily(body.schedule).splitBackward, borders: this.bordersOf(cut, at) };
     const boost = this.simulatorFor(at, 1).times(cut, how);
     const clockFrac = Math.min(looseClock, this.clockOfStages(at, cut, boost));
-    const onGrid = Math.min(1, Math.ceil(clockFrac / CLOCK_GRID) * CLOCK_GRID);
+    const onGrid = gridded(clockFrac);
     const times = onGrid < 1 ? this.simulatorFor(at, onGrid).times(cut, how) : boost;
     const ends = pipelineEnds(cut, times, { placement, body, hopSec });
     let end = 0;
@@ -140,7 +142,7 @@ export class CoreBounds {
     for (const ending of this.endingsAt(placement, at.manner.family))
       if (ending.offloadOptimizer) offloadedBound = Math.min(offloadedBound, this.endingFloor(at, ending, offloaded));
     const bound = Math.min(this.valueAt(end, joules, ends), offloadedBound);
-    return { timed: null, best, clockFrac, cut, times, ends, hopSec, joules, offloaded, offloadedBound, bound };
+    return { exchanged: false, timed: null, best, clockFrac, cut, times, ends, hopSec, joules, offloaded, offloadedBound, bound };
   }
 
   /**
@@ -213,6 +215,63 @@ export class CoreBounds {
     return priced.timed === null ? again : this.timeBody(at, again);
   }
 
+  /**
+   * The ending's state at the clock that its own load allows, with its exchange of every micro-batch simulated. Null where the state at hand is as good.
+   */
+  settledEnding(leaf: Leaf, priced: PricedBody): EndingState | null {
+    const { placement, body, manner, ending } = leaf;
+    const { cut } = priced;
+    if (cut.rankAt[0]! < 0 || body.vocabOverStages || this.computeOnly) return null;
+    const how = { cut, split: scheduleFamily(body.schedule).splitBackward, borders: this.bordersOf(cut, leaf) };
+    const each = manner.family !== "plain";
+    const floor = each || ending.offloadOptimizer ? 1 : priced.clockFrac;
+    // A device that is not held back under the actions alone is not held back by what an ending adds to them.
+    const onGrid = floor >= 1 && !this.limited(leaf, cut) ? 1 : gridded(this.endingSimulator(leaf, 1).clockOf(how));
+    if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) return null;
+    const times = each
+      ? this.endingSimulator(leaf, onGrid).times(how)
+      : this.simulatorFor(leaf, onGrid).times(cut, { ...how, body });
+    const ends = pipelineEnds(cut, times, { placement, body, hopSec: priced.hopSec });
+    const timed = timedPipeline(this.scheduleOf(placement, body), times, {
+      hopSec: priced.hopSec,
+      overlapP2p: body.overlapP2p,
+      loops: true,
+    });
+    const { hopSec, joules } = priced;
+    return { offloaded: null, timed, cut, times, ends, hopSec, joules, exchanged: each };
+  }
+
+  /** Whether power may hold back a rank that does its actions alone: they draw too much for their time at boost clock. */
+  private limited(at: BodyAt, cut: StageCut): boolean {
+    const { placement, manner, keep } = at;
+    const { pp, numMicroBatches: m } = placement;
+    const floors = this.floorsFor(placement, manner, keep);
+    const rest = keep.partial ? this.floorsFor(placement, manner, restOf(keep)) : floors;
+    for (let rank = 0; rank < pp; rank++) {
+      let busySec = 0;
+      for (let s = rank; s < cut.rankAt.length; s += pp) {
+        const [from, to] = [cut.starts[s]!, cut.starts[s + 1]!];
+        busySec += m * (stageSec(rest, "F", from, to, 1) + stageSec(rest, "BW", from, to, 1));
+      }
+      const joules = m * rankSum(cut, floors.joules, rank, pp);
+      const load = { busySec, matrixSec: busySec, joules };
+      if (sustainedClock(this.job.cluster.device, load, defaultPower) < 1) return true;
+    }
+    return false;
+  }
+
+  private endingSimulator(leaf: Leaf, clockFrac: number): EndingSimulator {
+    const { placement, manner, keep, ending } = leaf;
+    const where = `${this.floorsKey(placement, manner, keep)}:${placement.pp}:${placement.order.join("-")}`;
+    const key = `${where}:${clockFrac}:${Object.values(ending).join()}${this.overlapKey(placement, manner)}`;
+    let found = this.endingSimulators.get(key);
+    if (found === undefined) {
+      found = new EndingSimulator(this.job, { ...leaf, clockFrac });
+      this.endingSimulators.set(key, found);
+    }
+    return found;
+  }
+
   endingBound(leaf: Leaf, state: EndingState): number {
     const offloaded = leaf.ending.offloadOptimizer ? state.offloaded : null;
     return this.endingFloor(leaf, leaf.ending, offloaded ?? state);
@@ -224,7 +283,7 @@ export class CoreBounds {
     const { cut } = state;
     const { pp, numMicroBatches: m } = placement;
     const each = ending.sharding === "zero2" || ending.sharding === "zero3";
-    const times = each ? withExchange(cut, state.times, floors, ending) : state.times;
+    const times = each && !state.exchanged ? withExchange(cut, state.times, floors, ending) : state.times;
     const inOrder = body.schedule === "1f1b" || body.schedule === "interleaved";
     let meet = 0;
     let tail = 0;
@@ -379,7 +438,7 @@ export class CoreBounds {
     const ends = pipelineEnds(cut, times, { placement, body, hopSec });
     const bytes: StageBytes = stageBytes(cut, { floors, rest, numRecomputed });
     const stash = stashFloors(cut, bytes, placement, body);
-    const state: BodyState = { offloaded: null, timed: null, best, cut, times, ends, hopSec, joules, clockFrac, stash };
+    const state: BodyState = { exchanged: false, offloaded: null, timed: null, best, cut, times, ends, hopSec, joules, clockFrac, stash };
     this.last = { at: { placement, manner, keep, body }, state };
     return state;
   }
@@ -522,6 +581,8 @@ export class CoreBounds {
 }
 
 export interface EndingState {
+  /** The stages hold the exchange of every micro-batch already. */
+  readonly exchanged: boolean;
   /** For endings whose optimizer runs on the host, which keeps the device's clock up: floors alone. null: this state holds for them too. */
   readonly offloaded: EndingState | null;
   readonly timed: TimedPipeline | null;
@@ -536,6 +597,10 @@ export interface EndingState {
 const CLOCK_GRID = 0.0025;
 
 const EXTRA_TIMES = 3;
+
+function gridded(clockFrac: number): number {
+  return Math.min(1, Math.ceil(clockFrac / CLOCK_GRID) * CLOCK_GRID);
+}
 
 /** A clock lower by less than this share is not worth simulating stages again. */
 const CLOCK_STEP = 0.998;

@@ -60,7 +60,9 @@ type Node =
   | (Waiting & { readonly kind: "priced"; readonly keep: Keep; readonly body: Body; readonly priced: PricedBody })
   /** Whose pipeline is simulated. */
   | (Waiting & { readonly kind: "timed"; readonly keep: Keep; readonly body: Body; readonly priced: PricedBody })
-  | (Waiting & { readonly kind: "ending"; readonly leaf: Leaf; readonly priced: { state: PricedBody } });
+  | (Waiting & { readonly kind: "ending"; readonly leaf: Leaf; readonly priced: { state: PricedBody } })
+  /** At the clock of its own load. */
+  | (Waiting & { readonly kind: "settled"; readonly leaf: Leaf });
 
 /** Leaves simulated before the search of a space of which nothing is known. */
 const NUM_DIVES = 3;
@@ -73,6 +75,7 @@ const fateOf = {
   priced: "timeByStages",
   timed: "timeByStages",
   ending: "timeByEnding",
+  settled: "timeByEnding",
 } as const satisfies Record<Node["kind"], keyof PlanCounts>;
 
 export interface CoreRequest {
@@ -188,7 +191,13 @@ class CoreSearcher {
       }
       case "timed":
         return this.openTimed(node, best);
-      case "ending":
+      case "ending": {
+        const { leaf, placement, manner } = node;
+        const state = this.bounds.settledEnding(leaf, node.priced.state);
+        const bound = state === null ? node.bound : Math.max(node.bound, this.bounds.endingBound(leaf, state));
+        return this.heap.push({ kind: "settled", bound, best, placement, manner, leaf });
+      }
+      case "settled":
         return this.simulate(node.leaf, true);
     }
   }
@@ -282,6 +291,7 @@ class CoreSearcher {
       case "timed":
         return this.tree.leavesOfBody(placement, manner);
       case "ending":
+      case "settled":
         return placement.numOrders;
     }
   }
@@ -302,6 +312,8 @@ class CoreSearcher {
         const priced = bounds.repriced(node, node.priced, best);
         return { ...node, best, priced, bound: raised(priced.bound) };
       }
+      case "settled":
+        return { ...node, best };
       case "ending": {
         const { leaf, priced } = node;
         priced.state = bounds.repriced(leaf, priced.state, best);

@@ -197,6 +197,7 @@ export function listBodies(job: PlanJob, placement: Placement): Body[] {
   const numLayers = numLayersOf(job);
   const found: Body[] = [];
   const p2p = pp > 1 ? overlapFlags(job, "overlap_p2p", software.overlapP2p) : [software.overlapP2p];
+  const uneven = deals(job, pp, numLayers);
   for (const schedule of schedules(job)) {
     if (pp === 1 && schedule !== onlySchedule(job)) continue;
     for (const numChunks of chunkChoices(job, schedule, pp, numLayers)) {
@@ -204,7 +205,9 @@ export function listBodies(job: PlanJob, placement: Placement): Body[] {
       for (const vocabOverStages of vocabChoices(job, schedule, pp, numChunks)) {
         const layerStages = stageCount(schedule, pp, vocabOverStages ? numChunks - 1 : numChunks);
         for (const balanceEmbedding of pp > 1 ? flags(job, "balance_embedding", [false, true]) : [false]) {
-          if (pp > 1 && layerStages > numLayers + (balanceEmbedding ? 2 : 0)) continue;
+          const numUnits = numLayers + (balanceEmbedding ? 2 : 0);
+          if (pp > 1 && layerStages > numUnits) continue;
+          if (numChunks > 1 && !uneven && numUnits % layerStages !== 0) continue;
           for (const overlapP2p of p2p)
             found.push({ schedule, numChunks, balanceEmbedding, vocabOverStages, overlapP2p, numRecomputed: 0 });
         }
@@ -212,6 +215,18 @@ export function listBodies(job: PlanJob, placement: Placement): Body[] {
     }
   }
   return found.filter((body) => admits(limits, "chunks", body.numChunks));
+}
+
+/**
+ * Whether chunks of unequal length are searched: where no number of chunks divides the layers (or the layers with embedding and head) evenly, or where
+ * the user opens or names the chunks. Else they are many, and never better by more than a rounding of the stages.
+ */
+function deals(job: PlanJob, pp: number, numLayers: number): boolean {
+  const { limits } = job;
+  if (limits.open.has("chunks") || limits.fix.has("chunks") || limits.fix.has("balance_embedding")) return true;
+  for (let v = 2; pp * v <= numLayers + 2; v++)
+    if (numLayers % (pp * v) === 0 || (numLayers + 2) % (pp * v) === 0) return false;
+  return true;
 }
 
 /** Without a pipeline all schedules are one. */
