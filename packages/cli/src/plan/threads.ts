@@ -43,7 +43,7 @@ export async function searchOnThreads(
   io: Io,
 ): Promise<PlanSearch> {
   const startMs = performance.now();
-  const search = new RoundedSearch(at.space, { numProven: at.numProven });
+  const search = new RoundedSearch(at.space, at.objective, { numProven: at.numProven });
   const run = taskRunner(at.space, at.objective, at.numProven);
   const numWorkers = Math.min(at.workers ?? availableParallelism(), search.cores.length);
   for (let tasks = search.round(); tasks.length > 0; tasks = search.round()) {

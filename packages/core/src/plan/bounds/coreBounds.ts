@@ -50,6 +50,16 @@ export interface BodyAt {
   readonly body: Body;
 }
 
+/** Where no body matters: parameters do not depend on it. */
+const anyBody: Body = {
+  schedule: "1f1b",
+  numChunks: 1,
+  balanceEmbedding: false,
+  vocabOverStages: false,
+  overlapP2p: true,
+  numRecomputed: 0,
+};
+
 const plainKeep: Keep = { name: "none", recompute: { kind: "none" }, offloadActivations: false, partial: false };
 
 export class CoreBounds {
@@ -89,6 +99,27 @@ export class CoreBounds {
     this.numLayers = numLayersOf(job);
     // Pairs of forward and backward hide each other's communication.
     this.computeOnly = schedules(job).some((name) => name.startsWith("dualpipe"));
+  }
+
+  /**
+   * Kernels alone: compute of the layers one after another, which the overlap inside a layer does not change. One lowering serves all manners of a family.
+   */
+  kernelBound(placement: Placement, manner: Manner, best: number): number {
+    return this.spreadBound(placement, this.kernelFloors(placement, manner), best);
+  }
+
+  /** The head and the embedding are neither recomputed nor offloaded: whether the rank that holds the head may fit at all. */
+  headFits(placement: Placement, manner: Manner): boolean {
+    const floors = this.kernelFloors(placement, manner);
+    const least = leastHeld(this.endingsAt(placement, manner.family));
+    if (least === undefined || spreadsHead(this.job) || !onlyLoops(this.job)) return true;
+    const at = { placement, manner, keep: plainKeep, body: anyBody };
+    const { persistentBytes } = this.endingFor(at, least);
+    const first = floors.layerAt.at(-1)! + 1;
+    let peak = 0;
+    for (let i = first; i < floors.numBlocks; i++) peak = Math.max(peak, floors.peakBW[i]!);
+    const held = persistentBytes[floors.numBlocks]! - persistentBytes[first]!;
+    return held + peak <= this.job.cluster.device.memoryBytes - this.job.software.reservedBytes;
   }
 
   mannerBound(placement: Placement, manner: Manner, best: number): number {
@@ -462,6 +493,25 @@ export class CoreBounds {
     }
     const { sequenceParallel, family, tpOverlap, overlapCp, overlapMoeExchange } = manner;
     return `${sequenceParallel}${family}${tpOverlap}${overlapCp}${overlapMoeExchange}${keep.name}${keep.offloadActivations}${links}`;
+  }
+
+  private kernelFloors(placement: Placement, manner: Manner): StageFloors {
+    const { job, core } = this;
+    const { sequenceParallel, family } = manner;
+    const key = `kernels:${sequenceParallel}${family}`;
+    let found = this.floors.get(key);
+    if (found === undefined) {
+      const base = coreStrategy(job, core, sequenceParallel);
+      found = stageFloors(job, {
+        strategy: { ...base, sharding: family === "plain" ? "zero1" : family },
+        software: softwareOf(job, manner, null, null),
+        mesh: placementMesh(core, placement),
+        family: "plain",
+        computeOnly: true,
+      });
+      this.floors.set(key, found);
+    }
+    return found;
   }
 
   private floorsFor(placement: Placement, manner: Manner, keep: Keep): StageFloors {

@@ -50,6 +50,7 @@ interface Waiting {
 }
 
 type Node =
+  | (Waiting & { readonly kind: "kernels" })
   | (Waiting & { readonly kind: "manner" })
   | (Waiting & { readonly kind: "keep"; readonly keep: Keep })
   /** Of a partial keep: with `body.numRecomputed` to `most` layers of each chunk recomputed. */
@@ -68,6 +69,7 @@ type Node =
 const NUM_DIVES = 3;
 
 const fateOf = {
+  kernels: "timeByKernels",
   manner: "timeByLayer",
   keep: "timeByRecompute",
   body: "timeByPipeline",
@@ -117,7 +119,9 @@ class CoreSearcher {
     for (const placement of listPlacements(job, core)) {
       for (const manner of tree.mannersAt(placement)) {
         const best = incumbents.threshold();
-        heap.push({ kind: "manner", bound: bounds.mannerBound(placement, manner, best), best, placement, manner });
+        const bound = bounds.kernelBound(placement, manner, best);
+        if (bound > best) counts.timeByKernels += tree.leavesOfManner(placement, manner);
+        else heap.push({ kind: "kernels", bound, best, placement, manner });
       }
     }
     if (incumbents.threshold() === Number.POSITIVE_INFINITY) this.dive();
@@ -175,6 +179,15 @@ class CoreSearcher {
 
   private open(node: Node, best: number): void {
     switch (node.kind) {
+      case "kernels": {
+        const { placement, manner } = node;
+        if (!this.bounds.headFits(placement, manner)) {
+          this.counts.memory += this.leavesOf(node);
+          return;
+        }
+        const bound = Math.max(node.bound, this.bounds.mannerBound(placement, manner, best));
+        return this.heap.push({ kind: "manner", bound, best, placement, manner });
+      }
       case "manner":
         return this.openManner(node, best);
       case "keep":
@@ -280,6 +293,7 @@ class CoreSearcher {
   private leavesOf(node: Node): number {
     const { placement, manner } = node;
     switch (node.kind) {
+      case "kernels":
       case "manner":
         return this.tree.leavesOfManner(placement, manner);
       case "keep":
@@ -300,6 +314,8 @@ class CoreSearcher {
     const { bounds } = this;
     const raised = (bound: number) => Math.max(node.bound, bound);
     switch (node.kind) {
+      case "kernels":
+        return { ...node, best, bound: raised(bounds.kernelBound(node.placement, node.manner, best)) };
       case "manner":
         return { ...node, best, bound: raised(bounds.mannerBound(node.placement, node.manner, best)) };
       case "keep":

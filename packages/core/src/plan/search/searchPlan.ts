@@ -5,6 +5,7 @@ import type { Objective } from "../objectives/objective.ts";
 import { listCores } from "../space/enumerate.ts";
 import type { Core, PlanJob } from "../space/types.ts";
 import { addCounts, noCounts, type PlanCounts } from "./counts.ts";
+import { orderCores } from "./coreOrder.ts";
 import { BestLayouts, layoutOf } from "./incumbents.ts";
 import type { Found, NearMiss } from "./searchCore.ts";
 import { bestOfLayouts, type CoreAnswer, type CoreTask, taskRunner } from "./task.ts";
@@ -48,8 +49,8 @@ export class RoundedSearch {
   private next = 0;
   private numOpen = 0;
 
-  constructor(job: PlanJob, options: SearchOptions = {}) {
-    const all = orderCores(job, listCores(job));
+  constructor(job: PlanJob, objective: Objective, options: SearchOptions = {}) {
+    const all = orderCores(job, objective, listCores(job));
     const { shard } = options;
     this.cores = shard === undefined ? all : all.filter((_, i) => i % shard.count === shard.index);
     this.numProven = options.numProven ?? 1;
@@ -100,7 +101,7 @@ function excess({ infeasible }: NearMiss): number {
 
 /** All rounds in this thread. */
 export function searchPlan(job: PlanJob, objective: Objective, options: SearchOptions = {}): PlanSearch {
-  const search = new RoundedSearch(job, options);
+  const search = new RoundedSearch(job, objective, options);
   const run = taskRunner(job, objective, options.numProven ?? 1);
   for (let tasks = search.round(); tasks.length > 0; tasks = search.round()) {
     for (const task of tasks) {
@@ -110,15 +111,4 @@ export function searchPlan(job: PlanJob, objective: Objective, options: SearchOp
     if (options.stopped?.() === true) break;
   }
   return search.result();
-}
-
-/** Tensor parallel over a node first, then what is near it: an order that finds good strategies early. It decides no result, only how soon. */
-export function orderCores(job: PlanJob, cores: readonly Core[]): Core[] {
-  const node = Math.min(8, job.cluster.levels[0]!.numDevices);
-  const distance = ({ tp, cp, ep, microBatch }: Core) =>
-    Math.abs(Math.log2(tp / node)) + Math.log2(cp) + Math.log2(microBatch) + 0.1 * Math.abs(Math.log2(ep / 8));
-  return cores
-    .map((core, i) => ({ core, i, far: distance(core) }))
-    .sort((a, b) => a.far - b.far || a.i - b.i)
-    .map(({ core }) => core);
 }
