@@ -21,6 +21,7 @@ import type { Strategy } from "../../parallel/strategy.ts";
 import { defaultNoise, stragglerFrac } from "../../simulate/noise.ts";
 import { defaultPace } from "../../simulate/pace.ts";
 import { defaultPower, sustainedClock } from "../../simulate/power.ts";
+import type { ActionCost } from "../../simulate/streams/simulateAction.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { schedules } from "../space/choices.ts";
 import { coreStrategy, innerAxes, numLayersOf, placementMesh } from "../space/enumerate.ts";
@@ -40,7 +41,7 @@ import {
   stageTimes,
 } from "./pipelineBound.ts";
 import { type SimulatedTimes, StageSimulator } from "./simulatedStages.ts";
-import { type StageFloors, stageFloors, stageSec } from "./stageFloors.ts";
+import { type StageFloors, stageFloors } from "./stageFloors.ts";
 import { type TimedPipeline, timedPipeline } from "./timedPipeline.ts";
 
 export interface BodyAt {
@@ -74,6 +75,7 @@ export class CoreBounds {
   private readonly floors = new Map<string, StageFloors>();
   private readonly cuts = new Map<string, StageCut>();
   private readonly links = new Map<string, string>();
+  private readonly exchangeActions = new Map<string, Map<string, ActionCost>>();
   private readonly endingSimulators = new Map<string, EndingSimulator>();
   private readonly simulators = new Map<string, StageSimulator>();
   private readonly exchanges = new Map<string, number>();
@@ -257,7 +259,8 @@ export class CoreBounds {
     const each = manner.family !== "plain";
     const floor = each || ending.offloadOptimizer ? 1 : priced.clockFrac;
     // A device that is not held back under the actions alone is not held back by what an ending adds to them.
-    const onGrid = floor >= 1 && !this.limited(leaf, cut) ? 1 : gridded(this.endingSimulator(leaf, 1).clockOf(how));
+    const boost = this.simulatorFor(leaf, 1).times(cut, { ...how, body });
+    const onGrid = floor >= 1 && !this.limited(leaf, cut, boost) ? 1 : gridded(this.endingSimulator(leaf, 1).clockOf(how));
     if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) return null;
     const times = each
       ? this.endingSimulator(leaf, onGrid).times(how)
@@ -273,18 +276,15 @@ export class CoreBounds {
   }
 
   /** Whether power may hold back a rank that does its actions alone: they draw too much for their time at boost clock. */
-  private limited(at: BodyAt, cut: StageCut): boolean {
+  private limited(at: BodyAt, cut: StageCut, boost: SimulatedTimes): boolean {
     const { placement, manner, keep } = at;
     const { pp, numMicroBatches: m } = placement;
     const floors = this.floorsFor(placement, manner, keep);
-    const rest = keep.partial ? this.floorsFor(placement, manner, restOf(keep)) : floors;
     for (let rank = 0; rank < pp; rank++) {
       let busySec = 0;
-      for (let s = rank; s < cut.rankAt.length; s += pp) {
-        const [from, to] = [cut.starts[s]!, cut.starts[s + 1]!];
-        busySec += m * (stageSec(rest, "F", from, to, 1) + stageSec(rest, "BW", from, to, 1));
-      }
-      const joules = m * rankSum(cut, floors.joules, rank, pp);
+      for (let s = rank; s < cut.rankAt.length; s += pp) busySec += m * (boost.forwardSec[s]! + boost.backwardSec[s]!);
+      // Gathers and reductions draw a little themselves: a share above what they have been seen to.
+      const joules = COMMUNICATION_DRAW * m * rankSum(cut, floors.joules, rank, pp);
       const load = { busySec, matrixSec: busySec, joules };
       if (sustainedClock(this.job.cluster.device, load, defaultPower) < 1) return true;
     }
@@ -297,7 +297,13 @@ export class CoreBounds {
     const key = `${where}:${clockFrac}:${Object.values(ending).join()}${this.overlapKey(placement, manner)}`;
     let found = this.endingSimulators.get(key);
     if (found === undefined) {
-      found = new EndingSimulator(this.job, { ...leaf, clockFrac });
+      const exchange = `${where}:${clockFrac}:${exchangeKey(ending)}${this.overlapKey(placement, manner)}`;
+      let actions = this.exchangeActions.get(exchange);
+      if (actions === undefined) {
+        actions = new Map();
+        this.exchangeActions.set(exchange, actions);
+      }
+      found = new EndingSimulator(this.job, { ...leaf, clockFrac, actions });
       this.endingSimulators.set(key, found);
     }
     return found;
@@ -647,6 +653,17 @@ export interface EndingState {
 const CLOCK_GRID = 0.0025;
 
 const EXTRA_TIMES = 3;
+
+/** Energy of a step over the energy of its layers, at most, where the answer is that nothing is held back. */
+const COMMUNICATION_DRAW = 1.1;
+
+/** What of an ending every micro-batch feels. */
+function exchangeKey(ending: Ending): string {
+  const { sharding, shardGroup, reshardAfterForward, overlapGradReduce, overlapParamGather } = ending;
+  if (sharding === "zero2") return `${sharding}${shardGroup}${overlapGradReduce}`;
+  if (sharding !== "zero3") return "";
+  return `${sharding}${shardGroup}${reshardAfterForward}${overlapGradReduce}${overlapParamGather}`;
+}
 
 function gridded(clockFrac: number): number {
   return Math.min(1, Math.ceil(clockFrac / CLOCK_GRID) * CLOCK_GRID);

@@ -39,7 +39,9 @@ export class EndingSimulator {
   private readonly exchanges: { readonly forward: boolean; readonly backward: boolean; readonly reduce: boolean };
   private readonly lastDiffers: boolean;
   private readonly hiding: Parameters<typeof hide>[1] | null;
-  private readonly actions = new Map<string, ActionCost>();
+  /** Actions as they run in most micro-batches, and the last backward's with its reductions. */
+  private readonly actions: Map<string, ActionCost>;
+  private readonly lastActions = new Map<string, ActionCost>();
   private readonly tails = new Map<string, RankTail>();
 
   constructor(
@@ -51,11 +53,14 @@ export class EndingSimulator {
       readonly keep: Keep;
       readonly ending: Ending;
       readonly clockFrac: number;
+      /** Shared by endings with the same exchange of every micro-batch. */
+      readonly actions: Map<string, ActionCost>;
     },
   ) {
     const { core, placement, manner, keep, ending } = at;
     const { cluster } = job;
     this.job = job;
+    this.actions = at.actions;
     this.placement = placement;
     const software = softwareOf(job, manner, null, ending);
     const strategy: Strategy = {
@@ -179,11 +184,12 @@ export class EndingSimulator {
 
   private action(kind: ActionOps, blocks: readonly number[], gather: boolean, reduce: boolean): ActionCost {
     const key = `${kind}${gather ? 1 : 0}${reduce ? 1 : 0}${blocks.join()}`;
-    let cost = this.actions.get(key);
+    const known = reduce && !this.exchanges.reduce ? this.lastActions : this.actions;
+    let cost = known.get(key);
     if (cost === undefined) {
       const plain = simulateAction(this.prices, { kind, blocks, gather, reduce }, options);
       cost = this.hiding === null ? plain : hide(plain, this.hiding);
-      this.actions.set(key, cost);
+      known.set(key, cost);
     }
     return cost;
   }
