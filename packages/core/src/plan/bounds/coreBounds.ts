@@ -27,8 +27,8 @@ import { schedules } from "../space/choices.ts";
 import { coreStrategy, innerAxes, numLayersOf, placementMesh } from "../space/enumerate.ts";
 import { softwareOf } from "../space/leaf.ts";
 import type { Body, Core, Ending, Family, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
-import { EndingSimulator } from "./endingSimulator.ts";
 import { type EndingFloors, endingFloors } from "./endingFloors.ts";
+import { EndingSimulator } from "./endingSimulator.ts";
 import { persistentFloors, type StageBytes, stageBytes, stashFloors } from "./memoryBound.ts";
 import { orderedEnds } from "./orderedEnds.ts";
 import {
@@ -175,7 +175,21 @@ export class CoreBounds {
     for (const ending of this.endingsAt(placement, at.manner.family))
       if (ending.offloadOptimizer) offloadedBound = Math.min(offloadedBound, this.endingFloor(at, ending, offloaded));
     const bound = Math.min(this.valueAt(end, joules, ends), offloadedBound);
-    return { exchanged: false, timed: null, best, clockFrac, cut, times, ends, hopSec, joules, offloaded, offloadedBound, bound };
+    return {
+      chains: offloaded.times,
+      exchanged: false,
+      timed: null,
+      best,
+      clockFrac,
+      cut,
+      times,
+      ends,
+      hopSec,
+      joules,
+      offloaded,
+      offloadedBound,
+      bound,
+    };
   }
 
   /**
@@ -260,7 +274,8 @@ export class CoreBounds {
     const floor = each || ending.offloadOptimizer ? 1 : priced.clockFrac;
     // A device that is not held back under the actions alone is not held back by what an ending adds to them.
     const boost = this.simulatorFor(leaf, 1).times(cut, { ...how, body });
-    const onGrid = floor >= 1 && !this.limited(leaf, cut, boost) ? 1 : gridded(this.endingSimulator(leaf, 1).clockOf(how));
+    const onGrid =
+      floor >= 1 && !this.limited(leaf, cut, boost) ? 1 : gridded(this.endingSimulator(leaf, 1).clockOf(how));
     if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) return null;
     const times = each
       ? this.endingSimulator(leaf, onGrid).times(how)
@@ -272,7 +287,7 @@ export class CoreBounds {
       loops: true,
     });
     const { hopSec, joules } = priced;
-    return { offloaded: null, timed, cut, times, ends, hopSec, joules, exchanged: each };
+    return { chains: times, offloaded: null, timed, cut, times, ends, hopSec, joules, exchanged: each };
   }
 
   /** Whether power may hold back a rank that does its actions alone: they draw too much for their time at boost clock. */
@@ -320,7 +335,8 @@ export class CoreBounds {
     const { cut } = state;
     const { pp, numMicroBatches: m } = placement;
     const each = ending.sharding === "zero2" || ending.sharding === "zero3";
-    const times = each && !state.exchanged ? withExchange(cut, state.times, floors, ending) : state.times;
+    const times =
+      each && !state.exchanged ? withExchange(cut, state.times, { floors, ending, alone: state.chains }) : state.times;
     const inOrder = body.schedule === "1f1b" || body.schedule === "interleaved";
     let meet = 0;
     let tail = 0;
@@ -475,7 +491,20 @@ export class CoreBounds {
     const ends = pipelineEnds(cut, times, { placement, body, hopSec });
     const bytes: StageBytes = stageBytes(cut, { floors, rest, numRecomputed });
     const stash = stashFloors(cut, bytes, placement, body);
-    const state: BodyState = { exchanged: false, offloaded: null, timed: null, best, cut, times, ends, hopSec, joules, clockFrac, stash };
+    const state: BodyState = {
+      chains: times,
+      exchanged: false,
+      offloaded: null,
+      timed: null,
+      best,
+      cut,
+      times,
+      ends,
+      hopSec,
+      joules,
+      clockFrac,
+      stash,
+    };
     this.last = { at: { placement, manner, keep, body }, state };
     return state;
   }
@@ -637,6 +666,8 @@ export class CoreBounds {
 }
 
 export interface EndingState {
+  /** Floors of the stages by their chains, where `times` are simulated. */
+  readonly chains: StageTimes;
   /** The stages hold the exchange of every micro-batch already. */
   readonly exchanged: boolean;
   /** For endings whose optimizer runs on the host, which keeps the device's clock up: floors alone. null: this state holds for them too. */
@@ -743,20 +774,31 @@ function leastHeld(endings: readonly Ending[]): Ending | undefined {
   return least;
 }
 
-/** Stages with the parameters gathered and the gradients reduced for every micro-batch. */
-function withExchange(cut: StageCut, times: StageTimes, floors: EndingFloors, ending: Ending): StageTimes {
+/**
+ * Stages with the parameters gathered and the gradients reduced for every micro-batch. An exchange that blocks adds to the chains alone, not to simulated
+ * seconds: what those hold of the host's time may hide behind it.
+ */
+function withExchange(
+  cut: StageCut,
+  times: StageTimes,
+  at: { readonly floors: EndingFloors; readonly ending: Ending; readonly alone: StageTimes },
+): StageTimes {
+  const { floors, ending, alone } = at;
   const forwardSec = times.forwardSec.slice();
   const backwardSec = times.backwardSec.slice();
   for (let s = 0; s < forwardSec.length; s++) {
     const from = cut.starts[s]!;
     const to = cut.starts[s + 1]!;
-    if (ending.sharding === "zero3") {
-      const gather = floors.gatherSec[to]! - floors.gatherSec[from]!;
-      const join = (sec: number) => (ending.overlapParamGather ? Math.max(sec, gather) : sec + gather);
-      forwardSec[s] = join(forwardSec[s]!);
-      if (ending.reshardAfterForward) backwardSec[s] = join(backwardSec[s]!);
-    }
-    if (!ending.overlapGradReduce) backwardSec[s]! += floors.reduceSec[to]! - floors.reduceSec[from]!;
+    const gather = ending.sharding === "zero3" ? floors.gatherSec[to]! - floors.gatherSec[from]! : 0;
+    const reduce = floors.reduceSec[to]! - floors.reduceSec[from]!;
+    const backGather = ending.reshardAfterForward ? gather : 0;
+    const blocks = !ending.overlapParamGather;
+    forwardSec[s] = Math.max(forwardSec[s]!, gather + (blocks ? alone.forwardSec[s]! : 0));
+    backwardSec[s] = Math.max(
+      backwardSec[s]!,
+      backGather,
+      alone.backwardSec[s]! + (blocks ? backGather : 0) + (ending.overlapGradReduce ? 0 : reduce),
+    );
   }
   return { ...times, forwardSec, backwardSec };
 }

@@ -103,8 +103,7 @@ export class EndingSimulator {
       backward: program.gatherPolicy === "perPhase",
       reduce: each,
     };
-    this.lastDiffers =
-      !each && program.overlapReduce && program.blocks.some((block) => block.reduce.length > 0);
+    this.lastDiffers = !each && program.overlapReduce && program.blocks.some((block) => block.reduce.length > 0);
     const hides = software.overlapMoeExchange && core.ep > 1 && placement.numMicroBatches > 1;
     this.hiding = hides
       ? {

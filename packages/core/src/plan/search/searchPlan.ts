@@ -4,8 +4,8 @@
 import type { Objective } from "../objectives/objective.ts";
 import { listCores } from "../space/enumerate.ts";
 import type { Core, PlanJob } from "../space/types.ts";
-import { addCounts, noCounts, type PlanCounts } from "./counts.ts";
 import { orderCores } from "./coreOrder.ts";
+import { addCounts, noCounts, type PlanCounts } from "./counts.ts";
 import { BestLayouts, layoutOf } from "./incumbents.ts";
 import type { Found, NearMiss } from "./searchCore.ts";
 import { bestOfLayouts, type CoreAnswer, type CoreTask, taskRunner } from "./task.ts";
