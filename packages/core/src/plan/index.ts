@@ -3,7 +3,16 @@
 export * from "./baselines/index.ts";
 export { softwareChanges, strategyDescription } from "./describe.ts";
 export * from "./explain/index.ts";
+export {
+  deviceCounts,
+  type Extreme,
+  type ExtremeName,
+  type ExtremeSearch,
+  findExtreme,
+  withDevices,
+} from "./objectives/extremes.ts";
 export { type Objective, stepEnergy, stepTime } from "./objectives/objective.ts";
+export { type FrontPoint, paretoFront, pointOf, undominated } from "./objectives/pareto.ts";
 export { type MissedPlan, type PlanOutcome, planOutcome, type RankedPlan } from "./outcome.ts";
 export {
   ENGINES,
@@ -14,6 +23,7 @@ export {
   planJob,
   readPlanRequest,
 } from "./request.ts";
+export { anyFits } from "./search/anyFits.ts";
 export * from "./search/counts.ts";
 export { makeEvaluate } from "./search/evaluate.ts";
 export { sharedSchedules } from "./search/schedules.ts";

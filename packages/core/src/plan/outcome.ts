@@ -78,7 +78,8 @@ function rankedPlan(job: JobSpec, space: PlanJob, found: Found): RankedPlan {
 
 function missedPlan(job: JobSpec, space: PlanJob, leaf: Leaf): MissedPlan {
   const spec = resolvedLeaf(job, space, leaf);
-  const result = predictStep(spec);
+  // No suggestions: whatever change would fit was searched too.
+  const result = predictStep(spec, { suggest: false });
   assert(result.kind === "infeasible", "the nearest miss does not fit");
   return { spec, infeasible: result };
 }

@@ -29,7 +29,7 @@ import { softwareOf } from "../space/leaf.ts";
 import type { Body, Core, Ending, Family, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
 import { type EndingFloors, endingFloors } from "./endingFloors.ts";
 import { EndingSimulator } from "./endingSimulator.ts";
-import { persistentFloors, type StageBytes, stageBytes, stashFloors } from "./memoryBound.ts";
+import { persistentFloors, stageBytes, stashFloors } from "./memoryBound.ts";
 import { orderedEnds } from "./orderedEnds.ts";
 import {
   borderOf,
@@ -112,16 +112,21 @@ export class CoreBounds {
 
   /** The head and the embedding are neither recomputed nor offloaded: whether the rank that holds the head may fit at all. */
   headFits(placement: Placement, manner: Manner): boolean {
+    return this.headExcess(placement, manner) <= 0;
+  }
+
+  /** Bytes that the head needs beyond the device at least. */
+  headExcess(placement: Placement, manner: Manner): number {
     const floors = this.kernelFloors(placement, manner);
     const least = leastHeld(this.endingsAt(placement, manner.family));
-    if (least === undefined || spreadsHead(this.job) || !onlyLoops(this.job)) return true;
+    if (least === undefined || spreadsHead(this.job) || !onlyLoops(this.job)) return 0;
     const at = { placement, manner, keep: plainKeep, body: anyBody };
     const { persistentBytes } = this.endingFor(at, least);
     const first = floors.layerAt.at(-1)! + 1;
     let peak = 0;
-    for (let i = first; i < floors.numBlocks; i++) peak = Math.max(peak, floors.peakBW[i]!);
+    for (let i = first; i < floors.numBlocks; i++) peak = Math.max(peak, floors.memory.at(i).peakBW);
     const held = persistentBytes[floors.numBlocks]! - persistentBytes[first]!;
-    return held + peak <= this.job.cluster.device.memoryBytes - this.job.software.reservedBytes;
+    return held + peak - this.capacityBytes();
   }
 
   mannerBound(placement: Placement, manner: Manner, best: number): number {
@@ -143,8 +148,16 @@ export class CoreBounds {
   /** Whether the fullest rank may fit with the ending that holds least. */
   bodyFits(at: BodyAt, endings: readonly Ending[]): boolean {
     const least = leastHeld(endings);
-    if (least === undefined) return true;
-    return this.fits(at, least);
+    return least === undefined || this.fits(at, least);
+  }
+
+  /** Bytes that a body needs beyond the device at least, with an ending. */
+  excess(at: BodyAt, ending: Ending): number {
+    return this.fullest(at, ending) - this.capacityBytes();
+  }
+
+  private capacityBytes(): number {
+    return this.job.cluster.device.memoryBytes - this.job.software.reservedBytes;
   }
 
   /** The least floor over endings that may fit, with the stages' floors; infinite when none fits. */
@@ -301,7 +314,7 @@ export class CoreBounds {
       // Gathers and reductions draw a little themselves: a share above what they have been seen to.
       const joules = COMMUNICATION_DRAW * m * rankSum(cut, floors.joules, rank, pp);
       const load = { busySec, matrixSec: busySec, joules };
-      if (sustainedClock(this.job.cluster.device, load, defaultPower) < 1) return true;
+      if (sustainedClock(this.job.cluster.device, load, defaultPower) < FREE_CLOCK) return true;
     }
     return false;
   }
@@ -371,11 +384,17 @@ export class CoreBounds {
   }
 
   private fits(at: BodyAt, ending: Ending): boolean {
-    const { cut, stash } = this.stateOf(at, Number.POSITIVE_INFINITY);
+    return this.excess(at, ending) <= 0;
+  }
+
+  /** Floor of the fullest rank's bytes. */
+  private fullest(at: BodyAt, ending: Ending): number {
+    const { cut, stashOf } = this.stateOf(at, Number.POSITIVE_INFINITY);
+    const stash = stashOf();
     const { pp } = at.placement;
     const floors = this.endingFor(at, ending);
     const held = persistentFloors(cut, floors, pp);
-    const capacity = this.job.cluster.device.memoryBytes - this.job.software.reservedBytes;
+    let most = 0;
     for (let rank = 0; rank < pp; rank++) {
       let gathered = 0;
       if (ending.sharding === "zero3" && cut.rankAt[0]! >= 0) {
@@ -385,9 +404,9 @@ export class CoreBounds {
               ? Math.max(gathered, floors.gatheredBytes[i]!)
               : gathered + floors.gatheredBytes[i]!;
       }
-      if (held[rank]! + stash[rank]! + gathered > capacity) return false;
+      most = Math.max(most, held[rank]! + stash[rank]! + gathered);
     }
-    return true;
+    return most;
   }
 
   /** Mean and ends of the pipeline over every way to deal the layers. */
@@ -489,8 +508,11 @@ export class CoreBounds {
     const times = stageTimes(cut, { floors, rest, numRecomputed, clockFrac });
     const hopSec = this.hopsFor(placement, floors);
     const ends = pipelineEnds(cut, times, { placement, body, hopSec });
-    const bytes: StageBytes = stageBytes(cut, { floors, rest, numRecomputed });
-    const stash = stashFloors(cut, bytes, placement, body);
+    let stash: Float64Array | null = null;
+    const stashOf = () => {
+      stash ??= stashFloors(cut, stageBytes(cut, { floors, rest, numRecomputed }), placement, body);
+      return stash;
+    };
     const state: BodyState = {
       chains: times,
       exchanged: false,
@@ -503,7 +525,7 @@ export class CoreBounds {
       hopSec,
       joules,
       clockFrac,
-      stash,
+      stashOf,
     };
     this.last = { at: { placement, manner, keep, body }, state };
     return state;
@@ -685,6 +707,9 @@ const CLOCK_GRID = 0.0025;
 
 const EXTRA_TIMES = 3;
 
+/** Held back by less than this, a clock of its own is not worth its simulation: boost clock bounds it well. */
+const FREE_CLOCK = 0.98;
+
 /** Energy of a step over the energy of its layers, at most, where the answer is that nothing is held back. */
 const COMMUNICATION_DRAW = 1.1;
 
@@ -717,7 +742,7 @@ interface BodyState extends EndingState {
   /** Best value when the clock was bounded: floors hold for it and for any lower one. */
   readonly best: number;
   readonly clockFrac: number;
-  readonly stash: Float64Array;
+  readonly stashOf: () => Float64Array;
 }
 
 function same(a: BodyAt, b: BodyAt): boolean {
@@ -760,7 +785,7 @@ function timedEnd(
 }
 
 /** Ending that keeps fewest bytes on the device: the largest group, optimizer state in host memory where that is allowed. */
-function leastHeld(endings: readonly Ending[]): Ending | undefined {
+export function leastHeld(endings: readonly Ending[]): Ending | undefined {
   let least = endings[0];
   for (const each of endings) {
     if (least === undefined) break;

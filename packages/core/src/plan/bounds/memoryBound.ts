@@ -34,9 +34,10 @@ export function stageBytes(
     let held = 0;
     for (let i = from; i < to; i++) {
       const floors = at.rest !== null && i >= border ? at.rest : at.floors;
-      if (held + floors.peakF[i]! > bytes.peakF[s]!) bytes.peakF[s] = held + floors.peakF[i]!;
-      if (held + floors.peakBW[i]! > bytes.peakBW[s]!) bytes.peakBW[s] = held + floors.peakBW[i]!;
-      held += floors.afterF[i + 1]! - floors.afterF[i]!;
+      const { afterF, peakF, peakBW } = floors.memory.at(i);
+      if (held + peakF > bytes.peakF[s]!) bytes.peakF[s] = held + peakF;
+      if (held + peakBW > bytes.peakBW[s]!) bytes.peakBW[s] = held + peakBW;
+      held += afterF;
     }
     bytes.afterF[s] = held;
   }

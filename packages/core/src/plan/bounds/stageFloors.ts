@@ -7,7 +7,7 @@ import { opContext } from "../../cost/opContext.ts";
 import { bufferBytes } from "../../parallel/liveness.ts";
 import { lowerTraining } from "../../parallel/lower/index.ts";
 import type { Mesh } from "../../parallel/mesh.ts";
-import type { Program } from "../../parallel/program.ts";
+import type { Block, Program } from "../../parallel/program.ts";
 import type { Software, Strategy } from "../../parallel/strategy.ts";
 import { defaultContention } from "../../simulate/contention.ts";
 import { type BlockMemory, blockMemory, sumBytes } from "../../simulate/memory/blockMemory.ts";
@@ -38,11 +38,7 @@ export interface StageFloors {
   readonly otherSec: Prefix;
   /** Dynamic energy of one forward and one backward at boost clock. */
   readonly joules: Prefix;
-  /** Stash of one micro-batch after the forward. */
-  readonly afterF: Prefix;
-  /** Per position, most that one action of the block holds. */
-  readonly peakF: Float64Array;
-  readonly peakBW: Float64Array;
+  readonly memory: BlockMemories;
 }
 
 export interface KindFloors {
@@ -85,48 +81,11 @@ export function stageFloors(
   const handed = program.blocks[blockAt[layerAt[0]!]!]!;
   const messageBytes = handed.outputs.reduce((sum, id) => sum + bufferBytes(handed.buffers[id]!), 0);
   const chains = (kind: "F" | "BW"): KindFloors => kindFloors(prices, kind, blockAt, isLayer, at.computeOnly);
-  const memories = new Map<number, BlockMemory>();
-  const joulesOf = new Map<number, number>();
-  const copyOf = new Map<number, number>();
-  const otherOf = new Map<number, number>();
-  const otherSec = new Float64Array(numBlocks + 1);
-  const joules = new Float64Array(numBlocks + 1);
-  const copySec = new Float64Array(numBlocks + 1);
-  const afterF = new Float64Array(numBlocks + 1);
-  const peakF = new Float64Array(numBlocks);
-  const peakBW = new Float64Array(numBlocks);
+  const sums = blockSums(prices, blockAt);
   const reduceEach = program.reducePolicy === "everyMicroBatch";
-  for (let i = 0; i < numBlocks; i++) {
-    const block = blockAt[i]!;
-    let memory = memories.get(block);
-    if (memory === undefined) {
-      memory = blockMemory(program.blocks[block]!, {
-        splitBackward: false,
-        reduceEach,
-        fusedOptimizer: software.fusedOptimizer,
-      });
-      memories.set(block, memory);
-      let energy = 0;
-      let copied = 0;
-      let other = 0;
-      for (const list of ["forward", "BW"] as const) {
-        for (const { priced } of prices.list(block, list)) {
-          energy += priced.joules;
-          if (!priced.matrix && priced.op.stream === "compute") other += priced.durationSec;
-          if (list === "BW" && priced.op.stream === "copy") copied += priced.durationSec;
-        }
-      }
-      joulesOf.set(block, energy);
-      copyOf.set(block, copied);
-      otherOf.set(block, other);
-    }
-    joules[i + 1] = joules[i]! + joulesOf.get(block)!;
-    otherSec[i + 1] = otherSec[i]! + otherOf.get(block)!;
-    copySec[i + 1] = copySec[i]! + copyOf.get(block)!;
-    afterF[i + 1] = afterF[i]! + sumBytes(memory.F.after);
-    peakF[i] = sumBytes(memory.F.peak);
-    peakBW[i] = sumBytes(memory.B.peak);
-  }
+  const memory = new BlockMemories(program, blockAt, (block) =>
+    blockMemory(block, { splitBackward: false, reduceEach, fusedOptimizer: software.fusedOptimizer }),
+  );
   const exchange = (mesh: Mesh) => {
     const there = priceBlocks(job, program, mesh, software);
     const secOf = new Map<number, readonly [number, number]>();
@@ -154,13 +113,76 @@ export function stageFloors(
     blockAt,
     F: chains("F"),
     BW: chains("BW"),
-    copySec,
-    otherSec,
-    joules,
-    afterF,
-    peakF,
-    peakBW,
+    ...sums,
+    memory,
   };
+}
+
+/** Sums over the forward and the whole backward of each block. */
+function blockSums(
+  prices: BlockPrices,
+  blockAt: Int32Array,
+): { readonly copySec: Prefix; readonly otherSec: Prefix; readonly joules: Prefix } {
+  const known = new Map<number, readonly [joules: number, copySec: number, otherSec: number]>();
+  const joules = new Float64Array(blockAt.length + 1);
+  const copySec = new Float64Array(blockAt.length + 1);
+  const otherSec = new Float64Array(blockAt.length + 1);
+  blockAt.forEach((block, i) => {
+    let sums = known.get(block);
+    if (sums === undefined) {
+      let [energy, copied, other] = [0, 0, 0];
+      for (const list of ["forward", "BW"] as const) {
+        for (const { priced } of prices.list(block, list)) {
+          energy += priced.joules;
+          if (!priced.matrix && priced.op.stream === "compute") other += priced.durationSec;
+          if (list === "BW" && priced.op.stream === "copy") copied += priced.durationSec;
+        }
+      }
+      sums = [energy, copied, other];
+      known.set(block, sums);
+    }
+    joules[i + 1] = joules[i]! + sums[0];
+    copySec[i + 1] = copySec[i]! + sums[1];
+    otherSec[i + 1] = otherSec[i]! + sums[2];
+  });
+  return { copySec, otherSec, joules };
+}
+
+/** Stash and peaks of one micro-batch by position, worked out when they are first asked for. */
+export class BlockMemories {
+  private readonly program: Program;
+  private readonly blockAt: Int32Array;
+  private readonly make: (block: Block) => BlockMemory;
+  private readonly known = new Map<number, BlockBytes>();
+
+  constructor(program: Program, blockAt: Int32Array, make: (block: Block) => BlockMemory) {
+    this.program = program;
+    this.blockAt = blockAt;
+    this.make = make;
+  }
+
+  at(position: number): BlockBytes {
+    const block = this.blockAt[position]!;
+    let bytes = this.known.get(block);
+    if (bytes === undefined) {
+      const memory = this.make(this.program.blocks[block]!);
+      bytes = {
+        afterF: sumBytes(memory.F.after),
+        peakF: sumBytes(memory.F.peak),
+        peakBW: sumBytes(memory.B.peak),
+      };
+      this.known.set(block, bytes);
+    }
+    return bytes;
+  }
+}
+
+export interface BlockBytes {
+  /** Stash of one micro-batch after the forward. */
+  readonly afterF: number;
+  /** Most that an action of the block holds. */
+  readonly peakF: number;
+  readonly peakBW: number;
 }
 
 function kindFloors(

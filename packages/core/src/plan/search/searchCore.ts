@@ -4,8 +4,8 @@
 // bodies, a body its endings, an ending is simulated. When the lowest floor exceeds the best value found, every sub-tree left is proven to hold nothing
 // better, and its leaves are counted without having been listed. Floors stand in plan/bounds, whose head says why they hold.
 
-import type { Infeasible, StepBrief } from "../../simulate/types.ts";
-import { CoreBounds, type PricedBody } from "../bounds/coreBounds.ts";
+import type { StepBrief } from "../../simulate/types.ts";
+import { type BodyAt, CoreBounds, leastHeld, type PricedBody } from "../bounds/coreBounds.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { listPlacements } from "../space/enumerate.ts";
 import { leafJob } from "../space/leaf.ts";
@@ -22,16 +22,17 @@ export interface Found {
   readonly value: number;
 }
 
+/** A strategy that does not fit, and the bytes that it needs too many: at least, where only its memory was bounded. */
 export interface NearMiss {
   readonly leaf: Leaf;
-  readonly infeasible: Infeasible;
+  readonly excessBytes: number;
 }
 
 export interface CoreSearch {
   readonly counts: PlanCounts;
   /** Simulated leaves that fit, in the order they were met. */
   readonly found: readonly Found[];
-  /** The simulated leaf that misses memory by least. */
+  /** The leaf that misses memory by least. */
   readonly nearestMiss: NearMiss | null;
 }
 
@@ -181,8 +182,11 @@ class CoreSearcher {
     switch (node.kind) {
       case "kernels": {
         const { placement, manner } = node;
-        if (!this.bounds.headFits(placement, manner)) {
+        const excess = this.bounds.headExcess(placement, manner);
+        if (excess > 0) {
           this.counts.memory += this.leavesOf(node);
+          const [keep, body] = [this.tree.keeps.at(-1), this.tree.bodiesAt(placement)[0]];
+          if (keep !== undefined && body !== undefined) this.miss({ placement, manner, keep, body }, excess);
           return;
         }
         const bound = Math.max(node.bound, this.bounds.mannerBound(placement, manner, best));
@@ -244,8 +248,10 @@ class CoreSearcher {
     const at = { placement, manner, keep, body };
     const endings = this.tree.endingsAt(placement, manner.family);
     const leaves = this.tree.leavesOfBody(placement, manner);
-    if (!this.bounds.bodyFits(at, endings)) this.counts.memory += leaves;
-    else {
+    if (!this.bounds.bodyFits(at, endings)) {
+      this.counts.memory += leaves;
+      this.miss(at, this.bounds.excess(at, leastHeld(endings)!)); // an empty list fits
+    } else {
       const floor = this.bounds.bodyEndings(at, endings, best);
       if (floor === Number.POSITIVE_INFINITY) this.counts.memory += leaves;
       else this.heap.push({ kind: "ended", ...at, best, bound: Math.max(node.bound, floor) });
@@ -280,14 +286,23 @@ class CoreSearcher {
     const brief = evaluate(leaf);
     if (brief.kind === "infeasible") {
       this.counts.simulatedTooLarge += times;
-      const miss = this.nearestMiss;
-      if (miss === null || excess(brief) < excess(miss.infeasible)) this.nearestMiss = { leaf, infeasible: brief };
+      const excessBytes = brief.needBytes - brief.haveBytes;
+      if (this.nearestMiss === null || excessBytes < this.nearestMiss.excessBytes)
+        this.nearestMiss = { leaf, excessBytes };
       return;
     }
     this.counts.simulated += times;
     const each: Found = { leaf, brief, value: objective.valueOf(brief) };
     if (counted) this.found.push(each);
     incumbents.offer(each);
+  }
+
+  /** Remembers the miss by least, with the ending that holds least. */
+  private miss(at: BodyAt, excessBytes: number): void {
+    if (this.nearestMiss !== null && excessBytes >= this.nearestMiss.excessBytes) return;
+    const ending = leastHeld(this.tree.endingsAt(at.placement, at.manner.family));
+    if (ending === undefined) return;
+    this.nearestMiss = { leaf: { core: this.request.core, ...at, ending }, excessBytes };
   }
 
   private leavesOf(node: Node): number {
@@ -337,8 +352,4 @@ class CoreSearcher {
       }
     }
   }
-}
-
-function excess(infeasible: Infeasible): number {
-  return infeasible.needBytes - infeasible.haveBytes;
 }

@@ -36,7 +36,7 @@ export interface SearchProgress {
   readonly best: Found | null;
 }
 
-/** Later rounds take this many cores: enough for a node's threads, few enough to use what was just learnt. */
+/** Rounds double up to this many cores: enough for a node's threads, few enough to use what was just learnt. */
 const ROUND_CORES = 16;
 
 export class RoundedSearch {
@@ -59,7 +59,7 @@ export class RoundedSearch {
 
   /** Tasks of the next round; empty when all cores are searched. The first cores go alone: they make the others short. */
   round(): CoreTask[] {
-    const size = this.next === 0 ? 1 : ROUND_CORES;
+    const size = Math.min(ROUND_CORES, Math.max(1, this.next));
     const known = this.layouts.sorted();
     const tasks = this.cores.slice(this.next, this.next + size).map((core) => ({ core, known }));
     this.next += tasks.length;
@@ -74,7 +74,7 @@ export class RoundedSearch {
       for (const each of answer.best) this.layouts.offer(layoutOf(each.leaf.core, each.leaf.placement), each.value);
       this.found = bestOfLayouts([...this.found, ...answer.best]);
       const miss = answer.nearestMiss;
-      if (miss !== null && (this.nearestMiss === null || excess(miss) < excess(this.nearestMiss)))
+      if (miss !== null && (this.nearestMiss === null || miss.excessBytes < this.nearestMiss.excessBytes))
         this.nearestMiss = miss;
     }
   }
@@ -93,10 +93,6 @@ export class RoundedSearch {
       numOpen: this.numOpen + cores.length - this.next,
     };
   }
-}
-
-function excess({ infeasible }: NearMiss): number {
-  return infeasible.needBytes - infeasible.haveBytes;
 }
 
 /** All rounds in this thread. */

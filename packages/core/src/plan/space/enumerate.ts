@@ -74,7 +74,7 @@ export function listCores(job: PlanJob): Core[] {
             for (const etp of etpChoices(job, tp, experts)) {
               if (cluster.numDevices % (ep * etp) !== 0) continue;
               for (const microBatch of allowed("micro_batch", divisorsOf(workload.globalBatch))) {
-                if (microBatch > workload.globalBatch) continue;
+                if (!admitsMicroBatch(job, microBatch, cp)) continue;
                 const core: Core = { tp, cp, ulysses, ep, etp, microBatch, precision };
                 if (sequenceParallels(job, core).length === 0) continue;
                 if (listPlacements(job, core).length > 0) found.push(core);
@@ -90,6 +90,15 @@ export function listCores(job: PlanJob): Core[] {
 
 /** Each context-parallel rank keeps at least this many tokens unless the dimension is open: below, a layer is launches and messages. */
 const MIN_CP_TOKENS = 2048;
+
+/** Above, kernels are no better and memory is short; one sequence is always searched. */
+const MAX_MICRO_BATCH_TOKENS = 65_536;
+
+function admitsMicroBatch(job: PlanJob, microBatch: number, cp: number): boolean {
+  const { limits } = job;
+  if (microBatch === 1 || limits.open.has("micro_batch") || limits.fix.has("micro_batch")) return true;
+  return (microBatch * job.workload.seqLen) / cp <= MAX_MICRO_BATCH_TOKENS;
+}
 
 function admitsCp(job: PlanJob, cp: number): boolean {
   if (cp === 1 || job.limits.open.has("cp") || job.limits.fix.has("cp") || job.limits.min.has("cp")) return true;
