@@ -3,19 +3,35 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
 import {
+  type ExtremeName,
+  findExtreme,
   objectiveOf,
   type PlanOutcome,
+  type PlanRequest,
+  paretoFront,
   planJob,
   planOutcome,
   readPlanRequest,
+  resolvedLeaf,
   softwareChanges,
   strategyDescription,
 } from "@meshwright/core/plan";
-import { planJson, planReport } from "@meshwright/core/report";
+import {
+  extremeReport,
+  frontReport,
+  layoutText,
+  planEntry,
+  planJson,
+  planReport,
+  planVersion,
+  sweepReport,
+} from "@meshwright/core/report";
 import { type Finding, InputError } from "@meshwright/core/units";
 import { stringify } from "yaml";
-import type { Io } from "../io.ts";
+import type { ExitCode, Io } from "../io.ts";
 import type { DefineCommand } from "../main.ts";
+import { knownPart, mergeParts, readShard, searchKey, writePart } from "../plan/parts.ts";
+import { readSweep, runSweep, sweepJobs } from "../plan/sweep.ts";
 import { searchOnThreads } from "../plan/threads.ts";
 import { addSpecOptions, type CommandJob, jobFromCommand, placed } from "../specInput.ts";
 
@@ -26,6 +42,8 @@ Examples:
   meshwright plan --model llama-3.1-8b --cluster 8xh100-sxm --seq 8192 --global-batch 128 --engine torchtitan
   meshwright plan examples/gpt3-175b-4096xa100.yaml --objective energy --tokens 300B --json
   meshwright plan examples/llama-3.1-405b-16384xh100.yaml --shard 0/4 --results part0.json
+  meshwright plan examples/llama-3.1-70b-64xh100.yaml --sweep gpus=64,128,256 --scaling weak
+  meshwright plan examples/llama-3.1-70b-64xh100.yaml --find fewest-gpus
 
 The spec file's strategy section is not a constraint: the search chooses. docs/plan.md describes the space, the limits and the JSON.`;
 
@@ -45,6 +63,13 @@ export const define: DefineCommand = (command, io, exit) => {
     .option("--tokens <count>", "token budget of the run, such as 15T: how long, how dear")
     .option("--top <n>", "layouts shown (default: 5)")
     .option("--out <file>", "write the best plan as a spec file that `meshwright predict` reads")
+    .option("--find <what>", "fewest-gpus, longest-seq or largest-model: the largest job that fits")
+    .option("--sweep <what=values>", "plan for several: gpus=64,128,256 or cluster=64xh100-sxm,64xb200")
+    .option("--scaling <how>", "of a sweep over gpus: strong (same batch) or weak (batch grows); default: strong")
+    .option("--pareto", "strategies that none beats in throughput, memory headroom and cost at once")
+    .option("--shard <i/n>", "search part i of n, for job arrays; needs --results")
+    .option("--results <file>", "where a part's findings go; a finished part is not searched again")
+    .option("--merge <file>", "join the parts of all shards (repeatable)", repeat, [])
     .option("--workers <n>", "threads; the answer does not depend on it (default: all cores)")
     .option("--json", "print the plan as JSON");
   for (const axis of axes) {
@@ -62,24 +87,141 @@ export const define: DefineCommand = (command, io, exit) => {
       });
     }
     const given = jobFromCommand(specPath, options, planSection(options), io.cwd);
-    const { job } = given;
-    const request = readRequest(given);
-    const space = planJob(job, request);
-    const objective = objectiveOf(request.objective, space);
-    const search = await searchOnThreads(
-      { job, request },
-      { space, objective, numProven: 1, workers: numWorkers(options["workers"]) },
-      io,
-    );
-    io.progressDone();
-    const outcome = planOutcome(job, request, { space, search, numProven: 1, partial: false });
-    if (options["json"] === true) io.out(JSON.stringify(planJson(outcome), null, 2));
-    else io.out(planReport(outcome, { paint: io.paint, width: io.width, verbose: false }));
-    const out = options["out"] as string | undefined;
-    if (outcome.plans.length === 0) exit(2);
-    else if (out !== undefined) writeSpec(out, outcome, given, specPath, io);
+    const asked: Asked = { given, request: readRequest(given), options, specPath };
+    if (options["find"] !== undefined) return find(asked, io, exit);
+    if (options["sweep"] !== undefined) return sweep(asked, io);
+    if (options["pareto"] === true) return pareto(asked, io, exit);
+    return plan(asked, io, exit);
   });
 };
+
+interface Asked {
+  readonly given: CommandJob;
+  readonly request: PlanRequest;
+  readonly options: Record<string, unknown>;
+  readonly specPath: string | undefined;
+}
+
+async function plan(
+  { given, request, options, specPath }: Asked,
+  io: Io,
+  exit: (code: ExitCode) => void,
+): Promise<void> {
+  const { job } = given;
+  const space = planJob(job, request);
+  const objective = objectiveOf(request.objective, space);
+  const shard = readShard(options["shard"] as string | undefined);
+  const results = options["results"] as string | undefined;
+  const merge = options["merge"] as readonly string[];
+  if ((shard === undefined) !== (results === undefined))
+    throw new InputError({ path: "--shard", message: "A part of a search needs both --shard and --results" });
+  const key = searchKey(job, request);
+  let search = merge.length > 0 ? mergeParts(merge, io.cwd, key) : undefined;
+  if (shard !== undefined && results !== undefined) search ??= knownPart(results, io.cwd, key, shard);
+  search ??= await searchOnThreads(
+    { job, request },
+    {
+      space,
+      objective,
+      numProven: 1,
+      workers: numWorkers(options["workers"]),
+      ...(shard === undefined ? {} : { shard }),
+    },
+    io,
+  );
+  io.progressDone();
+  if (shard !== undefined && results !== undefined) writePart(results, io.cwd, { key, shard, search });
+  const partial = shard !== undefined && shard.count > 1 && merge.length === 0;
+  const outcome = planOutcome(job, request, { space, search, numProven: 1, partial });
+  if (options["json"] === true) io.out(JSON.stringify(planJson(outcome), null, 2));
+  else io.out(planReport(outcome, { paint: io.paint, width: io.width, verbose: false }));
+  const out = options["out"] as string | undefined;
+  // A part without a plan that fits is no failure: another may have one.
+  if (outcome.plans.length === 0) exit(partial ? 0 : 2);
+  else if (out !== undefined) writeSpec(out, outcome, given, specPath, io);
+}
+
+async function sweep({ given, request, options, specPath }: Asked, io: Io): Promise<void> {
+  const asked = readSweep(options["sweep"] as string);
+  const scaling = (options["scaling"] as string | undefined) ?? "strong";
+  if (scaling !== "strong" && scaling !== "weak")
+    throw new InputError({ path: "--scaling", message: `Expected strong or weak, got "${scaling}"` });
+  const jobs = sweepJobs(given.job, request, asked, {
+    weak: scaling === "weak",
+    onCluster: (cluster) => jobFromCommand(specPath, { ...options, cluster }, planSection(options), io.cwd).job,
+  });
+  const points = await runSweep(jobs, request, numWorkers(options["workers"]), io);
+  io.progressDone();
+  if (options["json"] === true) {
+    const entries = points.map(({ label, numDevices, plan }) => ({
+      label,
+      devices: numDevices,
+      plan: plan === null ? null : planEntry(plan, request.tokens),
+    }));
+    io.out(JSON.stringify({ format: "meshwright.plan-sweep", version: planVersion, points: entries }, null, 2));
+  } else {
+    const style = { paint: io.paint, width: io.width, verbose: false };
+    io.out(sweepReport(points, asked.kind === "gpus" ? scaling : null, style));
+  }
+}
+
+function pareto({ given, request, options }: Asked, io: Io, exit: (code: ExitCode) => void): void {
+  const space = planJob(given.job, request);
+  const points = paretoFront(space, objectiveOf(request.objective, space), {
+    onProgress: ({ numDone, numCores }) => io.progress(`searching: ${numDone} of ${numCores} kernels`),
+  });
+  io.progressDone();
+  const specs = points.map(({ found }) => resolvedLeaf(given.job, space, found.leaf));
+  if (options["json"] === true) {
+    const entries = points.map((point, i) => ({
+      tokens_per_s: point.tokensPerSec,
+      step_time_s: point.found.brief.stepSec,
+      headroom_bytes: point.headroomBytes,
+      usd_per_billion_tokens: point.usdPerBillionTokens,
+      strategy: strategyDescription(specs[i]!.strategy),
+    }));
+    io.out(JSON.stringify({ format: "meshwright.plan-front", version: planVersion, points: entries }, null, 2));
+  } else
+    io.out(
+      frontReport(
+        points,
+        specs.map((spec) => layoutText(spec.strategy)),
+      ),
+    );
+  if (points.length === 0) exit(2);
+}
+
+const extremes: readonly ExtremeName[] = ["fewest-gpus", "longest-seq", "largest-model"];
+
+function find({ given, request, options }: Asked, io: Io, exit: (code: ExitCode) => void): void {
+  const name = extremes.find((each) => each === options["find"]);
+  if (name === undefined)
+    throw new InputError({
+      path: "--find",
+      message: `Cannot find "${String(options["find"])}"`,
+      hint: `use ${extremes.join(", ")}`,
+    });
+  const space = planJob(given.job, request);
+  const found = findExtreme(name, space, (value) => io.progress(`trying ${value}`));
+  io.progressDone();
+  const { extreme } = found;
+  const spec =
+    extreme === null ? null : resolvedLeaf({ ...given.job, ...extreme.job }, extreme.job, extreme.fitting.leaf);
+  if (options["json"] === true) {
+    const value = extreme === null ? null : extreme.value;
+    const strategy = spec === null ? null : strategyDescription(spec.strategy);
+    const answer = {
+      format: "meshwright.plan-extreme",
+      version: planVersion,
+      name,
+      value,
+      strategy,
+      tried: found.tried,
+    };
+    io.out(JSON.stringify(answer, null, 2));
+  } else io.out(extremeReport(name, found, spec === null ? null : layoutText(spec.strategy)));
+  if (extreme === null) exit(2);
+}
 
 function readRequest(given: CommandJob): ReturnType<typeof readPlanRequest> {
   try {

@@ -33,6 +33,7 @@ export interface ThreadsRequest {
   readonly objective: Objective;
   readonly numProven: number;
   readonly workers: number | undefined;
+  readonly shard?: { readonly index: number; readonly count: number };
 }
 
 const ALONE_MS = 1000;
@@ -43,7 +44,10 @@ export async function searchOnThreads(
   io: Io,
 ): Promise<PlanSearch> {
   const startMs = performance.now();
-  const search = new RoundedSearch(at.space, at.objective, { numProven: at.numProven });
+  const search = new RoundedSearch(at.space, at.objective, {
+    numProven: at.numProven,
+    ...(at.shard === undefined ? {} : { shard: at.shard }),
+  });
   const run = taskRunner(at.space, at.objective, at.numProven);
   const numWorkers = Math.min(at.workers ?? availableParallelism(), search.cores.length);
   for (let tasks = search.round(); tasks.length > 0; tasks = search.round()) {

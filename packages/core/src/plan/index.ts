@@ -13,7 +13,7 @@ export {
 } from "./objectives/extremes.ts";
 export { type Objective, stepEnergy, stepTime } from "./objectives/objective.ts";
 export { type FrontPoint, paretoFront, pointOf, undominated } from "./objectives/pareto.ts";
-export { type MissedPlan, type PlanOutcome, planOutcome, type RankedPlan } from "./outcome.ts";
+export { type MissedPlan, type PlanOutcome, planOutcome, type RankedPlan, resolvedLeaf } from "./outcome.ts";
 export {
   ENGINES,
   type EngineName,
@@ -35,7 +35,7 @@ export {
   type SearchProgress,
   searchPlan,
 } from "./search/searchPlan.ts";
-export { type CoreAnswer, type CoreTask, taskRunner } from "./search/task.ts";
+export { bestOfLayouts, type CoreAnswer, type CoreTask, taskRunner } from "./search/task.ts";
 export { listCores } from "./space/enumerate.ts";
 export { leafJob } from "./space/leaf.ts";
 export { type Limits, noLimits, readLimits } from "./space/limits.ts";

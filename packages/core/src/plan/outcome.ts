@@ -4,11 +4,14 @@ import { predictStep } from "../simulate/index.ts";
 import type { Infeasible, StepResult } from "../simulate/types.ts";
 import type { JobSpec, ResolvedSpec } from "../spec/index.ts";
 import { assert } from "../units/errors.ts";
+import { withDevices } from "./objectives/extremes.ts";
 import type { PlanRequest } from "./request.ts";
+import { anyFits } from "./search/anyFits.ts";
 import type { PlanCounts } from "./search/counts.ts";
 import type { Found } from "./search/searchCore.ts";
 import type { PlanSearch } from "./search/searchPlan.ts";
 import { leafJob } from "./space/leaf.ts";
+import { noLimits } from "./space/limits.ts";
 import type { Leaf, PlanJob } from "./space/types.ts";
 
 export interface RankedPlan {
@@ -37,6 +40,8 @@ export interface PlanOutcome {
   readonly numProven: number;
   /** Where nothing fits: the simulated strategy that misses by least, with changes that would fit. */
   readonly miss: MissedPlan | null;
+  /** Where nothing fits: what would make it fit. */
+  readonly remedies: readonly string[];
 }
 
 /**
@@ -63,7 +68,34 @@ export function planOutcome(
     proven,
     numProven: proven ? Math.min(at.numProven, plans.length) : 0,
     miss: plans.length > 0 || miss === null ? null : missedPlan(job, space, miss.leaf),
+    remedies: plans.length > 0 || !proven ? [] : remediesFor(space),
   };
+}
+
+/** Devices tried at most, over those of the cluster. */
+const MOST_TIMES_DEVICES = 16;
+
+/** Changes that were tried and fit: limits lifted, more devices of the kind, shorter sequences. */
+function remediesFor(space: PlanJob): string[] {
+  const remedies: string[] = [];
+  const { limits } = space;
+  const limited = limits.fix.size + limits.max.size + limits.min.size + limits.forbid.size > 0;
+  if (limited && anyFits({ ...space, limits: noLimits }) !== null)
+    remedies.push("lift the limits: without them it fits");
+  for (let times = 2; times <= MOST_TIMES_DEVICES; times *= 2) {
+    const larger = withDevices(space, space.cluster.numDevices * times);
+    if (larger === null || anyFits(larger) === null) continue;
+    remedies.push(`use ${larger.cluster.numDevices} devices: the same batch fits`);
+    break;
+  }
+  const { seqLen, globalBatch } = space.workload;
+  for (let shorter = Math.floor(seqLen / 2); shorter >= 1024; shorter = Math.floor(shorter / 2)) {
+    const workload = { ...space.workload, seqLen: shorter, globalBatch: Math.round((globalBatch * seqLen) / shorter) };
+    if (anyFits({ ...space, workload }) === null) continue;
+    remedies.push(`use sequences of ${shorter} tokens: the same tokens a step fit`);
+    break;
+  }
+  return remedies;
 }
 
 function rankedPlan(job: JobSpec, space: PlanJob, found: Found): RankedPlan {

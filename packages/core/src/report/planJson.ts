@@ -48,11 +48,12 @@ export function planJson(outcome: PlanOutcome): Readonly<Record<string, unknown>
             need_bytes: miss.infeasible.needBytes,
             have_bytes: miss.infeasible.haveBytes,
           },
+    remedies: outcome.remedies,
     notes: job.notes,
   };
 }
 
-function planEntry({ spec, result, tie }: RankedPlan, tokens: number | null): Readonly<Record<string, unknown>> {
+export function planEntry({ spec, result, tie }: RankedPlan, tokens: number | null): Readonly<Record<string, unknown>> {
   return {
     strategy: strategyDescription(spec.strategy),
     software: {

@@ -137,7 +137,7 @@ function countLines(counts: PlanCounts, { paint }: ReportStyle): readonly string
   return table.map((line) => paint.dim(line));
 }
 
-function missLines({ miss, counts, proven }: PlanOutcome, { paint }: ReportStyle): readonly string[] {
+function missLines({ miss, counts, proven, remedies }: PlanOutcome, { paint }: ReportStyle): readonly string[] {
   const all = formatCount(totalCount(counts));
   const head = proven
     ? `${paint.red("nothing fits")}: none of ${all} strategies`
@@ -147,7 +147,8 @@ function missLines({ miss, counts, proven }: PlanOutcome, { paint }: ReportStyle
   const { infeasible, spec } = miss;
   const lines = [
     `  ${head}`,
-    `  the nearest needs ${formatBytes(infeasible.needBytes)} of ${formatBytes(infeasible.haveBytes)}: ${layoutText(spec.strategy)}`,
+    `  the nearest needs ${formatBytes(infeasible.needBytes)} of ${formatBytes(infeasible.haveBytes)}, ${formatBytes(infeasible.needBytes - infeasible.haveBytes)} too many: ${layoutText(spec.strategy)}`,
   ];
+  for (const remedy of remedies) lines.push(`  ${paint.cyan("fits")}: ${remedy}`);
   return lines;
 }

@@ -56,18 +56,12 @@ export function tailOfBlocks(
   return { reduce: costOf("reduce"), update: costOf("update"), gather: costOf("gather") };
 }
 
-function phaseParts(
-  program: Program,
-  blocks: readonly number[],
-  holds: boolean,
-  phase: keyof RankTail,
-): PhasePart[] {
+function phaseParts(program: Program, blocks: readonly number[], holds: boolean, phase: keyof RankTail): PhasePart[] {
   switch (phase) {
     case "reduce": {
       const late = program.reducePolicy === "lastMicroBatch" && !program.overlapReduce;
       const list: PhasePart[] = late ? blocks.map((block) => ({ block, list: "reduce" })) : [];
-      if (program.embeddingSync !== null && holds)
-        list.push({ block: program.embeddingSync, list: "tail" });
+      if (program.embeddingSync !== null && holds) list.push({ block: program.embeddingSync, list: "tail" });
       return list;
     }
     case "update":
