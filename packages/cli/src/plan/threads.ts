@@ -24,8 +24,15 @@ export interface WorkerData {
   readonly job: JobSpec;
   readonly request: PlanRequest;
   readonly numProven: number;
-  /** [0]: next task of the round; [1]: 1 when the search is to stop. */
-  readonly shared: Int32Array;
+  /** [0]: 1 when the search is to stop. */
+  readonly stop: Int32Array;
+}
+
+/** A round as a worker gets it. Each round counts for itself, so that a worker that is late with one takes nothing of the next. */
+export interface RoundMessage {
+  readonly tasks: readonly CoreTask[];
+  /** [0]: next task. */
+  readonly next: Int32Array;
 }
 
 export interface ThreadsRequest {
@@ -79,23 +86,22 @@ async function onThreads(
   },
   io: Io,
 ): Promise<PlanSearch> {
-  const shared = new Int32Array(new SharedArrayBuffer(8));
+  const stopping = new Int32Array(new SharedArrayBuffer(4));
   const { job, request, numProven } = given;
-  const workerData: WorkerData = { job, request, numProven, shared };
+  const workerData: WorkerData = { job, request, numProven, stop: stopping };
   const workers = Array.from(
     { length: given.numWorkers },
     () => new Worker(new URL("./worker.js", import.meta.url), { workerData }),
   );
   const stop = () => {
-    Atomics.store(shared, 1, 1);
+    Atomics.store(stopping, 0, 1);
   };
   process.on("SIGINT", stop);
   try {
     for (let tasks = first; tasks.length > 0; tasks = search.round()) {
-      Atomics.store(shared, 0, 0);
       search.take(await round(workers, tasks));
       io.progress(progressText(search.progress()));
-      if (Atomics.load(shared, 1) === 1) break;
+      if (Atomics.load(stopping, 0) === 1) break;
     }
   } finally {
     process.off("SIGINT", stop);
@@ -114,6 +120,7 @@ function round(workers: readonly Worker[], tasks: readonly CoreTask[]): Promise<
   return new Promise((done, fail) => {
     const answers = new Array<CoreAnswer>(tasks.length);
     let left = tasks.length;
+    const message: RoundMessage = { tasks, next: new Int32Array(new SharedArrayBuffer(4)) };
     const release: (() => void)[] = [];
     const end = (act: () => void) => {
       for (const each of release) each();
@@ -132,7 +139,7 @@ function round(workers: readonly Worker[], tasks: readonly CoreTask[]): Promise<
         worker.off("message", onMessage);
         worker.off("error", onError);
       });
-      worker.postMessage(tasks);
+      worker.postMessage(message);
     }
   });
 }
