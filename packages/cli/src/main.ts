@@ -14,6 +14,11 @@ interface Entry {
 
 const entries: readonly Entry[] = [
   {
+    name: "plan",
+    summary: "search all strategies for a model and a cluster: the proven best",
+    load: () => import("./commands/plan.ts"),
+  },
+  {
     name: "predict",
     summary: "predict one training step: time, memory, where it goes",
     load: () => import("./commands/predict.ts"),
@@ -65,6 +70,7 @@ const entries: readonly Entry[] = [
 
 const rootExamples = `
 Examples:
+  meshwright plan examples/llama-3.1-70b-64xh100.yaml
   meshwright predict examples/llama-3.1-405b-16k-h100.yaml
   meshwright predict --model llama-3.1-70b --cluster 64xh100-sxm --tp 8 --pp 4 --global-batch 512 --seq 8192
   meshwright model deepseek-v3

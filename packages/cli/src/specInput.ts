@@ -5,7 +5,9 @@ import { dirname, resolve } from "node:path";
 import {
   type Field,
   type FieldTable,
+  type JobSpec,
   type ResolvedSpec,
+  resolveJob,
   resolveSpec,
   strategyFields,
   topFields,
@@ -19,14 +21,14 @@ import { fileSources, readStructured } from "./files.ts";
 type Description = Record<string, unknown>;
 
 /** Adds the options that make up a job. */
-export function addSpecOptions(command: Command): void {
+export function addSpecOptions(command: Command, parts: { readonly strategy: boolean } = { strategy: true }): void {
   const add = (key: string, field: Field) => {
     const placeholder = field.type.kind === "flag" ? "[bool]" : field.type.kind === "count" ? "<n>" : "<value>";
     command.option(`--${key.replaceAll("_", "-")} ${placeholder}`, `${field.doc} (default: ${field.fallback})`);
   };
   for (const key of ["model", "cluster", "software", "name"] as const) add(key, topFields[key]);
   for (const [key, field] of Object.entries<Field>(workloadFields)) add(key, field);
-  for (const [key, field] of Object.entries<Field>(strategyFields)) add(key, field);
+  if (parts.strategy) for (const [key, field] of Object.entries<Field>(strategyFields)) add(key, field);
   command.option("--set <path=value...>", "set any field of the spec, such as software.attention=flash3 (repeatable)");
 }
 
@@ -47,7 +49,55 @@ export function specFromCommand(specPath: string | undefined, options: Descripti
   }
 }
 
-function placed(finding: Finding, placeOf: (path: string) => string | undefined): Finding {
+export interface CommandJob {
+  readonly job: JobSpec;
+  /** The whole description, options included, as a spec file would hold it. */
+  readonly description: Description;
+  readonly placeOf: (path: string) => string | undefined;
+}
+
+/** The same without a strategy, for a search: options and file are merged, `plan` holds what options say about the search. */
+export function jobFromCommand(
+  specPath: string | undefined,
+  options: Description,
+  plan: { readonly section: Description; readonly findings: readonly Finding[] },
+  cwd: string,
+): CommandJob {
+  const file = specPath === undefined ? undefined : readStructured(resolve(cwd, specPath), specPath);
+  const findings: Finding[] = [...plan.findings];
+  const merged = mergeOptions(file?.value ?? {}, options, findings);
+  const folders = specPath === undefined ? [cwd] : [dirname(resolve(cwd, specPath)), cwd];
+  const placeOf = (path: string): string | undefined => merged.optionOf.get(path) ?? file?.locate(path);
+  const description = withPlan(merged.description, plan.section);
+  try {
+    const job = resolveJob(description, fileSources(folders));
+    if (findings.length > 0) throw new InputError(findings);
+    return { job, description: description as Description, placeOf };
+  } catch (error) {
+    if (!(error instanceof InputError) || error.findings === findings) throw error;
+    throw new InputError([...findings, ...error.findings.map((finding) => placed(finding, placeOf))]);
+  }
+}
+
+/** Options of the search win over the file's plan section, field by field; maps and lists are joined. */
+function withPlan(description: unknown, section: Description): unknown {
+  if (typeof description !== "object" || description === null || Array.isArray(description)) return description;
+  if (Object.keys(section).length === 0) return description;
+  const before = (description as Description)["plan"];
+  if (before !== undefined && (typeof before !== "object" || before === null || Array.isArray(before)))
+    return description;
+  const plan: Description = { ...(before as Description | undefined) };
+  for (const [key, value] of Object.entries(section)) {
+    const old = plan[key];
+    if (Array.isArray(value)) plan[key] = [...(Array.isArray(old) ? old : old === undefined ? [] : [old]), ...value];
+    else if (typeof value === "object" && value !== null)
+      plan[key] = { ...(typeof old === "object" && old !== null ? old : {}), ...value };
+    else plan[key] = value;
+  }
+  return { ...(description as Description), plan };
+}
+
+export function placed(finding: Finding, placeOf: (path: string) => string | undefined): Finding {
   const place = finding.path === "" ? undefined : placeOf(finding.path);
   return place === undefined ? finding : { ...finding, path: `${place}: ${finding.path}` };
 }

@@ -1,4 +1,42 @@
-// The plan room: what to do with a job - which strategy, why it wins, what would change it.
+// The plan room: what to do with a job - which strategy of all that the cluster admits, why it wins, what would change it.
 
 export * from "./baselines/index.ts";
+export { softwareChanges, strategyDescription } from "./describe.ts";
 export * from "./explain/index.ts";
+export {
+  deviceCounts,
+  type Extreme,
+  type ExtremeName,
+  type ExtremeSearch,
+  findExtreme,
+  withDevices,
+} from "./objectives/extremes.ts";
+export { type Objective, stepEnergy, stepTime } from "./objectives/objective.ts";
+export { type FrontPoint, paretoFront, pointOf, undominated } from "./objectives/pareto.ts";
+export { type MissedPlan, type PlanOutcome, planOutcome, type RankedPlan, resolvedLeaf } from "./outcome.ts";
+export {
+  ENGINES,
+  type EngineName,
+  type ObjectiveName,
+  objectiveOf,
+  type PlanRequest,
+  planJob,
+  readPlanRequest,
+} from "./request.ts";
+export { anyFits } from "./search/anyFits.ts";
+export * from "./search/counts.ts";
+export { makeEvaluate } from "./search/evaluate.ts";
+export { sharedSchedules } from "./search/schedules.ts";
+export type { Found, NearMiss } from "./search/searchCore.ts";
+export {
+  type PlanSearch,
+  RoundedSearch,
+  type SearchOptions,
+  type SearchProgress,
+  searchPlan,
+} from "./search/searchPlan.ts";
+export { bestOfLayouts, type CoreAnswer, type CoreTask, taskRunner } from "./search/task.ts";
+export { listCores } from "./space/enumerate.ts";
+export { leafJob } from "./space/leaf.ts";
+export { type Limits, noLimits, readLimits } from "./space/limits.ts";
+export type { Core, Leaf, PlanJob } from "./space/types.ts";

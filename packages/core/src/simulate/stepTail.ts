@@ -25,20 +25,17 @@ export function stepTails(prices: BlockPrices, options: ActionOptions): StepTail
   const { program } = prices;
   const known = new Map<string, RankTail>();
   const parts = (rank: number, phase: keyof RankTail): BuiltAction | null => {
-    const list = phaseParts(program, rank, phase);
+    const list = phaseParts(program, blocksOfRank(program, rank), holdsTable(program, rank), phase);
     return list.length === 0 ? null : buildPhase(prices, list);
-  };
-  const costOf = (rank: number, phase: keyof RankTail): ActionCost => {
-    const built = parts(rank, phase);
-    return built === null ? emptyAction : simulateBuilt(built, options);
   };
   return {
     parts,
     tail: (rank) => {
-      const key = `${holdsTable(program, rank)}:${blocksOfRank(program, rank).join(",")}`;
+      const blocks = blocksOfRank(program, rank);
+      const key = `${holdsTable(program, rank)}:${blocks.join(",")}`;
       let tail = known.get(key);
       if (tail === undefined) {
-        tail = { reduce: costOf(rank, "reduce"), update: costOf(rank, "update"), gather: costOf(rank, "gather") };
+        tail = tailOfBlocks(prices, options, { blocks, holdsTable: holdsTable(program, rank) });
         known.set(key, tail);
       }
       return tail;
@@ -46,14 +43,25 @@ export function stepTails(prices: BlockPrices, options: ActionOptions): StepTail
   };
 }
 
-function phaseParts(program: Program, rank: number, phase: keyof RankTail): PhasePart[] {
-  const blocks = blocksOfRank(program, rank);
+/** Tail of a rank that holds these blocks. */
+export function tailOfBlocks(
+  prices: BlockPrices,
+  options: ActionOptions,
+  rank: { readonly blocks: readonly number[]; readonly holdsTable: boolean },
+): RankTail {
+  const costOf = (phase: keyof RankTail): ActionCost => {
+    const list = phaseParts(prices.program, rank.blocks, rank.holdsTable, phase);
+    return list.length === 0 ? emptyAction : simulateBuilt(buildPhase(prices, list), options);
+  };
+  return { reduce: costOf("reduce"), update: costOf("update"), gather: costOf("gather") };
+}
+
+function phaseParts(program: Program, blocks: readonly number[], holds: boolean, phase: keyof RankTail): PhasePart[] {
   switch (phase) {
     case "reduce": {
       const late = program.reducePolicy === "lastMicroBatch" && !program.overlapReduce;
       const list: PhasePart[] = late ? blocks.map((block) => ({ block, list: "reduce" })) : [];
-      if (program.embeddingSync !== null && holdsTable(program, rank))
-        list.push({ block: program.embeddingSync, list: "tail" });
+      if (program.embeddingSync !== null && holds) list.push({ block: program.embeddingSync, list: "tail" });
       return list;
     }
     case "update":

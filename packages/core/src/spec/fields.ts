@@ -52,6 +52,11 @@ export const topFields = {
     fallback: "megatron-core",
     doc: "What the framework does: a name of `meshwright software`, or a preset with changes",
   },
+  plan: {
+    type: { kind: "custom", shapes: "section" },
+    fallback: "every strategy, least time",
+    doc: "What `meshwright plan` searches for and may choose (docs/plan.md)",
+  },
 } as const satisfies FieldTable;
 
 export const workloadFields = {

@@ -11,5 +11,7 @@ export {
   workloadFields,
 } from "./fields.ts";
 export { type ModelContext, modelFromSource } from "./modelSource.ts";
+export { planFields } from "./planFields.ts";
+export { type JobSpec, resolveJob } from "./resolveJob.ts";
 export { resolveSpec } from "./resolveSpec.ts";
 export type { ResolvedSpec, SpecSources } from "./types.ts";

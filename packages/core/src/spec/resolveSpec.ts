@@ -1,8 +1,7 @@
 // A job description (a parsed spec file, or what the command line's options amount to) becomes a ResolvedSpec, or an InputError that
 // lists everything wrong with it: unknown and mistyped fields first, then contradictions, then what does not divide.
 
-import { clusterFromDescription, placedCluster } from "../cluster/index.ts";
-import type { ClusterSpec } from "../cluster/types.ts";
+import { placedCluster } from "../cluster/index.ts";
 import { checkLowering } from "../parallel/lower/check.ts";
 import { type Finding, InputError } from "../units/errors.ts";
 import { checkGroupOrder } from "./checkMixed.ts";
@@ -12,6 +11,7 @@ import { modelFromSource } from "./modelSource.ts";
 import { readSoftware } from "./readSoftware.ts";
 import { readStrategy } from "./readStrategy.ts";
 import { readWorkload } from "./readWorkload.ts";
+import { clusterFromSource } from "./resolveJob.ts";
 import { resolveStrategy } from "./resolveStrategy.ts";
 import { isSection, quote, SectionReader } from "./sectionReader.ts";
 import type { ResolvedSpec, SpecSources } from "./types.ts";
@@ -125,14 +125,4 @@ function required<T>(
     findings.push(...error.findings);
     return undefined;
   }
-}
-
-/** Shorthand, a file that describes one, or the description itself. */
-function clusterFromSource(value: unknown, sources: SpecSources): ClusterSpec {
-  if (typeof value === "string" && /\.(ya?ml|json)$/i.test(value.trim())) {
-    const loaded = sources.load(value.trim());
-    if (loaded === undefined) throw new InputError({ path: "cluster", message: `There is no file "${value.trim()}"` });
-    return clusterFromDescription(loaded);
-  }
-  return clusterFromDescription(value);
 }

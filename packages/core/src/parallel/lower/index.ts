@@ -5,7 +5,7 @@ import type { ModelSpec } from "../../model/types.ts";
 import { type Finding, InputError } from "../../units/errors.ts";
 import { checkMesh, type Mesh } from "../mesh.ts";
 import type { GatherPolicy, Program, ReducePolicy } from "../program.ts";
-import { buildSchedule } from "../schedules/index.ts";
+import { buildSchedule, type Schedule } from "../schedules/index.ts";
 import type { Software, Strategy, Workload } from "../strategy.ts";
 import { checkLowering, kvReplicasOf } from "./check.ts";
 import { makeContext } from "./context.ts";
@@ -22,6 +22,8 @@ export interface LowerOptions {
   readonly costs?: { readonly F: number; readonly B: number; readonly W: number; readonly send: number };
   /** Most micro-batch stashes a rank may hold, for memory-limited schedules. */
   readonly stashLimit?: number;
+  /** The strategy's schedule where the caller has built it already (a search meets one under many strategies). */
+  readonly schedule?: Schedule;
 }
 
 export function meshOf(strategy: Strategy): Mesh {
@@ -42,13 +44,15 @@ export function lowerTraining(
   const sizes: Mesh = { ...meshOf(strategy), ...(kvReplicas === 1 ? {} : { kvReplicas }) };
   checkMesh(sizes);
   const context = makeContext(model, sizes, strategy, workload, software);
-  const schedule = buildSchedule(strategy.schedule, {
-    numRanks: sizes.pp,
-    numMicroBatches: context.microBatchesPerStep,
-    numChunks: strategy.numChunks,
-    ...(options.costs === undefined ? {} : { costs: options.costs }),
-    ...(options.stashLimit === undefined ? {} : { stashLimit: options.stashLimit }),
-  });
+  const schedule =
+    options.schedule ??
+    buildSchedule(strategy.schedule, {
+      numRanks: sizes.pp,
+      numMicroBatches: context.microBatchesPerStep,
+      numChunks: strategy.numChunks,
+      ...(options.costs === undefined ? {} : { costs: options.costs }),
+      ...(options.stashLimit === undefined ? {} : { stashLimit: options.stashLimit }),
+    });
   const table = placeTable(context, schedule);
   const mesh: Mesh = table.ranks.length > 1 ? { ...sizes, tableRanks: table.ranks } : sizes;
   const placed = { ...context, mesh, replicas: schedule.replicas, tableCopies: table.ranks.length };

@@ -1,0 +1,865 @@
+// The floors that a search asks for, level by level, with what they share remembered.
+//
+// Notation: m micro-batches, p pipeline ranks, a step lasts (end of pipeline + tail) x (1 + straggler share) in the simulation, so
+//   step >= (1 + straggler) x (floor of the pipeline's end + floor of the tail).
+// Levels, each a relaxation of the next:
+//   manner  every block of the model runs m times and p ranks share them (mean over ranks); the fullest rank holds ceil(L / p) layers; the last rank starts and
+//           ends with the pipeline. Nothing is recomputed.
+//   keep    the same with the layer's recomputation.
+//   body    the pipeline's end from each stage (pipelineBound.ts).
+//   ending  parameters gathered and gradients reduced with every micro-batch (zero2, zero3), what is reduced, updated and gathered after the pipeline.
+// Clock: a strategy that beats the best so far is busy no longer than that, and its layers draw at least so much energy, so its power limits its clock from
+// above (simulate/power.ts): floors are taken at that clock.
+
+import { groupPlacement } from "../../cluster/index.ts";
+import { axisSpans } from "../../cost/axisSpans.ts";
+import { queryCost } from "../../cost/priceOps.ts";
+import { dealLayers } from "../../parallel/lower/index.ts";
+import { rankOf } from "../../parallel/mesh.ts";
+import { type Schedule, scheduleFamily } from "../../parallel/schedules/index.ts";
+import type { Strategy } from "../../parallel/strategy.ts";
+import { defaultNoise, stragglerFrac } from "../../simulate/noise.ts";
+import { defaultPace } from "../../simulate/pace.ts";
+import { defaultPower, sustainedClock } from "../../simulate/power.ts";
+import type { ActionCost } from "../../simulate/streams/simulateAction.ts";
+import type { Objective } from "../objectives/objective.ts";
+import { schedules } from "../space/choices.ts";
+import { coreStrategy, innerAxes, numLayersOf, placementMesh } from "../space/enumerate.ts";
+import { softwareOf } from "../space/leaf.ts";
+import type { Body, Core, Ending, Family, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
+import { type EndingFloors, endingFloors } from "./endingFloors.ts";
+import { EndingSimulator } from "./endingSimulator.ts";
+import { persistentFloors, stageBytes, stashFloors } from "./memoryBound.ts";
+import { orderedEnds } from "./orderedEnds.ts";
+import {
+  borderOf,
+  cutStages,
+  pipelineEnds,
+  rankSum,
+  type StageCut,
+  type StageTimes,
+  stageTimes,
+} from "./pipelineBound.ts";
+import { type SimulatedTimes, StageSimulator } from "./simulatedStages.ts";
+import { type StageFloors, stageFloors } from "./stageFloors.ts";
+import { type TimedPipeline, timedPipeline } from "./timedPipeline.ts";
+
+export interface BodyAt {
+  readonly placement: Placement;
+  readonly manner: Manner;
+  readonly keep: Keep;
+  readonly body: Body;
+}
+
+/** Where no body matters: parameters do not depend on it. */
+const anyBody: Body = {
+  schedule: "1f1b",
+  numChunks: 1,
+  balanceEmbedding: false,
+  vocabOverStages: false,
+  overlapP2p: true,
+  numRecomputed: 0,
+};
+
+const plainKeep: Keep = { name: "none", recompute: { kind: "none" }, offloadActivations: false, partial: false };
+
+export class CoreBounds {
+  private readonly job: PlanJob;
+  private readonly core: Core;
+  private readonly objective: Objective;
+  private readonly endingsAt: (placement: Placement, family: Family) => readonly Ending[];
+  private readonly scheduleOf: (placement: Placement, body: Body) => Schedule;
+  private readonly slower: number;
+  private readonly numLayers: number;
+  private readonly computeOnly: boolean;
+  private readonly floors = new Map<string, StageFloors>();
+  private readonly cuts = new Map<string, StageCut>();
+  private readonly links = new Map<string, string>();
+  private readonly exchangeActions = new Map<string, Map<string, ActionCost>>();
+  private readonly endingSimulators = new Map<string, EndingSimulator>();
+  private readonly simulators = new Map<string, StageSimulator>();
+  private readonly exchanges = new Map<string, number>();
+  private readonly hops = new Map<string, Float64Array>();
+  private last: { readonly at: BodyAt; readonly state: BodyState } | null = null;
+
+  constructor(
+    job: PlanJob,
+    core: Core,
+    objective: Objective,
+    lists: {
+      readonly endingsAt: (placement: Placement, family: Family) => readonly Ending[];
+      readonly scheduleOf: (placement: Placement, body: Body) => Schedule;
+    },
+  ) {
+    this.endingsAt = lists.endingsAt;
+    this.scheduleOf = lists.scheduleOf;
+    this.job = job;
+    this.core = core;
+    this.objective = objective;
+    const { numDevices, node } = job.cluster;
+    this.slower = 1 + stragglerFrac({ numDevices, devicesPerNode: node.numDevices }, defaultNoise);
+    this.numLayers = numLayersOf(job);
+    // Pairs of forward and backward hide each other's communication.
+    this.computeOnly = schedules(job).some((name) => name.startsWith("dualpipe"));
+  }
+
+  /**
+   * Kernels alone: compute of the layers one after another, which the overlap inside a layer does not change. One lowering serves all manners of a family.
+   */
+  kernelBound(placement: Placement, manner: Manner, best: number): number {
+    return this.spreadBound(placement, this.kernelFloors(placement, manner), best);
+  }
+
+  /** The head and the embedding are neither recomputed nor offloaded: whether the rank that holds the head may fit at all. */
+  headFits(placement: Placement, manner: Manner): boolean {
+    return this.headExcess(placement, manner) <= 0;
+  }
+
+  /** Bytes that the head needs beyond the device at least. */
+  headExcess(placement: Placement, manner: Manner): number {
+    const floors = this.kernelFloors(placement, manner);
+    const least = leastHeld(this.endingsAt(placement, manner.family));
+    if (least === undefined || spreadsHead(this.job) || !onlyLoops(this.job)) return 0;
+    const at = { placement, manner, keep: plainKeep, body: anyBody };
+    const { persistentBytes } = this.endingFor(at, least);
+    const first = floors.layerAt.at(-1)! + 1;
+    let peak = 0;
+    for (let i = first; i < floors.numBlocks; i++) peak = Math.max(peak, floors.memory.at(i).peakBW);
+    const held = persistentBytes[floors.numBlocks]! - persistentBytes[first]!;
+    return held + peak - this.capacityBytes();
+  }
+
+  mannerBound(placement: Placement, manner: Manner, best: number): number {
+    return this.spreadBound(placement, this.floorsFor(placement, manner, plainKeep), best);
+  }
+
+  keepBound(placement: Placement, manner: Manner, keep: Keep, best: number): number {
+    // Of a partial keep at least one layer recomputes; its floor is that of none.
+    return this.spreadBound(placement, this.floorsFor(placement, manner, keep.partial ? restOf(keep) : keep), best);
+  }
+
+  bodyBound(at: BodyAt, best: number): number {
+    const state = this.stateOf(at, best);
+    let end = 0;
+    for (const each of state.ends) if (each > end) end = each;
+    return this.valueAt(end, state.joules, state.ends);
+  }
+
+  /** Whether the fullest rank may fit with the ending that holds least. */
+  bodyFits(at: BodyAt, endings: readonly Ending[]): boolean {
+    const least = leastHeld(endings);
+    return least === undefined || this.fits(at, least);
+  }
+
+  /** Bytes that a body needs beyond the device at least, with an ending. */
+  excess(at: BodyAt, ending: Ending): number {
+    return this.fullest(at, ending) - this.capacityBytes();
+  }
+
+  private capacityBytes(): number {
+    return this.job.cluster.device.memoryBytes - this.job.software.reservedBytes;
+  }
+
+  /** The least floor over endings that may fit, with the stages' floors; infinite when none fits. */
+  bodyEndings(at: BodyAt, endings: readonly Ending[], best: number): number {
+    const state = this.stateOf(at, best);
+    let least = Number.POSITIVE_INFINITY;
+    for (const ending of endings) {
+      if (!this.fits(at, ending)) continue;
+      least = Math.min(least, this.endingFloor(at, ending, state));
+    }
+    return least;
+  }
+
+  /** The body's stages simulated, without what an ending adds: no ending makes an action shorter, and no lower clock. */
+  priceBody(at: BodyAt, best: number): PricedBody {
+    const { cut, hopSec, joules, clockFrac: looseClock } = this.stateOf(at, best);
+    const { placement, body } = at;
+    const how = { body, split: scheduleFamily(body.schedule).splitBackward, borders: this.bordersOf(cut, at) };
+    const boost = this.simulatorFor(at, 1).times(cut, how);
+    const clockFrac = Math.min(looseClock, this.clockOfStages(at, cut, boost));
+    const onGrid = gridded(clockFrac);
+    const times = onGrid < 1 ? this.simulatorFor(at, onGrid).times(cut, how) : boost;
+    const ends = pipelineEnds(cut, times, { placement, body, hopSec });
+    let end = 0;
+    for (const each of ends) if (each > end) end = each;
+    const offloaded = this.stateOf(at, best);
+    let offloadedBound = Number.POSITIVE_INFINITY;
+    for (const ending of this.endingsAt(placement, at.manner.family))
+      if (ending.offloadOptimizer) offloadedBound = Math.min(offloadedBound, this.endingFloor(at, ending, offloaded));
+    const bound = Math.min(this.valueAt(end, joules, ends), offloadedBound);
+    return {
+      chains: offloaded.times,
+      exchanged: false,
+      timed: null,
+      best,
+      clockFrac,
+      cut,
+      times,
+      ends,
+      hopSec,
+      joules,
+      offloaded,
+      offloadedBound,
+      bound,
+    };
+  }
+
+  /**
+   * Highest clock of any rank, from what its actions last and draw at boost clock. What an ending adds lengthens a rank's busy time by no more than
+   * EXTRA_TIMES its own seconds: an op beside others runs at no less than a third of its rate, and slows them by less than it lasts.
+   */
+  private clockOfStages(at: BodyAt, cut: StageCut, boost: SimulatedTimes): number {
+    const { placement, manner, keep } = at;
+    const { pp, numMicroBatches: m } = placement;
+    if (manner.family !== "plain" || cut.rankAt[0]! < 0) return 1;
+    const floors = this.floorsFor(placement, manner, keep.partial ? restOf(keep) : keep);
+    const endings = this.endingsAt(placement, manner.family)
+      .filter((ending) => !ending.offloadOptimizer)
+      .map((ending) => this.endingFor(at, ending));
+    if (endings.length === 0) return 1;
+    let clock = 0;
+    for (let rank = 0; rank < pp; rank++) {
+      let busySec = 0;
+      let matrixSec = 0;
+      for (let s = rank; s < cut.rankAt.length; s += pp) {
+        busySec += m * (boost.forwardSec[s]! + boost.backwardSec[s]!);
+        matrixSec += m * boost.matrixSec[s]!;
+      }
+      let extraSec = 0;
+      for (const each of endings) {
+        const sum = (prefix: Float64Array) => rankSum(cut, prefix, rank, pp);
+        const own = sum(each.reduceSec) + sum(each.gatherSec) + sum(each.updateSec) + each.normSec;
+        // A tied token table is reduced once more over its holders.
+        extraSec = Math.max(extraSec, EXTRA_TIMES * (own + sum(each.reduceSec) + sum(each.launchSec)));
+      }
+      const joules = m * rankSum(cut, floors.joules, rank, pp);
+      const load = { busySec: busySec + extraSec, matrixSec: matrixSec + extraSec, joules };
+      clock = Math.max(clock, sustainedClock(this.job.cluster.device, load, defaultPower));
+    }
+    return clock;
+  }
+
+  /** What `endingBound` needs, from floors of the stages alone. */
+  floorState(at: BodyAt, best: number): EndingState {
+    return this.stateOf(at, best);
+  }
+
+  /** The same with the pipeline simulated, where the schedule's pairs do not overlap. */
+  timeBody(at: BodyAt, priced: PricedBody): PricedBody {
+    const { placement, body } = at;
+    if (body.schedule.startsWith("dualpipe") || body.vocabOverStages) return priced;
+    const loops = priced.cut.rankAt[0]! >= 0;
+    const timed = timedPipeline(this.scheduleOf(placement, body), priced.times, {
+      hopSec: priced.hopSec,
+      overlapP2p: body.overlapP2p,
+      loops,
+    });
+    const end = timed.endSec.reduce((a, b) => Math.max(a, b), 0);
+    const bound = Math.min(this.valueAt(end, priced.joules, priced.ends), priced.offloadedBound);
+    return { ...priced, timed, bound: Math.max(priced.bound, bound) };
+  }
+
+  /** Position after the recomputed layers of each stage; its end where all of them are alike. */
+  private bordersOf(cut: StageCut, { placement, manner, keep, body }: BodyAt): Int32Array {
+    const floors = this.floorsFor(placement, manner, keep);
+    return cut.rankAt.map((_, s) => (keep.partial ? borderOf(cut, floors, s, body.numRecomputed) : cut.starts[s + 1]!));
+  }
+
+  /** The same where a better best bounds the clock further. */
+  repriced(at: BodyAt, priced: PricedBody, best: number): PricedBody {
+    if (priced.best <= best) return priced;
+    const { clockFrac } = this.stateOf(at, best);
+    if (clockFrac >= priced.clockFrac * CLOCK_STEP) return { ...priced, best };
+    const again = this.priceBody(at, best);
+    return priced.timed === null ? again : this.timeBody(at, again);
+  }
+
+  /**
+   * The ending's state at the clock that its own load allows, with its exchange of every micro-batch simulated. Null where the state at hand is as good.
+   */
+  settledEnding(leaf: Leaf, priced: PricedBody): EndingState | null {
+    const { placement, body, manner, ending } = leaf;
+    const { cut } = priced;
+    if (cut.rankAt[0]! < 0 || body.vocabOverStages || this.computeOnly) return null;
+    const how = { cut, split: scheduleFamily(body.schedule).splitBackward, borders: this.bordersOf(cut, leaf) };
+    const each = manner.family !== "plain";
+    const floor = each || ending.offloadOptimizer ? 1 : priced.clockFrac;
+    // A device that is not held back under the actions alone is not held back by what an ending adds to them.
+    const boost = this.simulatorFor(leaf, 1).times(cut, { ...how, body });
+    const onGrid =
+      floor >= 1 && !this.limited(leaf, cut, boost) ? 1 : gridded(this.endingSimulator(leaf, 1).clockOf(how));
+    if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) return null;
+    const times = each
+      ? this.endingSimulator(leaf, onGrid).times(how)
+      : this.simulatorFor(leaf, onGrid).times(cut, { ...how, body });
+    const ends = pipelineEnds(cut, times, { placement, body, hopSec: priced.hopSec });
+    const timed = timedPipeline(this.scheduleOf(placement, body), times, {
+      hopSec: priced.hopSec,
+      overlapP2p: body.overlapP2p,
+      loops: true,
+    });
+    const { hopSec, joules } = priced;
+    return { chains: times, offloaded: null, timed, cut, times, ends, hopSec, joules, exchanged: each };
+  }
+
+  /** Whether power may hold back a rank that does its actions alone: they draw too much for their time at boost clock. */
+  private limited(at: BodyAt, cut: StageCut, boost: SimulatedTimes): boolean {
+    const { placement, manner, keep } = at;
+    const { pp, numMicroBatches: m } = placement;
+    const floors = this.floorsFor(placement, manner, keep);
+    for (let rank = 0; rank < pp; rank++) {
+      let busySec = 0;
+      for (let s = rank; s < cut.rankAt.length; s += pp) busySec += m * (boost.forwardSec[s]! + boost.backwardSec[s]!);
+      // Gathers and reductions draw a little themselves: a share above what they have been seen to.
+      const joules = COMMUNICATION_DRAW * m * rankSum(cut, floors.joules, rank, pp);
+      const load = { busySec, matrixSec: busySec, joules };
+      if (sustainedClock(this.job.cluster.device, load, defaultPower) < FREE_CLOCK) return true;
+    }
+    return false;
+  }
+
+  private endingSimulator(leaf: Leaf, clockFrac: number): EndingSimulator {
+    const { placement, manner, keep, ending } = leaf;
+    const where = `${this.floorsKey(placement, manner, keep)}:${placement.pp}:${placement.order.join("-")}`;
+    const key = `${where}:${clockFrac}:${Object.values(ending).join()}${this.overlapKey(placement, manner)}`;
+    let found = this.endingSimulators.get(key);
+    if (found === undefined) {
+      const exchange = `${where}:${clockFrac}:${exchangeKey(ending)}${this.overlapKey(placement, manner)}`;
+      let actions = this.exchangeActions.get(exchange);
+      if (actions === undefined) {
+        actions = new Map();
+        this.exchangeActions.set(exchange, actions);
+      }
+      found = new EndingSimulator(this.job, { ...leaf, clockFrac, actions });
+      this.endingSimulators.set(key, found);
+    }
+    return found;
+  }
+
+  endingBound(leaf: Leaf, state: EndingState): number {
+    const offloaded = leaf.ending.offloadOptimizer ? state.offloaded : null;
+    return this.endingFloor(leaf, leaf.ending, offloaded ?? state);
+  }
+
+  private endingFloor(at: BodyAt, ending: Ending, state: EndingState): number {
+    const { placement, body } = at;
+    const floors = this.endingFor(at, ending);
+    const { cut } = state;
+    const { pp, numMicroBatches: m } = placement;
+    const each = ending.sharding === "zero2" || ending.sharding === "zero3";
+    const times =
+      each && !state.exchanged ? withExchange(cut, state.times, { floors, ending, alone: state.chains }) : state.times;
+    const inOrder = body.schedule === "1f1b" || body.schedule === "interleaved";
+    let meet = 0;
+    let tail = 0;
+    let ends: Float64Array;
+    if (inOrder && !body.vocabOverStages) {
+      ends = orderedEnds(cut, times, floors, { placement, body, ending, hopSec: state.hopSec });
+    } else {
+      ends = each ? pipelineEnds(cut, times, { placement, body, hopSec: state.hopSec }) : state.ends.slice();
+      for (let rank = 0; rank < pp; rank++) {
+        const reduce = rankSum(cut, floors.reduceSec, rank, pp);
+        if (!each && !ending.overlapGradReduce) ends[rank]! += reduce;
+        if (each && ending.overlapGradReduce) ends[rank] = Math.max(ends[rank]!, m * reduce);
+      }
+    }
+    const { timed } = state;
+    for (let rank = 0; rank < pp; rank++) {
+      if (timed !== null) ends[rank] = Math.max(ends[rank]!, timedEnd(cut, timed, floors, { rank, pp, ending, each }));
+      const update = Math.max(
+        rankSum(cut, floors.updateSec, rank, pp) + floors.normSec,
+        rankSum(cut, floors.hostUpdateSec, rank, pp),
+      );
+      const gathers = ending.sharding === "zero1" || ending.sharding === "zero2";
+      const gather = gathers && !ending.overlapParamGather ? rankSum(cut, floors.gatherSec, rank, pp) : 0;
+      if (ends[rank]! > meet) meet = ends[rank]!;
+      if (update + gather > tail) tail = update + gather;
+    }
+    return this.valueAt(meet + tail, state.joules, state.ends);
+  }
+
+  endingFits(leaf: Leaf): boolean {
+    return this.fits(leaf, leaf.ending);
+  }
+
+  private fits(at: BodyAt, ending: Ending): boolean {
+    return this.excess(at, ending) <= 0;
+  }
+
+  /** Floor of the fullest rank's bytes. */
+  private fullest(at: BodyAt, ending: Ending): number {
+    const { cut, stashOf } = this.stateOf(at, Number.POSITIVE_INFINITY);
+    const stash = stashOf();
+    const { pp } = at.placement;
+    const floors = this.endingFor(at, ending);
+    const held = persistentFloors(cut, floors, pp);
+    let most = 0;
+    for (let rank = 0; rank < pp; rank++) {
+      let gathered = 0;
+      if (ending.sharding === "zero3" && cut.rankAt[0]! >= 0) {
+        for (let s = rank; s < cut.rankAt.length; s += pp)
+          for (let i = cut.starts[s]!; i < cut.starts[s + 1]!; i++)
+            gathered = ending.reshardAfterForward
+              ? Math.max(gathered, floors.gatheredBytes[i]!)
+              : gathered + floors.gatheredBytes[i]!;
+      }
+      most = Math.max(most, held[rank]! + stash[rank]! + gathered);
+    }
+    return most;
+  }
+
+  /** Mean and ends of the pipeline over every way to deal the layers. */
+  private spreadBound(placement: Placement, floors: StageFloors, best: number): number {
+    const { pp, numMicroBatches: m } = placement;
+    const { F, BW, layerAt, numBlocks, joules, otherSec } = floors;
+    let layerJoules = Number.POSITIVE_INFINITY;
+    let layerOther = Number.POSITIVE_INFINITY;
+    for (const i of layerAt) {
+      layerJoules = Math.min(layerJoules, joules[i + 1]! - joules[i]!);
+      layerOther = Math.min(layerOther, otherSec[i + 1]! - otherSec[i]!);
+    }
+    const deals = dealsOf(this.numLayers, pp);
+    const loops = onlyLoops(this.job);
+    let fewest = loops ? Number.POSITIVE_INFINITY : 0;
+    for (const deal of deals) fewest = Math.min(fewest, deal.fewest);
+    const clock = this.clockBelow(m * fewest * layerJoules, m * fewest * layerOther, best);
+    const slow = 1 / clock - 1;
+    const stepOf = (i: number) =>
+      F.stepSec[i + 1]! -
+      F.stepSec[i]! +
+      BW.stepSec[i + 1]! -
+      BW.stepSec[i]! +
+      slow * (F.stepMatrix[i + 1]! - F.stepMatrix[i]! + BW.stepMatrix[i + 1]! - BW.stepMatrix[i]!);
+    let layer = Number.POSITIVE_INFINITY;
+    for (const i of layerAt) layer = Math.min(layer, stepOf(i));
+    const endLayer = layerAt.at(-1)! + 1;
+    const spread = this.computeOnly || spreadsHead(this.job);
+    let whole = 0;
+    let ends = 0;
+    for (let i = 0; i < numBlocks; i++) {
+      if (i >= endLayer && spread) continue;
+      whole += stepOf(i);
+      if (i >= endLayer) ends += stepOf(i);
+    }
+    const hop =
+      pp > 1 ? this.hopsFor(placement, floors).reduce((a, b) => a + b, 0) - this.hopsFor(placement, floors).at(-1)! : 0;
+    // Two directions or V shapes have no last rank, and a split backward need not drain: the mean alone.
+    let least = (m * whole) / pp;
+    if (loops) {
+      const fullest = Math.max(least, m * Math.ceil(this.numLayers / pp) * layer);
+      least = Number.POSITIVE_INFINITY;
+      for (const deal of deals)
+        least = Math.min(least, Math.max(fullest, m * (deal.last * layer + ends) + deal.fill * layer + 2 * hop));
+    }
+    least = Math.max(least, this.exchangeFloor(placement, floors));
+    return this.valueAt(least, m * fewest * layerJoules, [least]);
+  }
+
+  /** zero2, zero3: streams of the mean rank that gather parameters and reduce gradients with every micro-batch, over the best group. */
+  private exchangeFloor(placement: Placement, floors: StageFloors): number {
+    const { family } = floors;
+    if (family === "plain") return 0;
+    const { pp, numMicroBatches: m } = placement;
+    const key = `${pp}:${placement.order.join("-")}:${family}`;
+    let least = this.exchanges.get(key);
+    if (least === undefined) {
+      least = Number.POSITIVE_INFINITY;
+      const endings = this.endingsAt(placement, family);
+      for (const shardGroup of new Set(endings.map((ending) => ending.shardGroup))) {
+        const mesh = placementMesh(this.core, placement, shardGroup);
+        const { gatherSec, reduceSec } = floors.exchange(mesh);
+        const gathers = family === "zero2" ? 0 : endings.some((ending) => !ending.reshardAfterForward) ? 1 : 2;
+        least = Math.min(least, Math.max(gathers * gatherSec, reduceSec));
+      }
+      this.exchanges.set(key, least);
+    }
+    return (m * least) / pp;
+  }
+
+  private valueAt(endSec: number, joules: number, ends: ArrayLike<number>): number {
+    let busy = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < ends.length; i++) busy = Math.min(busy, ends[i]!);
+    return this.objective.floorOf(endSec * this.slower, joules, busy);
+  }
+
+  /**
+   * The highest clock of a step that is better than `best` and whose busiest rank draws at least `joules`, of which it spends at least `otherSec` on
+   * compute that is not matrix work. Matrix ops are on one stream with that compute, so they take no more than the rest.
+   */
+  private clockBelow(joules: number, otherSec: number, best: number): number {
+    if (best === Number.POSITIVE_INFINITY) return 1;
+    const busySec = this.objective.stepSecOf(best) / this.slower;
+    const matrixSec = Math.max(0, busySec - otherSec);
+    return sustainedClock(this.job.cluster.device, { busySec, matrixSec, joules }, defaultPower);
+  }
+
+  private stateOf(at: BodyAt, best: number): BodyState {
+    const known = this.last;
+    if (known !== null && same(known.at, at) && known.state.best <= best) return known.state;
+    const { placement, manner, keep, body } = at;
+    const floors = this.floorsFor(placement, manner, keep);
+    const rest = keep.partial ? this.floorsFor(placement, manner, restOf(keep)) : null;
+    const cut = this.cutFor(placement.pp, body, floors);
+    const joules = this.leastOfRanks(cut, placement, (rest ?? floors).joules);
+    const otherSec = this.leastOfRanks(cut, placement, (rest ?? floors).otherSec);
+    const clockFrac = this.clockBelow(joules, otherSec, best);
+    const { numRecomputed } = body;
+    const times = stageTimes(cut, { floors, rest, numRecomputed, clockFrac });
+    const hopSec = this.hopsFor(placement, floors);
+    const ends = pipelineEnds(cut, times, { placement, body, hopSec });
+    let stash: Float64Array | null = null;
+    const stashOf = () => {
+      stash ??= stashFloors(cut, stageBytes(cut, { floors, rest, numRecomputed }), placement, body);
+      return stash;
+    };
+    const state: BodyState = {
+      chains: times,
+      exchanged: false,
+      offloaded: null,
+      timed: null,
+      best,
+      cut,
+      times,
+      ends,
+      hopSec,
+      joules,
+      clockFrac,
+      stashOf,
+    };
+    this.last = { at: { placement, manner, keep, body }, state };
+    return state;
+  }
+
+  /** A sum over a rank's blocks and micro-batches, of the rank with least: the one that sets the pace has no less. */
+  private leastOfRanks(cut: StageCut, placement: Placement, prefix: Float64Array): number {
+    const { pp, numMicroBatches: m } = placement;
+    if (cut.rankAt[0]! < 0) return 0;
+    let least = Number.POSITIVE_INFINITY;
+    for (let rank = 0; rank < pp; rank++) least = Math.min(least, rankSum(cut, prefix, rank, pp));
+    return m * least;
+  }
+
+  private floorsKey(placement: Placement, manner: Manner, keep: Keep): string {
+    const at = `${placement.pp}:${placement.order.join("-")}`;
+    let links = this.links.get(at);
+    if (links === undefined) {
+      const mesh = placementMesh(this.core, placement);
+      links = innerAxes.map((axis) => axisSpans(this.job.cluster, mesh, axis).join()).join(";");
+      this.links.set(at, links);
+    }
+    const { sequenceParallel, family, tpOverlap, overlapCp, overlapMoeExchange } = manner;
+    return `${sequenceParallel}${family}${tpOverlap}${overlapCp}${overlapMoeExchange}${keep.name}${keep.offloadActivations}${links}`;
+  }
+
+  private kernelFloors(placement: Placement, manner: Manner): StageFloors {
+    const { job, core } = this;
+    const { sequenceParallel, family } = manner;
+    const key = `kernels:${sequenceParallel}${family}`;
+    let found = this.floors.get(key);
+    if (found === undefined) {
+      const base = coreStrategy(job, core, sequenceParallel);
+      found = stageFloors(job, {
+        strategy: { ...base, sharding: family === "plain" ? "zero1" : family },
+        software: softwareOf(job, manner, null, null),
+        mesh: placementMesh(core, placement),
+        family: "plain",
+        computeOnly: true,
+      });
+      this.floors.set(key, found);
+    }
+    return found;
+  }
+
+  private floorsFor(placement: Placement, manner: Manner, keep: Keep): StageFloors {
+    const { job, core } = this;
+    const mesh = placementMesh(core, placement);
+    const { sequenceParallel, family, overlapMoeExchange } = manner;
+    const key = this.floorsKey(placement, manner, keep);
+    let found = this.floors.get(key);
+    if (found === undefined) {
+      const base = coreStrategy(job, core, sequenceParallel);
+      const strategy: Strategy = {
+        ...base,
+        recompute: keep.recompute,
+        offloadActivations: keep.offloadActivations,
+        sharding: family === "plain" ? "zero1" : family,
+        reshardAfterForward: true,
+      };
+      found = stageFloors(job, {
+        strategy,
+        software: softwareOf(job, manner, null, null),
+        mesh,
+        family,
+        computeOnly: this.computeOnly || (overlapMoeExchange && core.ep > 1),
+      });
+      this.floors.set(key, found);
+    }
+    return found;
+  }
+
+  private simulatorFor(at: BodyAt, clockFrac: number): StageSimulator {
+    const { job, core } = this;
+    const { placement, manner, keep } = at;
+    const key = `${this.floorsKey(placement, manner, keep)}:${clockFrac}${this.overlapKey(placement, manner)}`;
+    let found = this.simulators.get(key);
+    if (found === undefined) {
+      found = new StageSimulator(job, { core, placement, manner, keep, clockFrac });
+      this.simulators.set(key, found);
+    }
+    return found;
+  }
+
+  /** How much of the expert exchange hides depends on the number of micro-batches beside the depth. */
+  private overlapKey(placement: Placement, manner: Manner): string {
+    return manner.overlapMoeExchange ? `:${placement.pp}:${placement.numMicroBatches}` : "";
+  }
+
+  private endingFor(at: BodyAt, ending: Ending): EndingFloors {
+    const { job, core } = this;
+    const { placement, manner } = at;
+    const { sharding, shardGroup, offloadOptimizer } = ending;
+    const { tp, cp, ulysses, ep, etp, precision } = core;
+    // Not the micro-batch: parameters and their gradients do not depend on it.
+    const key = [
+      [tp, cp, ulysses, ep, etp, precision].join(),
+      [placement.pp, placement.order.join("-"), manner.sequenceParallel, sharding, shardGroup, offloadOptimizer].join(),
+    ].join(";");
+    let known = endingsOf.get(job);
+    if (known === undefined) {
+      known = new Map();
+      endingsOf.set(job, known);
+    }
+    let found = known.get(key);
+    if (found === undefined) {
+      const strategy: Strategy = {
+        ...coreStrategy(job, core, manner.sequenceParallel),
+        pp: placement.pp,
+        dp: placement.dp,
+        order: placement.order,
+        sharding,
+        shardGroup,
+        offloadOptimizer,
+        // An encoder-decoder's or a short model's ends may not divide evenly over so many ranks without counting its ends.
+        balanceEmbedding: placement.pp > this.numLayers,
+      };
+      found = endingFloors(job, strategy, softwareOf(job, manner, null, ending));
+      known.set(key, found);
+    }
+    return found;
+  }
+
+  private cutFor(pp: number, body: Body, floors: StageFloors): StageCut {
+    const key = `${pp}:${body.schedule}:${body.numChunks}:${body.balanceEmbedding}:${body.vocabOverStages}`;
+    let cut = this.cuts.get(key);
+    if (cut === undefined) {
+      cut = cutStages(this.numLayers, floors, pp, body);
+      this.cuts.set(key, cut);
+    }
+    return cut;
+  }
+
+  /** Seconds of one message from each pipeline rank to the next; the last entry goes back to rank 0. */
+  private hopsFor(placement: Placement, floors: StageFloors): Float64Array {
+    const key = `${placement.pp}:${placement.order.join("-")}:${floors.messageBytes}`;
+    let hops = this.hops.get(key);
+    if (hops === undefined) {
+      const { cluster } = this.job;
+      const { pp } = placement;
+      const mesh = placementMesh(this.core, placement);
+      const device = (rank: number) => rankOf(mesh, { tp: 0, cp: 0, dp: 0, pp: rank });
+      hops = new Float64Array(pp);
+      for (let rank = 0; pp > 1 && rank < pp; rank++) {
+        const { spans } = groupPlacement(cluster, [device(rank), device((rank + 1) % pp)]);
+        const cost = queryCost(cluster, {
+          kind: "collective",
+          op: "sendRecv",
+          sizeBytes: floors.messageBytes,
+          spans,
+          algorithm: "auto",
+          backend: "nccl",
+        });
+        hops[rank] = cost.durationSec / defaultPace.networkFrac;
+      }
+      this.hops.set(key, hops);
+    }
+    return hops;
+  }
+}
+
+export interface EndingState {
+  /** Floors of the stages by their chains, where `times` are simulated. */
+  readonly chains: StageTimes;
+  /** The stages hold the exchange of every micro-batch already. */
+  readonly exchanged: boolean;
+  /** For endings whose optimizer runs on the host, which keeps the device's clock up: floors alone. null: this state holds for them too. */
+  readonly offloaded: EndingState | null;
+  readonly timed: TimedPipeline | null;
+  readonly cut: StageCut;
+  readonly times: StageTimes;
+  readonly ends: Float64Array;
+  readonly hopSec: Float64Array;
+  readonly joules: number;
+}
+
+/** Clocks are rounded up to this, so that bodies share simulated stages. */
+const CLOCK_GRID = 0.0025;
+
+const EXTRA_TIMES = 3;
+
+/** Held back by less than this, a clock of its own is not worth its simulation: boost clock bounds it well. */
+const FREE_CLOCK = 0.98;
+
+/** Energy of a step over the energy of its layers, at most, where the answer is that nothing is held back. */
+const COMMUNICATION_DRAW = 1.1;
+
+/** What of an ending every micro-batch feels. */
+function exchangeKey(ending: Ending): string {
+  const { sharding, shardGroup, reshardAfterForward, overlapGradReduce, overlapParamGather } = ending;
+  if (sharding === "zero2") return `${sharding}${shardGroup}${overlapGradReduce}`;
+  if (sharding !== "zero3") return "";
+  return `${sharding}${shardGroup}${reshardAfterForward}${overlapGradReduce}${overlapParamGather}`;
+}
+
+function gridded(clockFrac: number): number {
+  return Math.min(1, Math.ceil(clockFrac / CLOCK_GRID) * CLOCK_GRID);
+}
+
+/** A clock lower by less than this share is not worth simulating stages again. */
+const CLOCK_STEP = 0.998;
+
+export interface PricedBody extends EndingState {
+  readonly clockFrac: number;
+  /** Best value when the clock was bounded. */
+  readonly best: number;
+  readonly offloadedBound: number;
+  readonly bound: number;
+}
+
+const endingsOf = new WeakMap<PlanJob, Map<string, EndingFloors>>();
+
+interface BodyState extends EndingState {
+  /** Best value when the clock was bounded: floors hold for it and for any lower one. */
+  readonly best: number;
+  readonly clockFrac: number;
+  readonly stashOf: () => Float64Array;
+}
+
+function same(a: BodyAt, b: BodyAt): boolean {
+  return a.placement === b.placement && a.manner === b.manner && a.keep === b.keep && a.body === b.body;
+}
+
+/** What the layers of a partial keep that do not recompute look like. */
+function restOf(keep: Keep): Keep {
+  return { ...plainKeep, offloadActivations: keep.offloadActivations };
+}
+
+function spreadsHead(job: PlanJob): boolean {
+  return job.limits.fix.has("vocab_over_stages") || job.limits.open.has("vocab_over_stages");
+}
+
+const loopSchedules: readonly string[] = ["gpipe", "1f1b", "interleaved", "breadth-first"];
+
+function onlyLoops(job: PlanJob): boolean {
+  return schedules(job).every((name) => loopSchedules.includes(name));
+}
+
+/** End of a rank in the simulated pipeline with its reductions: one after another, each no sooner than its chunk's last gradients begin. */
+function timedEnd(
+  cut: StageCut,
+  timed: TimedPipeline,
+  floors: EndingFloors,
+  at: { readonly rank: number; readonly pp: number; readonly ending: Ending; readonly each: boolean },
+): number {
+  const { rank, pp, ending, each } = at;
+  const end = timed.endSec[rank]!;
+  if (cut.rankAt[0]! < 0 || each) return end;
+  if (!ending.overlapGradReduce) return end + rankSum(cut, floors.reduceSec, rank, pp);
+  let free = 0;
+  for (let chunk = timed.numChunks - 1; chunk >= 0; chunk--) {
+    const s = chunk * pp + rank;
+    const reduce = floors.reduceSec[cut.starts[s + 1]!]! - floors.reduceSec[cut.starts[s]!]!;
+    free = Math.max(free, timed.lastStartSec[rank * timed.numChunks + chunk]!) + reduce;
+  }
+  return Math.max(end, free);
+}
+
+/** Ending that keeps fewest bytes on the device: the largest group, optimizer state in host memory where that is allowed. */
+export function leastHeld(endings: readonly Ending[]): Ending | undefined {
+  let least = endings[0];
+  for (const each of endings) {
+    if (least === undefined) break;
+    const better =
+      Number(each.offloadOptimizer) - Number(least.offloadOptimizer) ||
+      Number(each.sharding !== "none") - Number(least.sharding !== "none") ||
+      each.shardGroup - least.shardGroup ||
+      Number(each.reshardAfterForward) - Number(least.reshardAfterForward);
+    if (better > 0) least = each;
+  }
+  return least;
+}
+
+/**
+ * Stages with the parameters gathered and the gradients reduced for every micro-batch. An exchange that blocks adds to the chains alone, not to simulated
+ * seconds: what those hold of the host's time may hide behind it.
+ */
+function withExchange(
+  cut: StageCut,
+  times: StageTimes,
+  at: { readonly floors: EndingFloors; readonly ending: Ending; readonly alone: StageTimes },
+): StageTimes {
+  const { floors, ending, alone } = at;
+  const forwardSec = times.forwardSec.slice();
+  const backwardSec = times.backwardSec.slice();
+  for (let s = 0; s < forwardSec.length; s++) {
+    const from = cut.starts[s]!;
+    const to = cut.starts[s + 1]!;
+    const gather = ending.sharding === "zero3" ? floors.gatherSec[to]! - floors.gatherSec[from]! : 0;
+    const reduce = floors.reduceSec[to]! - floors.reduceSec[from]!;
+    const backGather = ending.reshardAfterForward ? gather : 0;
+    const blocks = !ending.overlapParamGather;
+    forwardSec[s] = Math.max(forwardSec[s]!, gather + (blocks ? alone.forwardSec[s]! : 0));
+    backwardSec[s] = Math.max(
+      backwardSec[s]!,
+      backGather,
+      alone.backwardSec[s]! + (blocks ? backGather : 0) + (ending.overlapGradReduce ? 0 : reduce),
+    );
+  }
+  return { ...times, forwardSec, backwardSec };
+}
+
+interface Deal {
+  /** Layers of the last rank, and of the stages that a micro-batch passes before it. */
+  readonly last: number;
+  readonly fill: number;
+  /** Layers of the rank with fewest. */
+  readonly fewest: number;
+}
+
+const deals = new Map<string, readonly Deal[]>();
+
+/** Distinct ways in which 1, 2, ... chunks per rank deal the layers. */
+function dealsOf(numLayers: number, pp: number): readonly Deal[] {
+  const key = `${numLayers}:${pp}`;
+  let list = deals.get(key);
+  if (list === undefined) {
+    const found = new Map<string, Deal>();
+    for (let v = 1; pp * (v - 1) <= numLayers + 2; v++) {
+      for (const balance of [false, true]) {
+        if (pp * v > numLayers + (balance ? 2 : 0)) continue;
+        const counts = dealLayers(numLayers, pp * v, balance);
+        const perRank = new Array<number>(pp).fill(0);
+        counts.forEach((count, s) => {
+          perRank[s % pp]! += count;
+        });
+        let fill = 0;
+        for (let s = 0; s < pp - 1; s++) fill += counts[s]!;
+        const deal = { last: perRank[pp - 1]!, fill, fewest: Math.min(...perRank) };
+        found.set(`${deal.last}:${deal.fill}:${deal.fewest}`, deal);
+      }
+    }
+    list = [...found.values()];
+    deals.set(key, list);
+  }
+  return list;
+}

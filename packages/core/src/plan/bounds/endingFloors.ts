@@ -1,0 +1,87 @@
+// Floors of what an ending adds, by position in the model: bytes that persist, and seconds of gathering, reducing and updating parameters.
+//
+// These ops stand on one stream each, in order, so their durations alone add up to no more than the simulated phases. They do not depend on recompute, on the
+// schedule, or on how many micro-batches a step has; one lowering with a single micro-batch serves all bodies of a placement.
+
+import { bufferBytes } from "../../parallel/liveness.ts";
+import { lowerTraining } from "../../parallel/lower/index.ts";
+import type { Block, Program } from "../../parallel/program.ts";
+import type { Software, Strategy } from "../../parallel/strategy.ts";
+import type { BlockPrices, OpList } from "../../simulate/streams/blockPrices.ts";
+import type { PlanJob } from "../space/types.ts";
+import { priceBlocks } from "./stageFloors.ts";
+
+/** Sums before each position. */
+type Prefix = Float64Array;
+
+export interface EndingFloors {
+  readonly updateSec: Prefix;
+  /** Optimizer work on the host and its copies, on a stream of their own. */
+  readonly hostUpdateSec: Prefix;
+  readonly gatherSec: Prefix;
+  readonly reduceSec: Prefix;
+  /** Host time to launch all of these. */
+  readonly launchSec: Prefix;
+  /** Parameters, gradients and optimizer state in device memory. */
+  readonly persistentBytes: Prefix;
+  /** Gathered copy of one block's parameters (zero3), by position. */
+  readonly gatheredBytes: Float64Array;
+  /** All ranks meet in the gradient norm. */
+  readonly normSec: number;
+}
+
+/** @param strategy the real depth and sharding, with 1F1B and one micro-batch. */
+export function endingFloors(job: PlanJob, strategy: Strategy, software: Software): EndingFloors {
+  const workload = { ...job.workload, globalBatch: strategy.microBatch * strategy.dp };
+  const program = lowerTraining(job.model, strategy, workload, software);
+  const prices = priceBlocks(job, program, program.mesh, software);
+  const blocks = program.stages.flatMap((stage) => stage.uses.map((use) => use.block));
+  const sum = (of: (block: number) => number): Prefix => {
+    const known = new Map<number, number>();
+    const total = new Float64Array(blocks.length + 1);
+    blocks.forEach((block, i) => {
+      let value = known.get(block);
+      if (value === undefined) {
+        value = of(block);
+        known.set(block, value);
+      }
+      total[i + 1] = total[i]! + value;
+    });
+    return total;
+  };
+  return {
+    updateSec: sum((block) => listSec(prices, block, "update", false)),
+    hostUpdateSec: sum((block) => listSec(prices, block, "update", true)),
+    gatherSec: sum((block) => listSec(prices, block, "gather", false)),
+    reduceSec: sum((block) => listSec(prices, block, "reduce", false)),
+    launchSec: sum((block) => {
+      let launches = 0;
+      for (const list of ["gather", "reduce", "update"] as const)
+        for (const { priced } of prices.list(block, list)) launches += priced.numLaunches;
+      return launches * software.hostSecPerKernel;
+    }),
+    persistentBytes: sum((block) => heldBytes(program.blocks[block]!, "persistent")),
+    gatheredBytes: Float64Array.from(blocks, (block) => heldBytes(program.blocks[block]!, "gathered")),
+    normSec: tailSec(prices, program),
+  };
+}
+
+function listSec(prices: BlockPrices, block: number, list: OpList, onHost: boolean): number {
+  let sec = 0;
+  for (const { priced } of prices.list(block, list))
+    if ((priced.op.stream === "copy") === onHost) sec += priced.durationSec;
+  return sec;
+}
+
+function tailSec(prices: BlockPrices, program: Program): number {
+  if (program.tail === null) return 0;
+  let sec = 0;
+  for (const { priced } of prices.listOf(program.tail, "tail")) sec += priced.durationSec;
+  return sec;
+}
+
+function heldBytes(block: Block, scope: "persistent" | "gathered"): number {
+  let bytes = 0;
+  for (const buffer of block.buffers) if (buffer.scope === scope && buffer.tier === "hbm") bytes += bufferBytes(buffer);
+  return bytes;
+}

@@ -1,0 +1,262 @@
+// Floors of the seconds, energy and memory of any run of consecutive blocks of the model, for one way of lowering a layer (a manner and a keep): what
+// every stage of every pipeline with this layer costs at least. One lowering and two short chains per kind of layer; a stage is then a difference of sums.
+//
+// Positions index the model in order: embedding, layers, (multi-token prediction), head.
+
+import { opContext } from "../../cost/opContext.ts";
+import { bufferBytes } from "../../parallel/liveness.ts";
+import { lowerTraining } from "../../parallel/lower/index.ts";
+import type { Mesh } from "../../parallel/mesh.ts";
+import type { Block, Program } from "../../parallel/program.ts";
+import type { Software, Strategy } from "../../parallel/strategy.ts";
+import { defaultContention } from "../../simulate/contention.ts";
+import { type BlockMemory, blockMemory, sumBytes } from "../../simulate/memory/blockMemory.ts";
+import { defaultPace, paceOf } from "../../simulate/pace.ts";
+import { type BlockPrices, blockPrices } from "../../simulate/streams/blockPrices.ts";
+import type { Family, PlanJob } from "../space/types.ts";
+import { type BlockChains, type Chain, computeChain, pairChains } from "./actionPath.ts";
+
+/** Sums before each position; entry i is the sum over positions below i. */
+type Prefix = Float64Array;
+
+export interface StageFloors {
+  readonly family: Family;
+  readonly numBlocks: number;
+  /** Seconds to gather the model's parameters once and to reduce its gradients once, over the groups of a mesh. */
+  readonly exchange: (mesh: Mesh) => { readonly gatherSec: number; readonly reduceSec: number };
+  /** Position of each layer. */
+  readonly layerAt: Int32Array;
+  /** Bytes of the hidden states that a stage hands on. */
+  readonly messageBytes: number;
+  /** Blocks of the lowered program, by position. */
+  readonly blockAt: Int32Array;
+  readonly F: KindFloors;
+  readonly BW: KindFloors;
+  /** Stashed activations on their way back to the device in one backward. */
+  readonly copySec: Prefix;
+  /** Compute other than matrix work in one forward and backward. */
+  readonly otherSec: Prefix;
+  /** Dynamic energy of one forward and one backward at boost clock. */
+  readonly joules: Prefix;
+  readonly memory: BlockMemories;
+}
+
+export interface KindFloors {
+  /** Chain from a block's first compute op to the next processed block's, summed over positions. */
+  readonly stepSec: Prefix;
+  readonly stepMatrix: Prefix;
+  readonly last: readonly Chain[];
+  readonly compute: readonly Chain[];
+}
+
+export function priceBlocks(job: PlanJob, program: Program, mesh: Mesh, software: Software): BlockPrices {
+  const context = opContext({ cluster: job.cluster, mesh, software });
+  return blockPrices(program, context, defaultContention, paceOf(job.cluster.device, software, 1, defaultPace));
+}
+
+/**
+ * @param strategy one pipeline rank, one micro-batch (space/enumerate.ts coreStrategy with manner and keep); its blocks are those of every depth.
+ * @param mesh where the ranks really lie.
+ * @param computeOnly communication may hide behind other micro-batches: chains of compute alone.
+ */
+export function stageFloors(
+  job: PlanJob,
+  at: {
+    readonly strategy: Strategy;
+    readonly software: Software;
+    readonly mesh: Mesh;
+    readonly family: Family;
+    readonly computeOnly: boolean;
+  },
+): StageFloors {
+  const { strategy, software } = at;
+  const workload = { ...job.workload, globalBatch: strategy.microBatch * strategy.dp };
+  const program = lowerTraining(job.model, strategy, workload, software);
+  const prices = priceBlocks(job, program, at.mesh, software);
+  const uses = program.stages[0]!.uses; // one rank holds the whole model
+  const numBlocks = uses.length;
+  const blockAt = Int32Array.from(uses, (use) => use.block);
+  const isLayer = uses.map((use) => /(^|\.)layers\./.test(use.label));
+  const layerAt = Int32Array.from(isLayer.flatMap((layer, i) => (layer ? [i] : [])));
+  const handed = program.blocks[blockAt[layerAt[0]!]!]!;
+  const messageBytes = handed.outputs.reduce((sum, id) => sum + bufferBytes(handed.buffers[id]!), 0);
+  const chains = (kind: "F" | "BW"): KindFloors => kindFloors(prices, kind, blockAt, isLayer, at.computeOnly);
+  const sums = blockSums(prices, blockAt);
+  const reduceEach = program.reducePolicy === "everyMicroBatch";
+  const memory = new BlockMemories(program, blockAt, (block) =>
+    blockMemory(block, { splitBackward: false, reduceEach, fusedOptimizer: software.fusedOptimizer }),
+  );
+  const exchange = (mesh: Mesh) => {
+    const there = priceBlocks(job, program, mesh, software);
+    const secOf = new Map<number, readonly [number, number]>();
+    let gatherSec = 0;
+    let reduceSec = 0;
+    for (const block of blockAt) {
+      let each = secOf.get(block);
+      if (each === undefined) {
+        const sum = (list: "gather" | "reduce") =>
+          there.list(block, list).reduce((total, { priced }) => total + (priced.level < 0 ? 0 : priced.durationSec), 0);
+        each = [sum("gather"), sum("reduce")];
+        secOf.set(block, each);
+      }
+      gatherSec += each[0];
+      reduceSec += each[1];
+    }
+    return { gatherSec, reduceSec };
+  };
+  return {
+    family: at.family,
+    exchange,
+    numBlocks,
+    layerAt,
+    messageBytes,
+    blockAt,
+    F: chains("F"),
+    BW: chains("BW"),
+    ...sums,
+    memory,
+  };
+}
+
+/** Sums over the forward and the whole backward of each block. */
+function blockSums(
+  prices: BlockPrices,
+  blockAt: Int32Array,
+): { readonly copySec: Prefix; readonly otherSec: Prefix; readonly joules: Prefix } {
+  const known = new Map<number, readonly [joules: number, copySec: number, otherSec: number]>();
+  const joules = new Float64Array(blockAt.length + 1);
+  const copySec = new Float64Array(blockAt.length + 1);
+  const otherSec = new Float64Array(blockAt.length + 1);
+  blockAt.forEach((block, i) => {
+    let sums = known.get(block);
+    if (sums === undefined) {
+      let [energy, copied, other] = [0, 0, 0];
+      for (const list of ["forward", "BW"] as const) {
+        for (const { priced } of prices.list(block, list)) {
+          energy += priced.joules;
+          if (!priced.matrix && priced.op.stream === "compute") other += priced.durationSec;
+          if (list === "BW" && priced.op.stream === "copy") copied += priced.durationSec;
+        }
+      }
+      sums = [energy, copied, other];
+      known.set(block, sums);
+    }
+    joules[i + 1] = joules[i]! + sums[0];
+    copySec[i + 1] = copySec[i]! + sums[1];
+    otherSec[i + 1] = otherSec[i]! + sums[2];
+  });
+  return { copySec, otherSec, joules };
+}
+
+/** Stash and peaks of one micro-batch by position, worked out when they are first asked for. */
+export class BlockMemories {
+  private readonly program: Program;
+  private readonly blockAt: Int32Array;
+  private readonly make: (block: Block) => BlockMemory;
+  private readonly known = new Map<number, BlockBytes>();
+
+  constructor(program: Program, blockAt: Int32Array, make: (block: Block) => BlockMemory) {
+    this.program = program;
+    this.blockAt = blockAt;
+    this.make = make;
+  }
+
+  at(position: number): BlockBytes {
+    const block = this.blockAt[position]!;
+    let bytes = this.known.get(block);
+    if (bytes === undefined) {
+      const memory = this.make(this.program.blocks[block]!);
+      bytes = {
+        afterF: sumBytes(memory.F.after),
+        peakF: sumBytes(memory.F.peak),
+        peakBW: sumBytes(memory.B.peak),
+      };
+      this.known.set(block, bytes);
+    }
+    return bytes;
+  }
+}
+
+export interface BlockBytes {
+  /** Stash of one micro-batch after the forward. */
+  readonly afterF: number;
+  /** Most that an action of the block holds. */
+  readonly peakF: number;
+  readonly peakBW: number;
+}
+
+function kindFloors(
+  prices: BlockPrices,
+  kind: "F" | "BW",
+  blockAt: Int32Array,
+  isLayer: readonly boolean[],
+  computeOnly: boolean,
+): KindFloors {
+  const numBlocks = blockAt.length;
+  const list = kind === "F" ? "forward" : "BW";
+  const stepSec = new Float64Array(numBlocks + 1);
+  const stepMatrix = new Float64Array(numBlocks + 1);
+  const last: Chain[] = [];
+  const compute: Chain[] = [];
+  const pairs = new Map<number, BlockChains>();
+  const alone = new Map<number, Chain>();
+  const ofCompute = (block: number): Chain => {
+    let chain = alone.get(block);
+    if (chain === undefined) {
+      chain = computeChain(prices, list, block);
+      alone.set(block, chain);
+    }
+    return chain;
+  };
+  for (let i = 0; i < numBlocks; i++) {
+    const block = blockAt[i]!;
+    const next = kind === "F" ? i + 1 : i - 1;
+    let chains: BlockChains;
+    // Embedding and head are a small part: their compute alone. A last layer is followed by another of its kind in the pair, which only its own ops read.
+    if (computeOnly || !isLayer[i]!) {
+      const chain = ofCompute(block);
+      chains = { step: chain, compute: chain, last: chain };
+    } else {
+      const followed = next >= 0 && next < numBlocks && isLayer[next] === true;
+      const other = followed ? blockAt[next]! : block;
+      const key = block * 4096 + other;
+      let found = pairs.get(key);
+      if (found === undefined) {
+        found = pairChains(prices, kind, block, other);
+        pairs.set(key, found);
+      }
+      chains = followed ? found : { ...found, step: found.compute };
+    }
+    stepSec[i + 1] = stepSec[i]! + chains.step.sec;
+    stepMatrix[i + 1] = stepMatrix[i]! + chains.step.matrixSec;
+    last.push(chains.last);
+    compute.push(chains.compute);
+  }
+  return { stepSec, stepMatrix, last, compute };
+}
+
+/** Seconds of one forward and one backward of positions [from, to) at a clock. */
+export function stageSec(floors: StageFloors, kind: "F" | "BW", from: number, to: number, clockFrac: number): number {
+  if (to <= from) return 0;
+  const slower = 1 / clockFrac - 1;
+  const { stepSec, stepMatrix, last } = floors[kind];
+  if (kind === "F") {
+    const end = last[to - 1]!;
+    const sec = stepSec[to - 1]! - stepSec[from]! + end.sec;
+    return sec + slower * (stepMatrix[to - 1]! - stepMatrix[from]! + end.matrixSec);
+  }
+  const end = last[from]!;
+  const sec = stepSec[to]! - stepSec[from + 1]! + end.sec;
+  const chain = sec + slower * (stepMatrix[to]! - stepMatrix[from + 1]! + end.matrixSec);
+  return Math.max(chain, floors.copySec[to]! - floors.copySec[from]!);
+}
+
+/** Compute of the positions [from, to) before something else of the same action: no wait at the end. */
+export function leadSec(floors: StageFloors, kind: "F" | "BW", from: number, to: number, clockFrac: number): number {
+  if (to <= from) return 0;
+  const slower = 1 / clockFrac - 1;
+  const { stepSec, stepMatrix, compute } = floors[kind];
+  const [first, last, edge] = kind === "F" ? [from, to - 1, to - 1] : [from + 1, to, from];
+  const end = compute[edge]!;
+  return stepSec[last]! - stepSec[first]! + end.sec + slower * (stepMatrix[last]! - stepMatrix[first]! + end.matrixSec);
+}

@@ -1,0 +1,122 @@
+// A finished (or stopped) search as results: the best layouts predicted in full, what is a tie, what misses.
+
+import { predictStep } from "../simulate/index.ts";
+import type { Infeasible, StepResult } from "../simulate/types.ts";
+import type { JobSpec, ResolvedSpec } from "../spec/index.ts";
+import { assert } from "../units/errors.ts";
+import { withDevices } from "./objectives/extremes.ts";
+import type { PlanRequest } from "./request.ts";
+import { anyFits } from "./search/anyFits.ts";
+import type { PlanCounts } from "./search/counts.ts";
+import type { Found } from "./search/searchCore.ts";
+import type { PlanSearch } from "./search/searchPlan.ts";
+import { leafJob } from "./space/leaf.ts";
+import { noLimits } from "./space/limits.ts";
+import type { Leaf, PlanJob } from "./space/types.ts";
+
+export interface RankedPlan {
+  readonly spec: ResolvedSpec;
+  readonly result: StepResult;
+  /** What the search minimised: seconds or joules of a step. */
+  readonly value: number;
+  /** Not told apart from the best by the model: closer than what is uncertain about the difference. */
+  readonly tie: boolean;
+}
+
+export interface MissedPlan {
+  readonly spec: ResolvedSpec;
+  readonly infeasible: Infeasible;
+}
+
+export interface PlanOutcome {
+  readonly job: JobSpec;
+  readonly request: PlanRequest;
+  readonly counts: PlanCounts;
+  /** Best first; empty when nothing fits. */
+  readonly plans: readonly RankedPlan[];
+  /** Whether the first plan is the best of the whole space: nothing was left unsearched, and no part of the space was another shard's. */
+  readonly proven: boolean;
+  /** First so many plans that are proven to be the best layouts. */
+  readonly numProven: number;
+  /** Where nothing fits: the simulated strategy that misses by least, with changes that would fit. */
+  readonly miss: MissedPlan | null;
+  /** Where nothing fits: what would make it fit. */
+  readonly remedies: readonly string[];
+}
+
+/**
+ * Prices of one source err alike in two strategies of one job, so their difference is far better known than either: a share of this much of a step is
+ * taken as the uncertainty of a difference (docs/accuracy.md, layouts).
+ */
+const TIE_FRAC = 0.02;
+
+export function planOutcome(
+  job: JobSpec,
+  request: PlanRequest,
+  at: { readonly space: PlanJob; readonly search: PlanSearch; readonly numProven: number; readonly partial: boolean },
+): PlanOutcome {
+  const { space, search } = at;
+  const plans = search.best.slice(0, request.top).map((found) => rankedPlan(job, space, found));
+  const best = plans[0]?.value ?? 0;
+  const miss = search.nearestMiss;
+  const proven = search.numOpen === 0 && search.counts.open === 0 && !at.partial;
+  return {
+    job,
+    request,
+    counts: search.counts,
+    plans: plans.map((plan, i) => ({ ...plan, tie: i > 0 && plan.value <= best * (1 + TIE_FRAC) })),
+    proven,
+    numProven: proven ? Math.min(at.numProven, plans.length) : 0,
+    miss: plans.length > 0 || miss === null ? null : missedPlan(job, space, miss.leaf),
+    remedies: plans.length > 0 || !proven ? [] : remediesFor(space),
+  };
+}
+
+/** Devices tried at most, over those of the cluster. */
+const MOST_TIMES_DEVICES = 16;
+
+/** Changes that were tried and fit: limits lifted, more devices of the kind, shorter sequences. */
+function remediesFor(space: PlanJob): string[] {
+  const remedies: string[] = [];
+  const { limits } = space;
+  const limited = limits.fix.size + limits.max.size + limits.min.size + limits.forbid.size > 0;
+  if (limited && anyFits({ ...space, limits: noLimits }) !== null)
+    remedies.push("lift the limits: without them it fits");
+  for (let times = 2; times <= MOST_TIMES_DEVICES; times *= 2) {
+    const larger = withDevices(space, space.cluster.numDevices * times);
+    if (larger === null || anyFits(larger) === null) continue;
+    remedies.push(`use ${larger.cluster.numDevices} devices: the same batch fits`);
+    break;
+  }
+  const { seqLen, globalBatch } = space.workload;
+  for (let shorter = Math.floor(seqLen / 2); shorter >= 1024; shorter = Math.floor(shorter / 2)) {
+    const workload = { ...space.workload, seqLen: shorter, globalBatch: Math.round((globalBatch * seqLen) / shorter) };
+    if (anyFits({ ...space, workload }) === null) continue;
+    remedies.push(`use sequences of ${shorter} tokens: the same tokens a step fit`);
+    break;
+  }
+  return remedies;
+}
+
+function rankedPlan(job: JobSpec, space: PlanJob, found: Found): RankedPlan {
+  const spec = resolvedLeaf(job, space, found.leaf);
+  const result = predictStep(spec, { suggest: false });
+  assert(
+    result.kind === "ok" && result.stepSec === found.brief.stepSec,
+    `a plan is predicted as it was searched: ${found.brief.stepSec} s`,
+  );
+  return { spec, result, value: found.value, tie: false };
+}
+
+function missedPlan(job: JobSpec, space: PlanJob, leaf: Leaf): MissedPlan {
+  const spec = resolvedLeaf(job, space, leaf);
+  // No suggestions: whatever change would fit was searched too.
+  const result = predictStep(spec, { suggest: false });
+  assert(result.kind === "infeasible", "the nearest miss does not fit");
+  return { spec, infeasible: result };
+}
+
+export function resolvedLeaf(job: JobSpec, space: PlanJob, leaf: Leaf): ResolvedSpec {
+  const { name, model, cluster, workload, notes } = job;
+  return { name, model, cluster, workload, notes, ...leafJob(space, leaf) };
+}

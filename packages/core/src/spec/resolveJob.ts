@@ -1,0 +1,105 @@
+// A job without a strategy: what a search starts from. Of the strategy section only what no dimension of the search varies is kept (optimizer, routing,
+// dealing of sequences, precision); the rest stands for the strategy that the file would run.
+
+import { clusterFromDescription } from "../cluster/index.ts";
+import type { ClusterSpec } from "../cluster/types.ts";
+import type { ModelSpec } from "../model/types.ts";
+import type { Software, Strategy, Workload } from "../parallel/strategy.ts";
+import { type Finding, InputError } from "../units/errors.ts";
+import { topFields } from "./fields.ts";
+import { modelFromSource } from "./modelSource.ts";
+import { readSoftware } from "./readSoftware.ts";
+import { readStrategy } from "./readStrategy.ts";
+import { readWorkload } from "./readWorkload.ts";
+import { resolveStrategy } from "./resolveStrategy.ts";
+import { isSection, quote, SectionReader } from "./sectionReader.ts";
+import type { SpecSources } from "./types.ts";
+
+export interface JobSpec {
+  readonly name: string;
+  readonly model: ModelSpec;
+  readonly cluster: ClusterSpec;
+  readonly workload: Workload;
+  readonly software: Software;
+  /** One rank of everything, with what the search does not vary. */
+  readonly base: Strategy;
+  /** The `plan` section as written. */
+  readonly plan: unknown;
+  readonly notes: readonly string[];
+}
+
+export function resolveJob(description: unknown, sources: SpecSources): JobSpec {
+  if (!isSection(description)) {
+    throw new InputError({
+      path: "",
+      message: `A spec must be a set of sections, got ${quote(description)}`,
+      hint: "give model, cluster and workload",
+    });
+  }
+  const findings: Finding[] = [];
+  const read = new SectionReader(description, "", topFields, findings);
+  const workload = readWorkload(read.raw("workload"), findings);
+  const written = readStrategy(read.raw("strategy"), findings);
+  const software = readSoftware(read.raw("software"), findings);
+  const part = <T>(key: "model" | "cluster", parse: (value: unknown) => T): T | undefined => {
+    const value = read.raw(key);
+    if (value === undefined) {
+      read.find(key, `Missing required field "${key}"`, topFields[key].doc);
+      return undefined;
+    }
+    try {
+      return parse(value);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      findings.push(...error.findings);
+      return undefined;
+    }
+  };
+  const model = part("model", (value) => modelFromSource(value, { sources, seqLen: workload.seqLen }));
+  const cluster = part("cluster", (value) => clusterFromSource(value, sources));
+  if (!workload.batchWritten)
+    findings.push({
+      path: "workload.global_batch",
+      message: 'Missing required field "global_batch"',
+      hint: "a search needs the sequences of a step: give global_batch or global_batch_tokens",
+    });
+  if (findings.length > 0 || model === undefined || cluster === undefined || software === undefined)
+    throw new InputError(findings);
+  const notes: string[] = [];
+  const { precision, optimizer, cpLayout, routing, capacityFactor } = written;
+  const alone = { ...nothingWritten, precision, optimizer, cpLayout, routing, capacityFactor };
+  const one = { ...cluster, numDevices: 1 };
+  const { strategy, workload: closed } = resolveStrategy(
+    { model, cluster: one, strategy: alone, workload },
+    findings,
+    notes,
+  );
+  if (findings.length > 0) throw new InputError(findings);
+  if (closed.seqLen > model.maxSeqLen && model.maxSeqLen > 0)
+    notes.push(
+      `Sequences of ${closed.seqLen} tokens are longer than the ${model.maxSeqLen} that "${model.name}" states`,
+    );
+  const name = read.text("name") ?? model.name;
+  return {
+    name,
+    model,
+    cluster,
+    workload: closed,
+    software,
+    base: strategy,
+    plan: read.raw("plan"),
+    notes: [...notes, ...cluster.notes],
+  };
+}
+
+/** Shorthand, a file that describes one, or the description itself. */
+export function clusterFromSource(value: unknown, sources: SpecSources): ClusterSpec {
+  if (typeof value === "string" && /\.(ya?ml|json)$/i.test(value.trim())) {
+    const loaded = sources.load(value.trim());
+    if (loaded === undefined) throw new InputError({ path: "cluster", message: `There is no file "${value.trim()}"` });
+    return clusterFromDescription(loaded);
+  }
+  return clusterFromDescription(value);
+}
+
+const nothingWritten = readStrategy({}, []);
