@@ -2,15 +2,10 @@
 // is dropped in silence.
 
 import { type Finding, InputError } from "../../units/errors.ts";
-import type { LauncherName, LaunchJob } from "./types.ts";
-
-type OptionalField = Exclude<
-  keyof LaunchJob,
-  "name" | "nodes" | "devicesPerNode" | "program" | "environment" | "files"
->;
+import { JOB_FIELDS, type LauncherName, type LaunchJob, type PlaceField } from "./types.ts";
 
 /** Which optional fields a launcher has words for. */
-const expressible: Readonly<Record<LauncherName, readonly OptionalField[]>> = {
+const expressible: Readonly<Record<LauncherName, readonly PlaceField[]>> = {
   torchrun: ["directory", "port"],
   slurm: [
     "directory",
@@ -57,7 +52,7 @@ export function checkJob(launcher: LauncherName, job: LaunchJob): void {
   const findings: Finding[] = [];
   const find = (path: string, message: string, hint?: string) =>
     findings.push(hint === undefined ? { path, message } : { path, message, hint });
-  for (const field of optionalFields(job)) {
+  for (const field of placeFields(job)) {
     if (expressible[launcher].includes(field)) continue;
     const able = Object.entries(expressible).filter(([, fields]) => fields.includes(field));
     find(
@@ -105,10 +100,9 @@ export function checkJob(launcher: LauncherName, job: LaunchJob): void {
 
 type Find = (path: string, message: string, hint?: string) => void;
 
-function optionalFields(job: LaunchJob): readonly OptionalField[] {
-  const always: readonly string[] = ["name", "nodes", "devicesPerNode", "program", "environment", "files"];
+function placeFields(job: LaunchJob): readonly PlaceField[] {
   return (Object.keys(job) as (keyof LaunchJob)[]).filter(
-    (field): field is OptionalField => !always.includes(field) && job[field] !== undefined,
+    (field): field is PlaceField => !(JOB_FIELDS as readonly string[]).includes(field) && job[field] !== undefined,
   );
 }
 
