@@ -4,6 +4,19 @@
 import { type Finding, InputError } from "../../units/errors.ts";
 import { JOB_FIELDS, type LauncherName, type LaunchJob, type PlaceField } from "./types.ts";
 
+/** What both kinds of Kubernetes manifest can say. */
+const manifestFields: readonly PlaceField[] = [
+  "directory",
+  "image",
+  "timeLimitSec",
+  "cpusPerNode",
+  "memoryBytesPerNode",
+  "queue",
+  "topologyLevel",
+  "deviceResource",
+  "resources",
+];
+
 /** Which optional fields a launcher has words for. */
 const expressible: Readonly<Record<LauncherName, readonly PlaceField[]>> = {
   torchrun: ["directory", "port"],
@@ -19,31 +32,9 @@ const expressible: Readonly<Record<LauncherName, readonly PlaceField[]>> = {
     "maxSwitches",
     "port",
   ],
-  jobset: [
-    "directory",
-    "image",
-    "timeLimitSec",
-    "cpusPerNode",
-    "memoryBytesPerNode",
-    "queue",
-    "topologyLevel",
-    "deviceResource",
-    "resources",
-    "maxRestarts",
-    "port",
-  ],
+  jobset: [...manifestFields, "maxRestarts", "port"],
   // The port, the processes' ranks and restarts belong to the training runtime.
-  trainjob: [
-    "directory",
-    "image",
-    "timeLimitSec",
-    "cpusPerNode",
-    "memoryBytesPerNode",
-    "queue",
-    "topologyLevel",
-    "deviceResource",
-    "resources",
-  ],
+  trainjob: manifestFields,
   skypilot: ["directory", "image", "cpusPerNode", "memoryBytesPerNode", "accelerator", "port"],
 };
 
@@ -90,7 +81,7 @@ export function checkJob(launcher: LauncherName, job: LaunchJob): void {
   if (launcher === "skypilot" && !/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(job.accelerator ?? ""))
     find(
       "accelerator",
-      `The launcher "skypilot" finds nodes by their accelerator, and "${job.accelerator ?? ""}" names none`,
+      `The launcher "skypilot" finds nodes by their accelerator, and ${job.accelerator === undefined ? "none is named" : `"${job.accelerator}" names none`}`,
       "such as H100; `sky show-gpus` lists them",
     );
   checkProgram(job, find);
