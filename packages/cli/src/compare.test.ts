@@ -1,9 +1,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { plainPaint } from "@meshwright/core/report";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { run } from "./main.ts";
+import { runCommand } from "./runCommand.fixture.ts";
 
 const base = {
   model: { layers: 8, hidden: 4096, heads: 32, kv_heads: 8, ffn: 14336, vocab: 32000 },
@@ -28,23 +27,7 @@ function spec(name: string, strategy: object, workload: object = base.workload):
   writeFileSync(join(folder, name), JSON.stringify({ ...base, workload, strategy }));
 }
 
-async function compare(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
-  const code = await run(["compare", ...args], {
-    out: (text) => {
-      out += `${text}\n`;
-    },
-    err: (text) => {
-      err += `${text}\n`;
-    },
-    paint: plainPaint,
-    width: 100,
-    progress: () => {},
-    progressDone: () => {},
-    cwd: folder,
-  });
-  return { code, out, err };
-}
+const compare = (...args: readonly string[]) => runCommand(["compare", ...args], folder);
 
 const names = (out: string) => JSON.parse(out).jobs.map((job: { name: string }) => job.name);
 

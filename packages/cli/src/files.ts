@@ -1,7 +1,7 @@
-// Reads the user's JSON and YAML files. What cannot be parsed is an InputError with line and column; what parses remembers where each field
+// Reads the user's JSON and YAML files, and writes text to theirs. What cannot be parsed is an InputError with line and column; what parses remembers where each field
 // stands, so that later findings (`strategy.tp`) can name the line too.
 
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { parseConfigText } from "@meshwright/core/model";
 import type { SpecSources } from "@meshwright/core/spec";
@@ -41,6 +41,16 @@ export function readText(path: string, name = path): string {
           ? `"${name}" is a folder`
           : `Cannot read "${name}": ${code ?? String(error)}`;
     throw new InputError({ path: "", message: why });
+  }
+}
+
+/** @param option what names the file on the command line; findings stand there. */
+export function writeText(path: string, text: string, option: string, name = path): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new InputError({ path: option, message: `Cannot write "${name}": ${code ?? String(error)}` });
   }
 }
 

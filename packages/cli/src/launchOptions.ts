@@ -1,11 +1,8 @@
 // What a launcher asks of the place, as options: one table of the fields of a LaunchJob that no strategy knows.
 
-import type { LaunchJob } from "@meshwright/core/interop";
+import type { LaunchJob, PlaceField } from "@meshwright/core/interop";
 import { type Finding, InputError, parseBytes, parseSeconds } from "@meshwright/core/units";
 import type { Command } from "commander";
-
-/** Fields that follow from the job itself. */
-type OwnField = "name" | "nodes" | "devicesPerNode" | "program" | "environment" | "files";
 
 interface LaunchOption {
   readonly flag: string;
@@ -13,7 +10,7 @@ interface LaunchOption {
   readonly doc: string;
 }
 
-const launchOptions: Readonly<Record<Exclude<keyof LaunchJob, OwnField>, LaunchOption>> = {
+const launchOptions: Readonly<Record<PlaceField, LaunchOption>> = {
   directory: {
     flag: "directory",
     kind: "text",

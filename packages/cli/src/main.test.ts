@@ -2,10 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { plainPaint } from "@meshwright/core/report";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Io } from "./io.ts";
-import { run } from "./main.ts";
+import { type Ran, runCommand } from "./runCommand.fixture.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 let folder: string;
@@ -14,31 +12,10 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
 async function meshwright(args: string, cwd = root): Promise<Ran> {
-  let out = "";
-  let err = "";
-  const io: Io = {
-    out: (text) => {
-      out += `${text}\n`;
-    },
-    err: (text) => {
-      err += `${text}\n`;
-    },
-    paint: plainPaint,
-    width: 100,
-    progress: () => {},
-    progressDone: () => {},
-    cwd,
-  };
   // Words in double quotes stay together.
   const words = [...args.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2]!);
-  return { code: await run(words, io), out, err };
+  return runCommand(words, cwd);
 }
 
 function file(name: string, text: string): string {

@@ -13,7 +13,7 @@ import {
   topFields,
   workloadFields,
 } from "@meshwright/core/spec";
-import { type Finding, InputError } from "@meshwright/core/units";
+import { camelCase, type Finding, InputError } from "@meshwright/core/units";
 import type { Command } from "commander";
 import { parse as parseYamlValue } from "yaml";
 import { fileSources, readStructured } from "./files.ts";
@@ -126,7 +126,7 @@ function mergeOptions(base: unknown, options: Description, findings: Finding[]):
   };
   const take = (table: FieldTable, section: string | undefined, keys: readonly string[]) => {
     for (const key of keys) {
-      const value = options[camel(key)];
+      const value = options[camelCase(key)];
       if (value === undefined) continue;
       const flag = `--${key.replaceAll("_", "-")}`;
       optionOf.set(section === undefined ? key : `${section}.${key}`, flag);
@@ -196,6 +196,12 @@ function flowValue(text: string, flag: string): unknown {
   }
 }
 
-function camel(key: string): string {
-  return key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+/** Throws InputError when neither a spec file nor options describe a job. */
+export function requireJob(specPath: string | undefined, options: Description, verb: string): void {
+  if (specPath !== undefined || options["model"] !== undefined || options["cluster"] !== undefined) return;
+  throw new InputError({
+    path: "",
+    message: `Nothing to ${verb}`,
+    hint: "give a spec file, or --model, --cluster, --seq and --global-batch",
+  });
 }

@@ -1,6 +1,5 @@
 // `meshwright compare`: several jobs side by side, and what published rules would have chosen.
 
-import { writeFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { baselines } from "@meshwright/core/plan";
 import {
@@ -13,9 +12,11 @@ import {
 } from "@meshwright/core/report";
 import { predictStep } from "@meshwright/core/simulate";
 import type { ResolvedSpec } from "@meshwright/core/spec";
-import { type Finding, InputError, nearestName } from "@meshwright/core/units";
+import { type Finding, InputError } from "@meshwright/core/units";
+import { writeText } from "../files.ts";
 import type { DefineCommand } from "../main.ts";
 import { addSpecOptions, specFromCommand } from "../specInput.ts";
+import { unknownName } from "../unknownName.ts";
 
 const examples = `
 Examples:
@@ -48,7 +49,7 @@ export const define: DefineCommand = (command, io, exit) => {
     io.progressDone();
     const comparison = compareJobs(jobs, skipped);
     const htmlPath = options["html"] as string | undefined;
-    if (htmlPath !== undefined) writePage(resolve(io.cwd, htmlPath), htmlPath, comparisonHtml(comparison));
+    if (htmlPath !== undefined) writeText(resolve(io.cwd, htmlPath), comparisonHtml(comparison), "--html", htmlPath);
     if (options["json"] === true) io.out(JSON.stringify(comparisonJson(comparison), null, 2));
     else io.out(comparisonReport(comparison, { paint: io.paint, width: io.width, verbose: false }));
     if (htmlPath !== undefined) io.err(io.paint.dim(`page written to ${htmlPath}`));
@@ -80,12 +81,7 @@ function readSpecs(
   for (const name of wanted) {
     const known = baselines.map((baseline) => baseline.name);
     if (known.includes(name)) continue;
-    const near = nearestName(name, known);
-    findings.push({
-      path: "--baseline",
-      message: `There is no baseline "${name}"`,
-      hint: near === undefined ? `use ${known.join(", ")}` : `did you mean "${near}"`,
-    });
+    findings.push(unknownName("--baseline", `There is no baseline "${name}"`, name, known));
   }
   if (findings.length > 0) throw new InputError(findings);
   return specs;
@@ -121,15 +117,4 @@ function baselineSpecs(
     else ruled.push({ name, spec: { ...first, strategy, notes: [] }, baseline: { title, source } });
   }
   return { ruled, skipped };
-}
-
-function writePage(path: string, name: string, text: string): void {
-  try {
-    writeFileSync(path, text);
-  } catch (error) {
-    throw new InputError({
-      path: "--html",
-      message: `Cannot write "${name}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
-    });
-  }
 }

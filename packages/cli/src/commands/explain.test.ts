@@ -1,10 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { plainPaint } from "@meshwright/core/report";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Io } from "../io.ts";
-import { run } from "../main.ts";
+import { runCommand } from "../runCommand.fixture.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -17,29 +15,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function meshwright(
-  args: string,
-): Promise<{ readonly code: number; readonly out: string; readonly err: string; readonly progress: number }> {
-  let out = "";
-  let err = "";
-  let progress = 0;
-  const io: Io = {
-    out: (text) => {
-      out += `${text}\n`;
-    },
-    err: (text) => {
-      err += `${text}\n`;
-    },
-    paint: plainPaint,
-    width: 100,
-    progress: () => {
-      progress += 1;
-    },
-    progressDone: () => {},
-    cwd: folder,
-  };
-  return { code: await run(args.split(" "), io), out, err, progress };
-}
+const meshwright = (args: string) => runCommand(args.split(" "), folder);
 
 describe("meshwright explain", () => {
   it("prints the waterfall, comparisons, sensitivities and needs, and shows progress", async () => {

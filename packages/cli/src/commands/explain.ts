@@ -6,9 +6,10 @@ import { parameterCounts } from "@meshwright/core/model";
 import { baselines, explain, type NamedSpec, parseTarget, type Target } from "@meshwright/core/plan";
 import { explanationJson, explanationReport, infeasibleReport } from "@meshwright/core/report";
 import type { ResolvedSpec } from "@meshwright/core/spec";
-import { type Finding, InputError, nearestName } from "@meshwright/core/units";
+import { type Finding, InputError } from "@meshwright/core/units";
 import type { DefineCommand } from "../main.ts";
-import { addSpecOptions, specFromCommand } from "../specInput.ts";
+import { addSpecOptions, requireJob, specFromCommand } from "../specInput.ts";
+import { unknownName } from "../unknownName.ts";
 
 const examples = `
 Examples:
@@ -34,13 +35,7 @@ export const define: DefineCommand = (command, io, exit) => {
     .addHelpText("after", examples);
   addSpecOptions(command);
   command.action((specPath: string | undefined, options: Record<string, unknown>) => {
-    if (specPath === undefined && options["model"] === undefined && options["cluster"] === undefined) {
-      throw new InputError({
-        path: "",
-        message: "Nothing to explain",
-        hint: "give a spec file, or --model, --cluster, --seq and --global-batch",
-      });
-    }
+    requireJob(specPath, options, "explain");
     const findings: Finding[] = [];
     const targets = collected(findings, options["target"] as readonly string[], (text) => parseTarget(text));
     const factor = readFactor(options["factor"] as string, findings);
@@ -76,18 +71,8 @@ function otherSpec(name: string, spec: ResolvedSpec, cwd: string): NamedSpec {
   const isFile = /\.(ya?ml|json)$/i.test(name) || existsSync(resolve(cwd, name));
   if (isFile) return { name: basename(name).replace(/\.(ya?ml|json)$/i, ""), spec: specFromCommand(name, {}, cwd) };
   if (baseline === undefined) {
-    const near = nearestName(
-      name,
-      baselines.map((each) => each.name),
-    );
-    throw new InputError({
-      path: "--against",
-      message: `There is no file and no baseline "${name}"`,
-      hint:
-        near === undefined
-          ? `baselines are ${baselines.map((each) => each.name).join(", ")}`
-          : `did you mean "${near}"`,
-    });
+    const known = baselines.map((each) => each.name);
+    throw new InputError(unknownName("--against", `There is no file and no baseline "${name}"`, name, known));
   }
   const { precision, optimizer } = spec.strategy;
   const strategy = baseline.strategyFor({ ...spec, precision, optimizer });

@@ -16,12 +16,13 @@ import {
 } from "@meshwright/core/interop";
 import { settleBalance } from "@meshwright/core/simulate";
 import type { ResolvedSpec } from "@meshwright/core/spec";
-import { type Finding, InputError, nearestName } from "@meshwright/core/units";
+import { type Finding, InputError } from "@meshwright/core/units";
 import type { Command } from "commander";
 import type { Io } from "../io.ts";
 import { addLaunchOptions, launchFields } from "../launchOptions.ts";
 import type { DefineCommand } from "../main.ts";
-import { addSpecOptions, specFromCommand } from "../specInput.ts";
+import { addSpecOptions, requireJob, specFromCommand } from "../specInput.ts";
+import { unknownName } from "../unknownName.ts";
 
 const examples = `
 Examples:
@@ -42,12 +43,7 @@ export const define: DefineCommand = (command, io) => {
     const choices = exportChoices(options);
     if (choices === undefined)
       throw new InputError({ path: "--engine", message: "Missing --engine", hint: `use one of ${ENGINES.join(", ")}` });
-    if (specPath === undefined && options["model"] === undefined && options["cluster"] === undefined)
-      throw new InputError({
-        path: "",
-        message: "Nothing to export",
-        hint: "give a spec file, or --model, --cluster, --seq and --global-batch",
-      });
+    requireJob(specPath, options, "export");
     const result = exportJob(specFromCommand(specPath, options, io.cwd), choices, io);
     if (options["json"] === true) io.out(JSON.stringify(result, null, 2));
     else if (choices.out === undefined) io.out(result.files[0]?.text ?? "");
@@ -85,9 +81,10 @@ export function exportChoices(options: Readonly<Record<string, unknown>>): Expor
   const wanted = text("launcher");
   // `k8s-jobset` is how people call it.
   const launcher = wanted?.replace(/^k8s-/, "");
-  if (engine !== undefined && !isEngineName(engine)) findings.push(unknown("--engine", "engine", engine, ENGINES));
+  if (engine !== undefined && !isEngineName(engine))
+    findings.push(unknownName("--engine", `Unknown engine "${engine}"`, engine, ENGINES));
   if (launcher !== undefined && !(LAUNCHERS as readonly string[]).includes(launcher))
-    findings.push(unknown("--launcher", "launcher", wanted!, LAUNCHERS));
+    findings.push(unknownName("--launcher", `Unknown launcher "${wanted}"`, wanted!, LAUNCHERS));
   const launch = launchFields(options, findings);
   const script = text("script");
   if (script !== undefined && (engine === "torchtitan" || engine === "fsdp2"))
@@ -124,15 +121,6 @@ export function exportChoices(options: Readonly<Record<string, unknown>>): Expor
     overwrite: options["force"] === true,
     script,
     launch,
-  };
-}
-
-function unknown(path: string, what: string, name: string, known: readonly string[]): Finding {
-  const near = nearestName(name, known);
-  return {
-    path,
-    message: `Unknown ${what} "${name}"`,
-    hint: near === undefined ? `use one of ${known.join(", ")}` : `did you mean "${near}"`,
   };
 }
 

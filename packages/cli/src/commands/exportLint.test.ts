@@ -2,10 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { plainPaint } from "@meshwright/core/report";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Io } from "../io.ts";
-import { run } from "../main.ts";
+import { runCommand } from "../runCommand.fixture.ts";
 
 const spec = fileURLToPath(new URL("../../../../examples/llama-3.1-70b-64xh100.yaml", import.meta.url));
 let folder: string;
@@ -14,20 +12,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function meshwright(...args: readonly string[]) {
-  const lines: { out: string[]; err: string[] } = { out: [], err: [] };
-  const io: Io = {
-    out: (text) => void lines.out.push(text),
-    err: (text) => void lines.err.push(text),
-    paint: plainPaint,
-    width: 100,
-    progress: () => {},
-    progressDone: () => {},
-    cwd: folder,
-  };
-  const code = await run(args, io);
-  return { code, out: lines.out.join("\n"), err: lines.err.join("\n") };
-}
+const meshwright = (...args: readonly string[]) => runCommand(args, folder);
 
 describe("meshwright export", () => {
   it("prints the engine's file, notes beside it", async () => {

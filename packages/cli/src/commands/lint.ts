@@ -8,6 +8,7 @@ import { predictStep } from "@meshwright/core/simulate";
 import { InputError } from "@meshwright/core/units";
 import { fileSources, readText } from "../files.ts";
 import type { DefineCommand } from "../main.ts";
+import { unknownName } from "../unknownName.ts";
 
 const examples = `
 Examples:
@@ -33,11 +34,7 @@ export const define: DefineCommand = (command, io, exit) => {
   command.action((file: string, options: Record<string, unknown>) => {
     const engine = options["engine"] as string | undefined;
     if (engine !== undefined && !isEngineName(engine))
-      throw new InputError({
-        path: "--engine",
-        message: `Unknown engine "${engine}"`,
-        hint: `use one of ${ENGINES.join(", ")}`,
-      });
+      throw new InputError(unknownName("--engine", `Unknown engine "${engine}"`, engine, ENGINES));
     const seqLen = count(options["seq"], "--seq");
     const globalBatch = count(options["globalBatch"], "--global-batch");
     const model = options["model"] as string | undefined;

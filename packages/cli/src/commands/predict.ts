@@ -1,14 +1,13 @@
 // `meshwright predict`: one training step of one job.
 
-import { writeFileSync } from "node:fs";
 import { chromeTrace } from "@meshwright/core/interop";
 import { parameterCounts } from "@meshwright/core/model";
 import { infeasibleReport, stepReport, toJson } from "@meshwright/core/report";
 import { predictStep, type TimelineSpans } from "@meshwright/core/simulate";
-import { InputError } from "@meshwright/core/units";
+import { writeText } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { DefineCommand } from "../main.ts";
-import { addSpecOptions, specFromCommand } from "../specInput.ts";
+import { addSpecOptions, requireJob, specFromCommand } from "../specInput.ts";
 
 const examples = `
 Examples:
@@ -28,13 +27,7 @@ export const define: DefineCommand = (command, io, exit) => {
     .addHelpText("after", examples);
   addSpecOptions(command);
   command.action((specPath: string | undefined, options: Record<string, unknown>) => {
-    if (specPath === undefined && options["model"] === undefined && options["cluster"] === undefined) {
-      throw new InputError({
-        path: "",
-        message: "Nothing to predict",
-        hint: "give a spec file, or --model, --cluster, --seq and --global-batch",
-      });
-    }
+    requireJob(specPath, options, "predict");
     const spec = specFromCommand(specPath, options, io.cwd);
     const tracePath = options["trace"] as string | undefined;
     const result = predictStep(spec, { timeline: tracePath !== undefined });
@@ -55,13 +48,6 @@ export const define: DefineCommand = (command, io, exit) => {
 };
 
 function writeTrace(path: string, timeline: TimelineSpans, io: Io): void {
-  try {
-    writeFileSync(path, [...chromeTrace(timeline)].join(""));
-  } catch (error) {
-    throw new InputError({
-      path: "--trace",
-      message: `Cannot write "${path}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
-    });
-  }
+  writeText(path, [...chromeTrace(timeline)].join(""), "--trace");
   io.err(io.paint.dim(`trace of ${timeline.spans.length} spans written to ${path}; open it in ui.perfetto.dev`));
 }

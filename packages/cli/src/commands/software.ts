@@ -3,6 +3,7 @@
 import { softwareNames, softwarePreset } from "@meshwright/core/parallel/software";
 import { textTable } from "@meshwright/core/report";
 import { softwareFields } from "@meshwright/core/spec";
+import { camelCase } from "@meshwright/core/units";
 import type { DefineCommand } from "../main.ts";
 
 const examples = `
@@ -23,11 +24,7 @@ export const define: DefineCommand = (command, io) => {
       const facts = preset as unknown as Record<string, unknown>;
       const rows = Object.entries(softwareFields)
         .filter(([key]) => key !== "preset")
-        .map(([key, field]) => [
-          key,
-          String(facts[key.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase())]),
-          field.doc,
-        ]);
+        .map(([key, field]) => [key, String(facts[camelCase(key)]), field.doc]);
       io.out(`${io.paint.bold(preset.name)} ${io.paint.dim(`(${preset.date}; ${preset.source})`)}`);
       return io.out(
         textTable(

@@ -1,4 +1,4 @@
-// Other tools' formats: what goes out (and, later, what comes in).
+// Other tools' formats: timelines, engines' configurations (out and in), launch files.
 
 export type { TimelineMemory, TimelineSend, TimelineSpan, TimelineSpans } from "../simulate/spans.ts";
 export { chromeTrace } from "./chromeTrace.ts";

@@ -8,11 +8,11 @@ import {
   type ComparedJob,
   comparedSec,
   compareJobs,
-  componentSeconds,
   type FittingJob,
   fits,
   metrics,
   shownComponents,
+  shownSeconds,
 } from "./comparison.ts";
 import { comparisonHtml } from "./comparisonHtml.ts";
 import { comparisonJson } from "./comparisonJson.ts";
@@ -124,10 +124,10 @@ describe("compareJobs()", () => {
   });
 });
 
-describe("componentSeconds()", () => {
+describe("shownSeconds()", () => {
   it("adds up to the step", () => {
     for (const each of fitting([wide, slow, piped])) {
-      const sum = [...componentSeconds(each).values()].reduce((total, sec) => total + sec, 0);
+      const sum = [...shownSeconds(each).values()].reduce((total, sec) => total + sec, 0);
       expect(sum / each.result.stepSec).toBeCloseTo(1, 6);
     }
   });

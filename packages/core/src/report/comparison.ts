@@ -4,7 +4,14 @@
 // "Fastest" is the whole job's tokens a second; that a job with more devices costs more is another row of the table. Ties are those of plan/explain:
 // closer than the uncertainty of the two jobs' ratio, in which what they share cancels.
 
-import { type Comparison, differences, type LossKey, waterfall } from "../plan/explain/index.ts";
+import {
+  type Comparison,
+  type ComponentKey,
+  componentName,
+  componentSeconds,
+  differences,
+  waterfall,
+} from "../plan/explain/index.ts";
 import type { Infeasible, MemoryBreakdown, StepResult } from "../simulate/types.ts";
 import type { ResolvedSpec } from "../spec/types.ts";
 import { formatBytes, formatCount, formatPercent, formatSeconds, formatUsd, grouped } from "../units/format.ts";
@@ -73,57 +80,49 @@ export function timeTitle(of: JobComparison): string {
 }
 
 export interface Component {
-  readonly key: string;
+  readonly key: ComponentKey;
   readonly name: string;
   /** Its letter or block in a bar of text. */
   readonly fill: string;
   readonly tone: Tone;
-  /** Which losses of the waterfall it holds. */
-  readonly losses: readonly LossKey[];
 }
 
-/** What a step's seconds are shown as, in the order they are stacked; kernels hold the model's own work too. The same grouping as the verdicts'. */
-export const components: readonly Component[] = [
-  {
-    key: "kernels",
-    name: "matrix and attention kernels",
-    fill: "█",
-    tone: "green",
-    losses: ["nonModel", "gemm", "attention", "clock"],
-  },
-  { key: "memory", name: "memory-bound operations", fill: "▓", tone: "green", losses: ["memory"] },
-  { key: "recompute", name: "recomputation", fill: "r", tone: "blue", losses: ["recompute"] },
-  { key: "tp", name: "tensor parallel comm", fill: "t", tone: "yellow", losses: ["tp"] },
-  { key: "cp", name: "context parallel comm", fill: "c", tone: "yellow", losses: ["cp"] },
-  { key: "ep", name: "expert exchange", fill: "e", tone: "yellow", losses: ["ep"] },
-  { key: "dp", name: "data parallel comm", fill: "d", tone: "yellow", losses: ["dp"] },
-  { key: "pp", name: "pipeline sends", fill: "p", tone: "yellow", losses: ["pp"] },
-  { key: "copy", name: "host copies", fill: "h", tone: "magenta", losses: ["copy"] },
-  { key: "host", name: "host launch gaps", fill: "l", tone: "magenta", losses: ["host"] },
-  { key: "imbalance", name: "imbalance of stages", fill: "i", tone: "red", losses: ["imbalance"] },
-  { key: "bubble", name: "pipeline bubble", fill: "·", tone: "red", losses: ["bubble"] },
-  { key: "optimizer", name: "optimizer", fill: "o", tone: "cyan", losses: ["optimizer"] },
-  { key: "straggler", name: "waiting for slow ranks", fill: "w", tone: "red", losses: ["straggler"] },
-];
+/** What a step's seconds are shown as, in the order they are stacked. */
+export const components: readonly Component[] = (
+  [
+    ["kernels", "█", "green"],
+    ["memory", "▓", "green"],
+    ["recompute", "r", "blue"],
+    ["tp", "t", "yellow"],
+    ["cp", "c", "yellow"],
+    ["ep", "e", "yellow"],
+    ["dp", "d", "yellow"],
+    ["pp", "p", "yellow"],
+    ["copy", "h", "magenta"],
+    ["host", "l", "magenta"],
+    ["imbalance", "i", "red"],
+    ["bubble", "·", "red"],
+    ["optimizer", "o", "cyan"],
+    ["straggler", "w", "red"],
+  ] as const
+).map(([key, fill, tone]) => ({ key, name: componentName(key), fill, tone }));
 
 /** Seconds of each component of a step, of the mean device; together they are the step. */
-export function componentSeconds(job: FittingJob): ReadonlyMap<string, number> {
-  const { stepSec, usefulSec, losses } = waterfall(job.spec, job.result);
-  // What is left of sums of floats is no part of the step.
-  const lost = new Map(
-    losses.map(({ key, durationSec }) => [key, Math.abs(durationSec) < 1e-9 * stepSec ? 0 : durationSec]),
-  );
+export function shownSeconds(job: FittingJob): ReadonlyMap<ComponentKey, number> {
+  const of = waterfall(job.spec, job.result);
+  const seconds = componentSeconds(of);
   return new Map(
-    components.map(({ key, losses: keys }) => [
-      key,
-      keys.reduce((sum, loss) => sum + (lost.get(loss) ?? 0), key === "kernels" ? usefulSec : 0),
-    ]),
+    components.map(({ key }) => {
+      const sec = seconds.get(key)!;
+      // What is left of sums of floats is no part of the step.
+      return [key, Math.abs(sec) < 1e-9 * of.stepSec ? 0 : sec];
+    }),
   );
 }
 
 /** Components that at least one job has. */
 export function shownComponents(jobs: readonly FittingJob[]): readonly Component[] {
-  const seconds = jobs.map(componentSeconds);
+  const seconds = jobs.map(shownSeconds);
   return components.filter(({ key }) => seconds.some((parts) => parts.get(key) !== 0));
 }
 

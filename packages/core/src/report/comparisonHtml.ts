@@ -5,7 +5,6 @@ import { formatBytes, formatPercent, formatSeconds, grouped } from "../units/for
 import {
   type ComparedJob,
   comparedSec,
-  componentSeconds,
   costText,
   energyKwhPerBillionTokens,
   type FittingJob,
@@ -15,6 +14,7 @@ import {
   metrics,
   peakMemory,
   shownComponents,
+  shownSeconds,
   timeTitle,
   verdictLines,
 } from "./comparison.ts";
@@ -87,7 +87,7 @@ function componentSection(of: JobComparison, fitting: readonly FittingJob[]): st
   const shown = shownComponents(fitting);
   const rows = of.jobs.map((job): ChartRow => {
     if (!fits(job)) return unfitRow(job);
-    const seconds = componentSeconds(job);
+    const seconds = shownSeconds(job);
     const total = comparedSec(of, job, job.result.stepSec);
     const segments = shown.map(({ key, name }): Segment => {
       const value = comparedSec(of, job, Math.max(0, seconds.get(key)!));
@@ -111,7 +111,7 @@ function componentTable(of: JobComparison, fitting: readonly FittingJob[]): stri
   const head = fitting.map((job) => `<th scope="col">${escaped(job.name)}</th>`).join("");
   const rows = shownComponents(fitting).map(({ key, name }) => {
     const cells = fitting.map((job) => {
-      const sec = comparedSec(of, job, componentSeconds(job).get(key)!);
+      const sec = comparedSec(of, job, shownSeconds(job).get(key)!);
       const share = sec / comparedSec(of, job, job.result.stepSec);
       return sec === 0 ? "<td>-</td>" : `<td>${formatSeconds(sec)} <small>${formatPercent(share)}</small></td>`;
     });

@@ -1,7 +1,7 @@
 // `meshwright compare --json`: the predictions as `predict --json` writes them, with their components and the verdicts. Documented in docs/compare.md.
 
 import { parameterCounts } from "../model/index.ts";
-import { componentSeconds, fits, type JobComparison } from "./comparison.ts";
+import { fits, type JobComparison, shownSeconds } from "./comparison.ts";
 import { type PredictionJson, toJson } from "./predictionJson.ts";
 
 export const comparisonVersion = 1;
@@ -54,7 +54,7 @@ export function comparisonJson(of: JobComparison): ComparisonJson {
       name: job.name,
       baseline: job.baseline === undefined ? null : { title: job.baseline.title, source: job.baseline.source },
       prediction: toJson({ spec: job.spec, parameters: parameterCounts(job.spec.model) }, job.result),
-      components_s: fits(job) ? Object.fromEntries(componentSeconds(job)) : null,
+      components_s: fits(job) ? Object.fromEntries(shownSeconds(job)) : null,
     })),
     fastest: of.fastest?.name ?? null,
     comparisons: of.verdicts.map((verdict) => ({

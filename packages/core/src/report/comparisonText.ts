@@ -1,12 +1,12 @@
 // The comparison in a terminal: the jobs, a table of figures, bars of time with their intervals, where the time goes, memory against capacity, and what
 // follows from it in words. Bars read without colour: every part has a letter or block of its own.
 
+import type { ComponentKey } from "../plan/explain/index.ts";
 import { formatBytes, formatPercent, formatSeconds } from "../units/format.ts";
 import { stackedBar } from "./bars.ts";
 import {
   type ComparedJob,
   comparedSec,
-  componentSeconds,
   type FittingJob,
   fits,
   type JobComparison,
@@ -14,6 +14,7 @@ import {
   metrics,
   peakMemory,
   shownComponents,
+  shownSeconds,
   timeTitle,
   verdictLines,
 } from "./comparison.ts";
@@ -107,8 +108,8 @@ function componentSection(of: JobComparison, jobs: readonly FittingJob[], style:
   const names = nameWidth(jobs);
   const columns = Math.max(10, Math.min(80, width - names - 6));
   const shown = shownComponents(jobs);
-  const seconds = new Map(jobs.map((job) => [job, componentSeconds(job)]));
-  const partSec = (job: FittingJob, key: string) => comparedSec(of, job, seconds.get(job)!.get(key)!);
+  const seconds = new Map(jobs.map((job) => [job, shownSeconds(job)]));
+  const partSec = (job: FittingJob, key: ComponentKey) => comparedSec(of, job, seconds.get(job)!.get(key)!);
   const scale = Math.max(...jobs.map((job) => comparedSec(of, job, job.result.stepSec)));
   const bars = jobs.map((job) => {
     let at = 0;

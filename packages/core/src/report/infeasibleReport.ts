@@ -3,9 +3,10 @@
 import type { Infeasible } from "../simulate/types.ts";
 import type { ResolvedSpec } from "../spec/types.ts";
 import { formatBytes, formatPercent, formatSeconds, grouped } from "../units/format.ts";
+import { memorySection } from "./memorySection.ts";
 import type { ReportStyle } from "./paint.ts";
 import { specKey } from "./specKey.ts";
-import { jobLines, memorySection } from "./stepReport.ts";
+import { jobLines } from "./stepReport.ts";
 import { textTable } from "./textTable.ts";
 
 export function infeasibleReport(spec: ResolvedSpec, result: Infeasible, style: ReportStyle): string {

@@ -1,7 +1,7 @@
 // The terminal report of a predicted step: what was asked, the headline, where the time goes as a waterfall, memory against capacity, ranks
 // where they differ, the most expensive ops, and where the figures come from. It formats a StepResult and computes nothing but shares.
 
-import type { MemoryBreakdown, OpTotal, RankClass, RankDevices, Settled, StepResult } from "../simulate/types.ts";
+import type { OpTotal, RankClass, RankDevices, Settled, StepResult } from "../simulate/types.ts";
 import type { ResolvedSpec } from "../spec/types.ts";
 import {
   formatBytes,
@@ -13,10 +13,11 @@ import {
   formatUsd,
   grouped,
 } from "../units/format.ts";
-import { stackedBar, waterfallBar } from "./bars.ts";
+import { waterfallBar } from "./bars.ts";
+import { memorySection } from "./memorySection.ts";
 import type { ReportStyle } from "./paint.ts";
-import { exposedTotalSec, memoryParts, timeParts } from "./stepParts.ts";
-import { pad, textTable, visibleWidth } from "./textTable.ts";
+import { exposedTotalSec, timeParts } from "./stepParts.ts";
+import { pad, textTable } from "./textTable.ts";
 
 /** The whole report; lines joined, no trailing newline. */
 export function stepReport(spec: ResolvedSpec, result: StepResult, style: ReportStyle): string {
@@ -86,7 +87,7 @@ function devicesOf({ cluster }: ResolvedSpec): string {
 }
 
 /** `16 a100-sxm`. */
-export function rankDevices(devices: readonly RankDevices[]): string {
+function rankDevices(devices: readonly RankDevices[]): string {
   return devices.map(({ numDevices, group }) => `${grouped(numDevices)} ${group}`).join(" + ");
 }
 
@@ -166,66 +167,6 @@ function waterfall(result: StepResult, { paint, width }: ReportStyle): readonly 
     ...lines,
     `  ${pad("step", 24, "left")}${pad(formatSeconds(total), 9, "right")}`,
   ];
-}
-
-const leastShownBytes = 2 ** 20;
-
-/** Title, bar against capacity and one line per part. */
-export function memorySection(
-  memory: MemoryBreakdown,
-  title: string,
-  { paint, width }: ReportStyle,
-): readonly string[] {
-  const barWidth = Math.max(20, Math.min(72, width - 12));
-  // What exceeds capacity must show: the scale is the larger of the two.
-  const scale = Math.max(memory.capacityBytes, memory.peakBytes);
-  // A few bytes of scratch are no part of the picture.
-  const parts = memoryParts
-    .map((part) => ({ part, bytes: part.bytes(memory) }))
-    .filter(({ bytes }) => bytes >= leastShownBytes);
-  let drawn = "";
-  let at = 0;
-  for (const { part, bytes } of parts) {
-    const from = Math.round((at / scale) * barWidth);
-    at += bytes;
-    const to = Math.round((at / scale) * barWidth);
-    drawn += paint[part.tone](part.fill.repeat(Math.max(0, to - from)));
-  }
-  const used = Math.round((at / scale) * barWidth);
-  const share = memory.peakBytes / memory.capacityBytes;
-  const tone = share > 1 ? "red" : share > 0.92 ? "yellow" : "bold";
-  const line =
-    memory.peakBytes > memory.capacityBytes
-      ? `${" ".repeat(2 + Math.round((memory.capacityBytes / scale) * barWidth))}▲ capacity ${formatBytes(memory.capacityBytes)}`
-      : null;
-  return [
-    `${paint.bold("Memory")} ${paint.dim(`(${title})`)}  ${paint[tone](`${formatBytes(memory.peakBytes)} of ${formatBytes(memory.capacityBytes)}, ${formatPercent(share)}`)}`,
-    `  ${drawn}${paint.dim(stackedBar([], Math.max(0, barWidth - used), "·"))}`,
-    ...(line === null ? [] : [paint.red(line)]),
-    ...wrapped(
-      parts.map(({ part, bytes }) => `${paint[part.tone](part.fill)} ${part.name} ${formatBytes(bytes)}`),
-      "   ",
-      width,
-    ),
-  ];
-}
-
-/** Pieces in lines of at most `width` columns. */
-function wrapped(pieces: readonly string[], between: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  let line = "";
-  let columns = 0;
-  for (const piece of pieces) {
-    const size = visibleWidth(piece);
-    if (columns > 0 && columns + between.length + size > width - 2) {
-      lines.push(`  ${line}`);
-      line = "";
-      columns = 0;
-    }
-    line += columns === 0 ? piece : between + piece;
-    columns += (columns === 0 ? 0 : between.length) + size;
-  }
-  return columns === 0 ? lines : [...lines, `  ${line}`];
 }
 
 const mostRanks = 12;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { softwareNames, softwarePreset } from "../parallel/software/index.ts";
+import { camelCase } from "../units/spelling.ts";
 import { softwareFields } from "./fields.ts";
-import { camelCase } from "./readSoftware.ts";
 
 describe("softwareFields", () => {
   // That every fact has a field is checked by the compiler.

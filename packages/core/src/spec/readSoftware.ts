@@ -4,6 +4,7 @@
 import { softwarePreset } from "../parallel/software/index.ts";
 import type { Software } from "../parallel/strategy.ts";
 import { type Finding, InputError } from "../units/errors.ts";
+import { camelCase } from "../units/spelling.ts";
 import { softwareFields } from "./fields.ts";
 import { SectionReader } from "./sectionReader.ts";
 
@@ -51,9 +52,4 @@ function preset(name: string, path: string, findings: Finding[]): Software | und
     findings.push(...error.findings);
     return undefined;
   }
-}
-
-/** `fused_norm` -> `fusedNorm`. */
-export function camelCase(key: string): string {
-  return key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -4,6 +4,7 @@
 import { placedCluster } from "../cluster/index.ts";
 import { checkLowering } from "../parallel/lower/check.ts";
 import { type Finding, InputError } from "../units/errors.ts";
+import { snakeCase } from "../units/spelling.ts";
 import { checkGroupOrder } from "./checkMixed.ts";
 import { checkStrategy } from "./checkStrategy.ts";
 import { strategyFields, topFields } from "./fields.ts";
@@ -101,10 +102,6 @@ function fieldsAsWritten(text: string): string {
   return text.replace(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, (word) =>
     Object.hasOwn(strategyFields, snakeCase(word)) ? snakeCase(word) : word,
   );
-}
-
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function required<T>(

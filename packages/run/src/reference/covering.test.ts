@@ -8,8 +8,8 @@ import {
 } from "@meshwright/core";
 import { opContext, opKernels } from "@meshwright/core/cost";
 import { describe, expect, it } from "vitest";
-import { coveringSet } from "./pairwise.ts";
-import { isValidCase, type TinyCase, type TinyChoice, tinyCase, tinyFactors } from "./tinyCases.ts";
+import { coveringSet } from "./pairwise.fixture.ts";
+import { isValidCase, type TinyCase, type TinyChoice, tinyCase, tinyFactors } from "./tinyCases.fixture.ts";
 import { declaredBytes } from "./traffic.ts";
 import { type Truth, type TruthRequest, unsplitStep } from "./truth/model.ts";
 import { verifyProgram } from "./verify.ts";

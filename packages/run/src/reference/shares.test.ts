@@ -1,25 +1,16 @@
 import { lowerTraining, type Strategy } from "@meshwright/core";
 import { describe, expect, it } from "vitest";
-import { type TinyChoice, tinyCase } from "./tinyCases.ts";
+import { plainChoice, type TinyChoice, tinyCase } from "./tinyCases.fixture.ts";
 import { verifyProgram } from "./verify.ts";
 
 // Replicas with unequal shares of the batch, on stages with unequal layers: what a cluster of fast and slow devices runs.
 
 const choice: TinyChoice = {
-  model: "llama",
-  software: "generic",
+  ...plainChoice,
   tensor: { tp: 2, sequenceParallel: true },
-  expert: { ep: 1, etp: 1 },
-  context: { cp: 1, ulysses: 1, cpLayout: "contiguous" },
   dp: 2,
   sharding: { kind: "zero1", shardShare: 1, reshard: true },
   pipeline: { pp: 2, schedule: "1f1b", numChunks: 1 },
-  recompute: { kind: "none" },
-  routing: { kind: "balanced" },
-  capacityFactor: null,
-  microBatch: 1,
-  precision: "bf16",
-  offloadOptimizer: false,
 };
 
 function verify(changes: Partial<TinyChoice>, replicaShares: readonly number[], more: Partial<Strategy> = {}) {

@@ -9,25 +9,8 @@ import {
 } from "@meshwright/core";
 import { describe, expect, it } from "vitest";
 import { runStep } from "./engine.ts";
-import { type TinyChoice, tinyCase, tinyModels } from "./tinyCases.ts";
+import { plainChoice, type TinyChoice, tinyCase, tinyModels } from "./tinyCases.fixture.ts";
 import { verifyProgram } from "./verify.ts";
-
-const plain: TinyChoice = {
-  model: "llama",
-  software: "generic",
-  tensor: { tp: 1, sequenceParallel: false },
-  expert: { ep: 1, etp: 1 },
-  context: { cp: 1, ulysses: 1, cpLayout: "contiguous" },
-  dp: 1,
-  sharding: { kind: "none", shardShare: 1, reshard: true },
-  pipeline: { pp: 1, schedule: "1f1b", numChunks: 1 },
-  recompute: { kind: "none" },
-  routing: { kind: "balanced" },
-  capacityFactor: null,
-  microBatch: 1,
-  precision: "bf16",
-  offloadOptimizer: false,
-};
 
 function lowered(
   choice: Partial<TinyChoice>,
@@ -37,7 +20,7 @@ function lowered(
     readonly layerKinds?: ModelSpec["layerKinds"];
   } & Partial<Software> = {},
 ) {
-  const { model, strategy, workload, software } = tinyCase({ ...plain, ...choice });
+  const { model, strategy, workload, software } = tinyCase({ ...plainChoice, ...choice });
   const {
     vocabOverStages = false,
     globalBatch = workload.globalBatch,
@@ -140,7 +123,7 @@ describe("runStep()", () => {
   });
 
   it("brings offloaded activations back before backward reads them", () => {
-    for (const recompute of [plain.recompute, { kind: "selective", modules: ["attention", "norm"] }] as const) {
+    for (const recompute of [plainChoice.recompute, { kind: "selective", modules: ["attention", "norm"] }] as const) {
       const { program, request } = lowered({ tensor: { tp: 2, sequenceParallel: true }, recompute });
       const result = verifyProgram(
         changeBlocks(program, (block) => offloadActivations(block, 0)),

@@ -6,13 +6,14 @@ import { softwarePreset } from "../../parallel/software/index.ts";
 import type { Software } from "../../parallel/strategy.ts";
 import type { ResolvedSpec } from "../../spec/types.ts";
 import { InputError } from "../../units/errors.ts";
+import { snakeCase } from "../../units/spelling.ts";
 import type { EngineExport, EngineFormat, EngineImport, ImportHints } from "./contract.ts";
 import { checkDeepspeed } from "./deepspeedChecks.ts";
 import { ConfigReader, deepspeedSizes } from "./deepspeedReader.ts";
 import { ImportBuilder } from "./importBuilder.ts";
 import { jobLine } from "./jobLine.ts";
 import { readJson } from "./jsonText.ts";
-import { fieldName, type SoftwareFact, untoldNote } from "./softwareFacts.ts";
+import { type SoftwareFact, untoldNote } from "./softwareFacts.ts";
 
 const preset = "deepspeed-hf-2026";
 const { title, target } = engineFacts("deepspeed");
@@ -217,7 +218,7 @@ function readRecompute(read: ConfigReader, hints: ImportHints, pp: number, out: 
 function readSoftware(read: ConfigReader, out: ImportBuilder): void {
   const home = softwarePreset(preset);
   const set = <Fact extends SoftwareFact>(fact: Fact, value: Software[Fact] | undefined, path: string) => {
-    if (value !== undefined && value !== home[fact]) out.set(`software.${fieldName(fact)}`, value, read.place(path));
+    if (value !== undefined && value !== home[fact]) out.set(`software.${snakeCase(fact)}`, value, read.place(path));
   };
   const zero = "zero_optimization";
   set("overlapGradReduce", read.flag(`${zero}.overlap_comm`), `${zero}.overlap_comm`);

@@ -4,13 +4,14 @@ import { engineFacts } from "../../parallel/software/engineLimits.ts";
 import { softwarePreset } from "../../parallel/software/index.ts";
 import type { ResolvedSpec } from "../../spec/types.ts";
 import { assert, InputError } from "../../units/errors.ts";
+import { snakeCase } from "../../units/spelling.ts";
 import type { EngineExport, EngineFormat, EngineImport, ImportHints } from "./contract.ts";
 import { fsdp2Body, fsdp2Imports } from "./fsdp2Script.ts";
 import { ImportBuilder } from "./importBuilder.ts";
 import { jobLine } from "./jobLine.ts";
 import { readPython } from "./pythonText.ts";
 import { Settings } from "./settings.ts";
-import { fieldName, type SoftwareFact, untoldNote } from "./softwareFacts.ts";
+import { type SoftwareFact, untoldNote } from "./softwareFacts.ts";
 
 const preset = "pytorch-fsdp2";
 const { title, target } = engineFacts("fsdp2");
@@ -167,7 +168,7 @@ function importText(text: string, hints: ImportHints): EngineImport {
   if (seqLen !== undefined) out.set("workload.seq", seqLen, settings.place("SEQ_LEN"));
   const home = softwarePreset(preset);
   const tell = (fact: SoftwareFact, value: unknown, key: string) => {
-    if (value !== home[fact]) out.set(`software.${fieldName(fact)}`, value, settings.place(key));
+    if (value !== home[fact]) out.set(`software.${snakeCase(fact)}`, value, settings.place(key));
   };
   if (settings.has("REDUCE_DTYPE"))
     tell("gradReduceDtype", settings.text("REDUCE_DTYPE") === "bfloat16" ? "bf16" : "fp32", "REDUCE_DTYPE");

@@ -5,11 +5,12 @@
 import { softwarePreset } from "../../parallel/software/index.ts";
 import type { Software } from "../../parallel/strategy.ts";
 import type { ResolvedSpec } from "../../spec/types.ts";
+import { snakeCase } from "../../units/spelling.ts";
 import type { FlagReader } from "./flagReader.ts";
 import type { ImportBuilder } from "./importBuilder.ts";
 import type { Argument } from "./megatronModel.ts";
 import { hasExperts, isSharded, usesFsdp } from "./megatronStrategy.ts";
-import { fieldName, type SoftwareFact } from "./softwareFacts.ts";
+import type { SoftwareFact } from "./softwareFacts.ts";
 
 interface SwitchFact {
   readonly fact:
@@ -188,7 +189,7 @@ export interface SoftwareContext {
 export function readSoftwareFlags(flags: FlagReader, context: SoftwareContext, out: ImportBuilder): void {
   const home = softwarePreset(context.preset);
   const set = <Fact extends SoftwareFact>(fact: Fact, value: Software[Fact] | undefined, flag: string) => {
-    if (value !== undefined && value !== home[fact]) out.set(`software.${fieldName(fact)}`, value, flags.place(flag));
+    if (value !== undefined && value !== home[fact]) out.set(`software.${snakeCase(fact)}`, value, flags.place(flag));
   };
   for (const { fact, flag, turns } of switchFacts) {
     const isMoe = flag.includes("moe");

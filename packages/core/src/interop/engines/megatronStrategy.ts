@@ -1,11 +1,12 @@
 // A strategy as Megatron-Core's options. Megatron-LM takes them as flags, Megatron-Bridge as overrides of the same meaning (bridgeKeys.ts).
 
+import { sameCounts } from "../../parallel/lower/stages.ts";
 import { megatronModules } from "../../parallel/software/engines/megatronRules.ts";
 import type { ResolvedSpec } from "../../spec/types.ts";
 import { canonicalStrategy } from "./canonical.ts";
 import { writeLayout } from "./megatronLayout.ts";
 import { type Argument, isHybrid, layerLetter } from "./megatronModel.ts";
-import { same, stageCounts } from "./stageSplit.ts";
+import { stageCounts } from "./stageSplit.ts";
 
 export interface ArgumentGroup {
   readonly title: string;
@@ -73,7 +74,7 @@ function pipelineArguments(spec: ResolvedSpec): readonly Argument[] {
   const chunks: readonly Argument[] =
     numChunks > 1 ? [["num-virtual-stages-per-pipeline-rank", String(numChunks)]] : [];
   const even = model.layers.length / numStages;
-  if (Number.isInteger(even) && same(counts, new Array<number>(numStages).fill(even))) return chunks;
+  if (Number.isInteger(even) && sameCounts(counts, new Array<number>(numStages).fill(even))) return chunks;
   if (balanceEmbedding && stageLayers === null && (model.layers.length + 2) % numStages === 0)
     return [["account-for-embedding-in-pipeline-split"], ["account-for-loss-in-pipeline-split"], ...chunks];
   return [["pipeline-model-parallel-layout", writeLayout(counts, model.mtpLayers)]];

@@ -6,6 +6,7 @@ import { ENGINES, type EngineName, engineRefusals } from "../../parallel/softwar
 import { softwarePreset } from "../../parallel/software/index.ts";
 import type { Software, Strategy } from "../../parallel/strategy.ts";
 import { checkStrategy, type ResolvedSpec, resolveSpec, softwareFields } from "../../spec/index.ts";
+import { camelCase } from "../../units/spelling.ts";
 import { canonicalStrategy, exportSpec } from "./index.ts";
 import type { SoftwareFact } from "./softwareFacts.ts";
 
@@ -167,7 +168,7 @@ describe.each(ENGINES)("%s", (engine) => {
   it.each((Object.keys(softwareFields) as (keyof typeof softwareFields)[]).filter((field) => field !== "preset"))(
     "does not drop software.%s",
     (field) => {
-      const fact = field.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()) as SoftwareFact;
+      const fact = camelCase(field) as SoftwareFact;
       if (moot.includes(fact)) return;
       for (const value of otherFacts(field, base.software[fact])) {
         const software: Software = { ...base.software, [fact]: value };
@@ -182,10 +183,7 @@ function otherFacts(field: keyof typeof softwareFields, now: unknown): readonly 
   const { type } = softwareFields[field];
   switch (type.kind) {
     case "flag": {
-      const absent =
-        softwarePreset("generic")[
-          field.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()) as SoftwareFact
-        ];
+      const absent = softwarePreset("generic")[camelCase(field) as SoftwareFact];
       return [!(now ?? absent ?? field === "fused_projections")];
     }
     case "choice":

@@ -4,13 +4,9 @@
 import { softwarePreset } from "../../parallel/software/index.ts";
 import type { Software } from "../../parallel/strategy.ts";
 import type { ResolvedSpec } from "../../spec/types.ts";
+import { snakeCase } from "../../units/spelling.ts";
 
 export type SoftwareFact = Exclude<keyof Software, "name" | "date" | "source">;
-
-/** How a spec file writes a fact. */
-export function fieldName(fact: SoftwareFact): string {
-  return fact.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
 
 /** Facts that mean nothing for a job: the overlap of an exchange that never happens, kernels of parts that the model has not. */
 function mootFacts({ strategy, model }: ResolvedSpec): ReadonlySet<SoftwareFact> {
@@ -67,7 +63,7 @@ export function untoldNote(
 ): readonly string[] {
   const facts = untoldFacts(spec, preset, told);
   if (facts.length === 0) return [];
-  const list = facts.map((fact) => `${fieldName(fact)}=${show(factOf(spec.software, fact))}`).join(", ");
+  const list = facts.map((fact) => `${snakeCase(fact)}=${show(factOf(spec.software, fact))}`).join(", ");
   return [`Assumed about the software and not set by ${title}'s options: ${list}`];
 }
 

@@ -1,6 +1,6 @@
 // Layers of each pipeline stage as numbers, both ways: what a strategy's fields come to, and which fields say given numbers in the fewest words.
 
-import { dealLayers } from "../../parallel/lower/stages.ts";
+import { dealLayers, sameCounts } from "../../parallel/lower/stages.ts";
 import type { Strategy } from "../../parallel/strategy.ts";
 
 export interface StageShape {
@@ -25,12 +25,7 @@ export function splitFields(counts: readonly number[], shape: StageShape): Split
   const numStages = shape.pp * shape.numChunks;
   // More stages than layers and ends are no split: spec/checkStrategy.ts says so.
   if (numStages > shape.numLayers + 2) return {};
-  if (same(counts, dealLayers(shape.numLayers, numStages, false))) return {};
-  if (shape.numLayers + 2 >= numStages && same(counts, dealLayers(shape.numLayers, numStages, true)))
-    return { balance_embedding: true };
+  if (sameCounts(counts, dealLayers(shape.numLayers, numStages, false))) return {};
+  if (sameCounts(counts, dealLayers(shape.numLayers, numStages, true))) return { balance_embedding: true };
   return { stage_layers: counts };
-}
-
-export function same(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((n, i) => n === b[i]);
 }

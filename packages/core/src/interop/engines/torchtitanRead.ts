@@ -5,11 +5,12 @@ import { titanCounts } from "../../parallel/software/engines/torchtitanSplit.ts"
 import { softwarePreset } from "../../parallel/software/index.ts";
 import type { Software } from "../../parallel/strategy.ts";
 import { InputError } from "../../units/errors.ts";
+import { snakeCase } from "../../units/spelling.ts";
 import type { EngineImport, ImportHints } from "./contract.ts";
 import { ImportBuilder } from "./importBuilder.ts";
 import { readPython } from "./pythonText.ts";
 import { type Setting, Settings } from "./settings.ts";
-import { fieldName, type SoftwareFact } from "./softwareFacts.ts";
+import type { SoftwareFact } from "./softwareFacts.ts";
 import { splitFields } from "./stageSplit.ts";
 import { readToml } from "./tomlText.ts";
 import { checkTitan } from "./torchtitanChecks.ts";
@@ -246,7 +247,7 @@ function readFormats(
   out.set("strategy.precision", isFp8 ? "fp8" : parameters === "float32" ? "fp32" : "bf16", place);
   const home = softwarePreset(p.isCompiled ? preset : eagerPreset);
   const set = <Fact extends SoftwareFact>(fact: Fact, value: Software[Fact], key: string) => {
-    if (value !== home[fact]) out.set(`software.${fieldName(fact)}`, value, settings.place(key));
+    if (value !== home[fact]) out.set(`software.${snakeCase(fact)}`, value, settings.place(key));
   };
   const reduce = settings.choice("training.mixed_precision_reduce", ["bfloat16", "float32"]) ?? "float32";
   set("gradReduceDtype", reduce === "bfloat16" ? "bf16" : "fp32", "training.mixed_precision_reduce");

@@ -2,15 +2,23 @@
 // is dropped in silence.
 
 import { type Finding, InputError } from "../../units/errors.ts";
-import type { LauncherName, LaunchJob } from "./types.ts";
+import { JOB_FIELDS, type LauncherName, type LaunchJob, type PlaceField } from "./types.ts";
 
-type OptionalField = Exclude<
-  keyof LaunchJob,
-  "name" | "nodes" | "devicesPerNode" | "program" | "environment" | "files"
->;
+/** What both kinds of Kubernetes manifest can say. */
+const manifestFields: readonly PlaceField[] = [
+  "directory",
+  "image",
+  "timeLimitSec",
+  "cpusPerNode",
+  "memoryBytesPerNode",
+  "queue",
+  "topologyLevel",
+  "deviceResource",
+  "resources",
+];
 
 /** Which optional fields a launcher has words for. */
-const expressible: Readonly<Record<LauncherName, readonly OptionalField[]>> = {
+const expressible: Readonly<Record<LauncherName, readonly PlaceField[]>> = {
   torchrun: ["directory", "port"],
   slurm: [
     "directory",
@@ -24,31 +32,9 @@ const expressible: Readonly<Record<LauncherName, readonly OptionalField[]>> = {
     "maxSwitches",
     "port",
   ],
-  jobset: [
-    "directory",
-    "image",
-    "timeLimitSec",
-    "cpusPerNode",
-    "memoryBytesPerNode",
-    "queue",
-    "topologyLevel",
-    "deviceResource",
-    "resources",
-    "maxRestarts",
-    "port",
-  ],
+  jobset: [...manifestFields, "maxRestarts", "port"],
   // The port, the processes' ranks and restarts belong to the training runtime.
-  trainjob: [
-    "directory",
-    "image",
-    "timeLimitSec",
-    "cpusPerNode",
-    "memoryBytesPerNode",
-    "queue",
-    "topologyLevel",
-    "deviceResource",
-    "resources",
-  ],
+  trainjob: manifestFields,
   skypilot: ["directory", "image", "cpusPerNode", "memoryBytesPerNode", "accelerator", "port"],
 };
 
@@ -57,7 +43,7 @@ export function checkJob(launcher: LauncherName, job: LaunchJob): void {
   const findings: Finding[] = [];
   const find = (path: string, message: string, hint?: string) =>
     findings.push(hint === undefined ? { path, message } : { path, message, hint });
-  for (const field of optionalFields(job)) {
+  for (const field of placeFields(job)) {
     if (expressible[launcher].includes(field)) continue;
     const able = Object.entries(expressible).filter(([, fields]) => fields.includes(field));
     find(
@@ -95,7 +81,7 @@ export function checkJob(launcher: LauncherName, job: LaunchJob): void {
   if (launcher === "skypilot" && !/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(job.accelerator ?? ""))
     find(
       "accelerator",
-      `The launcher "skypilot" finds nodes by their accelerator, and "${job.accelerator ?? ""}" names none`,
+      `The launcher "skypilot" finds nodes by their accelerator, and ${job.accelerator === undefined ? "none is named" : `"${job.accelerator}" names none`}`,
       "such as H100; `sky show-gpus` lists them",
     );
   checkProgram(job, find);
@@ -105,10 +91,9 @@ export function checkJob(launcher: LauncherName, job: LaunchJob): void {
 
 type Find = (path: string, message: string, hint?: string) => void;
 
-function optionalFields(job: LaunchJob): readonly OptionalField[] {
-  const always: readonly string[] = ["name", "nodes", "devicesPerNode", "program", "environment", "files"];
+function placeFields(job: LaunchJob): readonly PlaceField[] {
   return (Object.keys(job) as (keyof LaunchJob)[]).filter(
-    (field): field is OptionalField => !always.includes(field) && job[field] !== undefined,
+    (field): field is PlaceField => !(JOB_FIELDS as readonly string[]).includes(field) && job[field] !== undefined,
   );
 }
 

@@ -60,3 +60,9 @@ export interface LaunchJob {
   /** Port of the rendezvous on node 0; 29500 when absent, and on Slurm one that follows from the job's number. */
   readonly port?: number;
 }
+
+/** Fields that follow from the job itself, which every launcher takes. */
+export const JOB_FIELDS = ["name", "nodes", "devicesPerNode", "program", "environment", "files"] as const;
+
+/** What the place asks for: each launcher has words for some of it. */
+export type PlaceField = Exclude<keyof LaunchJob, (typeof JOB_FIELDS)[number]>;

@@ -40,22 +40,23 @@ export function declareGradient(
   const replicas = axisSize(mesh, replicateAxis);
   const fresh = sharded && (strategy.sharding === "zero2" || strategy.sharding === "zero3");
   const gradName = `${request.name}.grad`;
-  const wire = software.gradReduceDtype === software.gradDtype ? {} : { wire: software.gradReduceDtype };
+  const wire = software.gradReduceDtype === software.gradDtype ? undefined : software.gradReduceDtype;
   let grad: BufferId;
   let reduced: BufferId;
-  const sumOver = (axis: Axis, id: BufferId): void =>
+  const reduce = (op: "allReduce" | "reduceScatter", axis: Axis, x: BufferId, out: BufferId, wire?: DType): void =>
     joinCollective(builder, "reduce", {
       kind: "collective",
-      op: "allReduce",
+      op,
       reduce: "sum",
       axis,
-      xs: [id],
-      outs: [id],
+      xs: [x],
+      outs: [out],
       dim: "flat",
       stream: "dp",
+      ...(wire === undefined ? {} : { wire }),
     });
   const sumOverTp = (id: BufferId): void => {
-    if (request.tpPartial === true && mesh.tp > 1) sumOver("tp", id);
+    if (request.tpPartial === true && mesh.tp > 1) reduce("allReduce", "tp", id, id);
     const from = replicatedFrom(mesh, slice);
     if (from === null) return;
     // Each of the ranks that hold a key-value head saw other query heads.
@@ -70,7 +71,7 @@ export function declareGradient(
       param: slice,
       view: { kind: "rows", of: id, from },
     });
-    sumOver("kvReplica", rows);
+    reduce("allReduce", "kvReplica", rows, rows);
   };
   if (fresh) {
     grad = builder.buffer({
@@ -112,29 +113,8 @@ export function declareGradient(
         out: sent,
       });
     }
-    joinCollective(builder, "reduce", {
-      kind: "collective",
-      op: "reduceScatter",
-      reduce: "sum",
-      axis: shardAxis,
-      xs: [sent],
-      outs: [part],
-      dim: "flat",
-      stream: "dp",
-      wire: software.gradReduceDtype,
-    });
-    if (replicas > 1)
-      joinCollective(builder, "reduce", {
-        kind: "collective",
-        op: "allReduce",
-        reduce: "sum",
-        axis: replicateAxis,
-        xs: [part],
-        outs: [part],
-        dim: "flat",
-        stream: "dp",
-        wire: software.gradReduceDtype,
-      });
+    reduce("reduceScatter", shardAxis, sent, part, software.gradReduceDtype);
+    if (replicas > 1) reduce("allReduce", replicateAxis, part, part, software.gradReduceDtype);
     builder.reduceAdds.push({ kind: "add", stream: "dp", a: reduced, b: part, out: reduced });
   } else {
     grad = persistent(".grad", placed.shape, software.gradDtype, "gradient");
@@ -152,41 +132,10 @@ export function declareGradient(
         param: slice,
         view: { kind: "shard", of: grad, axis: shardAxis },
       });
-      joinCollective(builder, "reduce", {
-        kind: "collective",
-        op: "reduceScatter",
-        reduce: "sum",
-        axis: shardAxis,
-        xs: [grad],
-        outs: [reduced],
-        dim: "flat",
-        stream: "dp",
-        ...wire,
-      });
-      if (replicas > 1)
-        joinCollective(builder, "reduce", {
-          kind: "collective",
-          op: "allReduce",
-          reduce: "sum",
-          axis: replicateAxis,
-          xs: [reduced],
-          outs: [reduced],
-          dim: "flat",
-          stream: "dp",
-          ...wire,
-        });
+      reduce("reduceScatter", shardAxis, grad, reduced, wire);
+      if (replicas > 1) reduce("allReduce", replicateAxis, reduced, reduced, wire);
     } else if (axisSize(mesh, fullAxis) > 1) {
-      joinCollective(builder, "reduce", {
-        kind: "collective",
-        op: "allReduce",
-        reduce: "sum",
-        axis: fullAxis,
-        xs: [grad],
-        outs: [grad],
-        dim: "flat",
-        stream: "dp",
-        ...wire,
-      });
+      reduce("allReduce", fullAxis, grad, grad, wire);
     }
   }
   builder.reducedGrads.set(request.name, reduced);

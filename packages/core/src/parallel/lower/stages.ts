@@ -26,6 +26,10 @@ export function dealLayers(numLayers: number, numStages: number, balanceEnds: bo
   return counts;
 }
 
+export function sameCounts(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((count, i) => count === b[i]);
+}
+
 function distanceToEnd(stage: number, numStages: number): number {
   return Math.min(stage, numStages - 1 - stage);
 }

@@ -3,6 +3,7 @@
 
 import type { StepSpec } from "../../simulate/index.ts";
 import { formatPercent } from "../../units/format.ts";
+import { kernelKeys } from "./components.ts";
 import { type Loss, type LossKey, lossSec, type Waterfall } from "./waterfall.ts";
 
 export interface Bottleneck {
@@ -15,8 +16,6 @@ export interface Bottleneck {
 
 /** Share of the step in matrix and attention kernels from which a job counts as bound by compute. */
 const COMPUTE_BOUND_FRAC = 0.7;
-
-const kernelKeys: ReadonlySet<LossKey> = new Set(["nonModel", "gemm", "attention", "clock"]);
 
 export function bottleneckOf(spec: StepSpec, of: Waterfall): Bottleneck {
   const others = of.losses

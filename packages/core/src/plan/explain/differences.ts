@@ -13,7 +13,8 @@
 
 import type { StepResult, StepSpec } from "../../simulate/index.ts";
 import { formatPercent, formatSeconds } from "../../units/format.ts";
-import { type LossKey, lossNames, type Waterfall, waterfall } from "./waterfall.ts";
+import { type ComponentKey, componentName, componentSeconds } from "./components.ts";
+import { waterfall } from "./waterfall.ts";
 
 /** Relative deviation of the ratio of two runs that the prediction hardly tells apart: settings not stated, placement, repeatability. */
 export const RESIDUAL_STD = 0.05;
@@ -28,7 +29,7 @@ export interface ExplainedStep {
 }
 
 export interface Difference {
-  readonly key: LossKey | "kernels";
+  readonly key: ComponentKey;
   readonly name: string;
   /** Seconds the other loses more than the winner (less, when negative) on the winner's tokens. */
   readonly durationSec: number;
@@ -55,12 +56,9 @@ export interface Comparison {
   readonly sentence: string;
 }
 
-/** Losses of matrix and attention kernels go together: clock and efficiency of the same kernels trade against each other. */
-const kernelKeys: ReadonlySet<LossKey> = new Set(["nonModel", "gemm", "attention", "clock"]);
-
 export function differences(winner: ExplainedStep, other: ExplainedStep): Comparison {
-  const mine = components(waterfall(winner.spec, winner.result));
-  const theirs = components(waterfall(other.spec, other.result));
+  const mine = componentSeconds(waterfall(winner.spec, winner.result));
+  const theirs = componentSeconds(waterfall(other.spec, other.result));
   // Steps of different batches are compared per token.
   const tokens = (step: ExplainedStep) => step.result.tokensPerSec * step.result.stepSec;
   const scale = tokens(winner) / tokens(other);
@@ -68,7 +66,7 @@ export function differences(winner: ExplainedStep, other: ExplainedStep): Compar
   const list = [...mine]
     .map(([key, sec]): Difference => {
       const durationSec = (theirs.get(key) ?? 0) * scale - sec;
-      return { key, name: nameOf(key), durationSec, stepFrac: durationSec / stepSec };
+      return { key, name: componentName(key), durationSec, stepFrac: durationSec / stepSec };
     })
     .sort((a, b) => Math.abs(b.durationSec) - Math.abs(a.durationSec) || (a.key < b.key ? -1 : 1));
   const slowerFrac = (other.result.stepSec * scale) / stepSec - 1;
@@ -88,19 +86,6 @@ export function differences(winner: ExplainedStep, other: ExplainedStep): Compar
   };
   const verdict = verdictOf(compared);
   return { ...compared, verdict, sentence: `${verdict}${compared.tie ? ";" : ":"} ${wordsOf(list)}` };
-}
-
-function components(of: Waterfall): Map<Difference["key"], number> {
-  const seconds = new Map<Difference["key"], number>([["kernels", of.usefulSec]]);
-  for (const { key, durationSec } of of.losses) {
-    const to = kernelKeys.has(key) ? "kernels" : key;
-    seconds.set(to, (seconds.get(to) ?? 0) + durationSec);
-  }
-  return seconds;
-}
-
-function nameOf(key: Difference["key"]): string {
-  return key === "kernels" ? "matrix and attention kernels" : lossNames[key];
 }
 
 /** Differences below this share of the step are not worth words. */

@@ -1,6 +1,7 @@
 // Explanations: why a step takes what it takes, why one strategy beats another, what would change it.
 
 export { type Bottleneck, bottleneckOf } from "./bottleneck.ts";
+export { type ComponentKey, componentName, componentSeconds } from "./components.ts";
 export {
   COMPONENT_STD,
   type Comparison,

@@ -139,11 +139,6 @@ export function withoutStragglers(at: Scenario): Scenario {
   return { ...at, options: { ...at.options, noise: noNoise } };
 }
 
-/** Devices with more memory; nothing else changes. */
-export function withMemory(at: Scenario, memoryBytes: number): Scenario {
-  return onDevice(at, (device) => ({ ...device, memoryBytes }));
-}
-
 /** `devices with 141 GiB`, rounded up to whole GiB. */
 export function memoryWords(needBytes: number): string {
   return `devices with ${formatBytes(Math.ceil(needBytes / 2 ** 30) * 2 ** 30)}`;

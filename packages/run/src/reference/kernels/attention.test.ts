@@ -10,7 +10,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type AttentionRows, attention, attentionBackward } from "./attention.ts";
 import { batchMatmul, softmax, softmaxBackward } from "./batchAttention.ts";
-import { gradientError, maxDifference, randomMat } from "./finiteDifference.ts";
+import { gradientError, maxDifference, randomMat } from "./finiteDifference.fixture.ts";
 import { at, type Mat, mat, matFrom } from "./mat.ts";
 
 const layout: TokenLayout = { batch: 2, seqLen: 6, cp: "none", ulyssesSplit: false, tpSplit: false };

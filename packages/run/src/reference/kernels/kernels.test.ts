@@ -13,7 +13,7 @@ import {
   sigmoidGateBackward,
 } from "./elementwise.ts";
 import { embedding, embeddingBackward, logitsMax, logitsSum, lossBackward, lossSum } from "./embedding.ts";
-import { gradientError, maxDifference, randomMat } from "./finiteDifference.ts";
+import { gradientError, maxDifference, randomMat } from "./finiteDifference.fixture.ts";
 import { biasGrad, groupedMatmul, matmul } from "./linear.ts";
 import { columnsOf, type Mat, mat, rowsOf } from "./mat.ts";
 import { norm, normBackward } from "./norm.ts";

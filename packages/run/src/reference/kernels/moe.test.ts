@@ -1,6 +1,6 @@
 import type { MoeGeometry, RoutingPolicy } from "@meshwright/core";
 import { describe, expect, it } from "vitest";
-import { gradientError, maxDifference, randomMat } from "./finiteDifference.ts";
+import { gradientError, maxDifference, randomMat } from "./finiteDifference.fixture.ts";
 import { at, mat, set } from "./mat.ts";
 import {
   combine,

@@ -4,6 +4,8 @@
 // `last`; what does not divide goes to the first stages, one each. The number of stages follows from layers per stage, or is 1 a rank (2 for schedules
 // of several chunks).
 
+import { sameCounts } from "../../lower/stages.ts";
+
 export interface TitanSplit {
   /** pipeline_parallel_first_stage_less_layers and ..last_stage... */
   readonly first: number;
@@ -50,9 +52,4 @@ export function titanSplit(counts: readonly number[], { numLayers, pp, numChunks
     }
   }
   return null;
-}
-
-function sameCounts(a: readonly number[], b: readonly number[]): boolean {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

@@ -325,6 +325,24 @@ const pipelines = [
   })),
 ];
 
+/** One rank, nothing split. */
+export const plainChoice: TinyChoice = {
+  model: "llama",
+  software: "generic",
+  tensor: { tp: 1, sequenceParallel: false },
+  expert: { ep: 1, etp: 1 },
+  context: { cp: 1, ulysses: 1, cpLayout: "contiguous" },
+  dp: 1,
+  sharding: { kind: "none", shardShare: 1, reshard: true },
+  pipeline: { pp: 1, schedule: "1f1b", numChunks: 1 },
+  recompute: { kind: "none" },
+  routing: { kind: "balanced" },
+  capacityFactor: null,
+  microBatch: 1,
+  precision: "bf16",
+  offloadOptimizer: false,
+};
+
 /** Every choice of each factor; `coveringSet` pairs them up. */
 export const tinyFactors = {
   pipeline: pipelines,
