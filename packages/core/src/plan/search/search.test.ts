@@ -21,6 +21,20 @@ describe("searchPlan()", () => {
     60_000,
   );
 
+  it("leaves out what an engine cannot run, and counts it", () => {
+    const job = smallJob(smallJobs["dense"]!);
+    const noPipeline = { ...job, refuses: ({ pp }: { pp: number }) => (pp > 1 ? ["no pipeline"] : []) };
+    const search = searchPlan(noPipeline, stepTime);
+    let [numLeaves, numRun] = [0, 0];
+    for (const { placement } of allLeaves(job)) {
+      numLeaves += placement.numOrders;
+      if (placement.pp === 1) numRun += placement.numOrders;
+    }
+    expect(totalCount(search.counts)).toBe(numLeaves);
+    expect(search.counts.engine).toBeLessThanOrEqual(numLeaves - numRun);
+    for (const { leaf } of search.best) expect(leaf.placement.pp).toBe(1);
+  });
+
   it("lists no leaf twice", () => {
     const job = smallJob(smallJobs["dense"]!);
     const keys = [...allLeaves(job)].map((leaf) => JSON.stringify(leaf));
