@@ -21,7 +21,7 @@ export const smallJobs: Readonly<Record<string, Record<string, unknown>>> = {
     software: "megatron-core",
     plan: {
       fix: { recompute: ["none", "full"], micro_batch: [1, 2], tp_overlap: "userBuffers", overlap_p2p: true },
-      forbid: ["offload_activations", "sharding=zero2"],
+      forbid: ["offload", "sharding=zero2", "overlap_param_gather=false"],
       max: { tp: 2 },
     },
   },
@@ -32,7 +32,7 @@ export const smallJobs: Readonly<Record<string, Record<string, unknown>>> = {
     software: "megatron-lm",
     plan: {
       fix: { micro_batch: 1, tp: [2, 4], recompute: ["none", "full"], overlap_p2p: true, balance_embedding: false },
-      forbid: ["offload_activations", "sequence_parallel=false"],
+      forbid: ["offload_activations", "sequence_parallel=false", "sharding=zero2"],
     },
   },
   "experts, limited power": {
@@ -45,7 +45,7 @@ export const smallJobs: Readonly<Record<string, Record<string, unknown>>> = {
         recompute: ["none", "moe"],
         micro_batch: 1,
         sharding: ["zero1", "zero3"],
-        ep: [2, 8],
+        ep: 2,
         tp_overlap: "userBuffers",
         overlap_p2p: true,
         overlap_moe_exchange: [true, false],

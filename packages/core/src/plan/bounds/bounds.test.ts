@@ -32,45 +32,49 @@ function boundsOf(job: PlanJob, leaf: Leaf): { bounds: CoreBounds; tree: CoreTre
 }
 
 describe("CoreBounds", () => {
-  it.each(Object.keys(smallJobs))("never exceed the predicted step: %s", (name) => {
-    const job = smallJob(smallJobs[name]!);
-    for (const leaf of sample(job, 24, 0.37)) {
-      const { model, cluster, workload } = job;
-      const step = predictStep(
-        { model, cluster, workload, ...leafJob(job, leaf) },
-        { ignoreMemory: true, suggest: false },
-      );
-      if (step.kind !== "ok") throw new Error("memory is ignored");
-      const { bounds, tree } = boundsOf(job, leaf);
-      const { placement, manner, keep } = leaf;
-      const label = JSON.stringify(leaf);
-      // A floor may use that it is asked for strategies no slower than the best so far.
-      for (const best of [Number.POSITIVE_INFINITY, step.stepSec * ROUNDING]) {
-        const priced = bounds.priceBody(leaf, best);
-        const timed = bounds.timeBody(leaf, priced);
-        const settled = bounds.settledEnding(leaf, timed);
-        const floors: Record<string, number> = {
-          kernels: bounds.kernelBound(placement, manner, best),
-          manner: bounds.mannerBound(placement, manner, best),
-          keep: bounds.keepBound(placement, manner, keep, best),
-          body: bounds.bodyBound(leaf, best),
-          endings: bounds.bodyEndings(leaf, [leaf.ending], best),
-          priced: priced.bound,
-          timed: timed.bound,
-          ending: bounds.endingBound(leaf, timed),
-          settled: settled === null ? 0 : bounds.endingBound(leaf, settled),
-        };
-        const fits = bounds.endingFits(leaf);
-        for (const [level, floor] of Object.entries(floors)) {
-          if (level === "endings" && !fits) continue;
-          expect(floor, `${level} with best ${best} of ${label}`).toBeLessThanOrEqual(step.stepSec * ROUNDING);
+  it.each(Object.keys(smallJobs))(
+    "never exceed the predicted step: %s",
+    (name) => {
+      const job = smallJob(smallJobs[name]!);
+      for (const leaf of sample(job, 24, 0.37)) {
+        const { model, cluster, workload } = job;
+        const step = predictStep(
+          { model, cluster, workload, ...leafJob(job, leaf) },
+          { ignoreMemory: true, suggest: false },
+        );
+        if (step.kind !== "ok") throw new Error("memory is ignored");
+        const { bounds, tree } = boundsOf(job, leaf);
+        const { placement, manner, keep } = leaf;
+        const label = JSON.stringify(leaf);
+        // A floor may use that it is asked for strategies no slower than the best so far.
+        for (const best of [Number.POSITIVE_INFINITY, step.stepSec * ROUNDING]) {
+          const priced = bounds.priceBody(leaf, best);
+          const timed = bounds.timeBody(leaf, priced);
+          const settled = bounds.settledEnding(leaf, timed);
+          const floors: Record<string, number> = {
+            kernels: bounds.kernelBound(placement, manner, best),
+            manner: bounds.mannerBound(placement, manner, best),
+            keep: bounds.keepBound(placement, manner, keep, best),
+            body: bounds.bodyBound(leaf, best),
+            endings: bounds.bodyEndings(leaf, [leaf.ending], best),
+            priced: priced.bound,
+            timed: timed.bound,
+            ending: bounds.endingBound(leaf, timed),
+            settled: settled === null ? 0 : bounds.endingBound(leaf, settled),
+          };
+          const fits = bounds.endingFits(leaf);
+          for (const [level, floor] of Object.entries(floors)) {
+            if (level === "endings" && !fits) continue;
+            expect(floor, `${level} with best ${best} of ${label}`).toBeLessThanOrEqual(step.stepSec * ROUNDING);
+          }
         }
+        const { memory } = step.ranks[step.peakRank]!;
+        const tooLarge = memory.peakBytes > memory.capacityBytes;
+        if (!bounds.endingFits(leaf)) expect(tooLarge, `memory of ${label}`).toBe(true);
+        if (!bounds.bodyFits(leaf, tree.endingsAt(placement, manner.family))) expect(tooLarge, label).toBe(true);
+        if (!bounds.headFits(placement, manner)) expect(tooLarge, label).toBe(true);
       }
-      const { memory } = step.ranks[step.peakRank]!;
-      const tooLarge = memory.peakBytes > memory.capacityBytes;
-      if (!bounds.endingFits(leaf)) expect(tooLarge, `memory of ${label}`).toBe(true);
-      if (!bounds.bodyFits(leaf, tree.endingsAt(placement, manner.family))) expect(tooLarge, label).toBe(true);
-      if (!bounds.headFits(placement, manner)) expect(tooLarge, label).toBe(true);
-    }
-  });
+    },
+    60_000,
+  );
 });

@@ -51,16 +51,6 @@ export interface BodyAt {
   readonly body: Body;
 }
 
-/** Where no body matters: parameters do not depend on it. */
-const anyBody: Body = {
-  schedule: "1f1b",
-  numChunks: 1,
-  balanceEmbedding: false,
-  vocabOverStages: false,
-  overlapP2p: true,
-  numRecomputed: 0,
-};
-
 const plainKeep: Keep = { name: "none", recompute: { kind: "none" }, offloadActivations: false, partial: false };
 
 export class CoreBounds {
@@ -110,7 +100,7 @@ export class CoreBounds {
     return this.spreadBound(placement, this.kernelFloors(placement, manner), best);
   }
 
-  /** The head and the embedding are neither recomputed nor offloaded: whether the rank that holds the head may fit at all. */
+  /** The head is neither recomputed nor offloaded: whether its own activations fit at all. */
   headFits(placement: Placement, manner: Manner): boolean {
     return this.headExcess(placement, manner) <= 0;
   }
@@ -118,15 +108,11 @@ export class CoreBounds {
   /** Bytes that the head needs beyond the device at least. */
   headExcess(placement: Placement, manner: Manner): number {
     const floors = this.kernelFloors(placement, manner);
-    const least = leastHeld(this.endingsAt(placement, manner.family));
-    if (least === undefined || spreadsHead(this.job) || !onlyLoops(this.job)) return 0;
-    const at = { placement, manner, keep: plainKeep, body: anyBody };
-    const { persistentBytes } = this.endingFor(at, least);
+    if (spreadsHead(this.job) || !onlyLoops(this.job)) return 0;
     const first = floors.layerAt.at(-1)! + 1;
     let peak = 0;
     for (let i = first; i < floors.numBlocks; i++) peak = Math.max(peak, floors.memory.at(i).peakBW);
-    const held = persistentBytes[floors.numBlocks]! - persistentBytes[first]!;
-    return held + peak - this.capacityBytes();
+    return peak - this.capacityBytes();
   }
 
   mannerBound(placement: Placement, manner: Manner, best: number): number {
@@ -162,11 +148,21 @@ export class CoreBounds {
 
   /** The least floor over endings that may fit, with the stages' floors; infinite when none fits. */
   bodyEndings(at: BodyAt, endings: readonly Ending[], best: number): number {
+    return this.bestEnding(at, endings, best)?.floor ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The ending with the least floor of those that may fit; null when none may. */
+  bestEnding(
+    at: BodyAt,
+    endings: readonly Ending[],
+    best: number,
+  ): { readonly ending: Ending; readonly floor: number } | null {
     const state = this.stateOf(at, best);
-    let least = Number.POSITIVE_INFINITY;
+    let least: { ending: Ending; floor: number } | null = null;
     for (const ending of endings) {
       if (!this.fits(at, ending)) continue;
-      least = Math.min(least, this.endingFloor(at, ending, state));
+      const floor = this.endingFloor(at, ending, state);
+      if (least === null || floor < least.floor) least = { ending, floor };
     }
     return least;
   }

@@ -3,7 +3,7 @@
 import { stepTime } from "../objectives/objective.ts";
 import { listCores } from "../space/enumerate.ts";
 import type { PlanJob } from "../space/types.ts";
-import { orderCores } from "./coreOrder.ts";
+import { searchStart } from "./coreOrder.ts";
 import { makeEvaluate } from "./evaluate.ts";
 import { sharedSchedules } from "./schedules.ts";
 import { type Found, searchCore } from "./searchCore.ts";
@@ -13,7 +13,7 @@ export function anyFits(job: PlanJob): Found | null {
   const scheduleOf = sharedSchedules();
   const evaluate = makeEvaluate(job, scheduleOf);
   let fitting: Found | null = null;
-  for (const core of orderCores(job, stepTime, listCores(job))) {
+  for (const core of searchStart(job, stepTime, listCores(job)).cores) {
     searchCore({
       job,
       core,

@@ -1,17 +1,31 @@
-// In which order cores are searched. It decides no result, only how soon a good strategy is known: with one, most cores fall by their kernels alone.
+// Where a search begins: in which order cores are searched, and a strategy to beat. It decides no result, only how soon a good strategy is known: with
+// one, most cores fall by their kernels alone.
 //
-// Cores are sorted by the floor of their kernels. The low ones among them may fit memory only with a deep pipeline or much recomputation, so the first core
-// is the one with the best plain strategy that fits, judged by floors, of a few at the head of the list.
+// Cores are sorted by the floor of their kernels. The low ones among them may fit memory only with a deep pipeline or much recomputation, so of a few at the
+// head of the list the plainest strategies that may fit are taken, and simulated from the lowest floor on until some fit.
 
+import type { Software } from "../../parallel/strategy.ts";
 import { CoreBounds } from "../bounds/coreBounds.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { listPlacements } from "../space/enumerate.ts";
+import { leafJob } from "../space/leaf.ts";
 import { CoreTree } from "../space/tree.ts";
-import type { Core, Keep, Manner, Placement, PlanJob } from "../space/types.ts";
+import type { Core, Ending, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
+import { makeEvaluate } from "./evaluate.ts";
+import { type LayoutValues, layoutOf } from "./incumbents.ts";
 import { sharedSchedules } from "./schedules.ts";
 
 /** Cores judged beyond their kernels. */
 const NUM_JUDGED = 12;
+/** Strategies simulated before the search: until so many fit, and no more than so many. */
+const NUM_FITTING = 6;
+const NUM_TRIED = 24;
+
+export interface SearchStart {
+  readonly cores: readonly Core[];
+  /** Values of strategies that were simulated and fit. They are met again in the search. */
+  readonly known: LayoutValues;
+}
 
 interface Probe {
   readonly core: Core;
@@ -22,23 +36,32 @@ interface Probe {
   readonly bound: number;
 }
 
-export function orderCores(job: PlanJob, objective: Objective, cores: readonly Core[]): Core[] {
-  if (cores.length < 2) return [...cores];
+interface Candidate {
+  readonly leaf: Leaf;
+  readonly floor: number;
+}
+
+export function searchStart(job: PlanJob, objective: Objective, cores: readonly Core[]): SearchStart {
   const probes = cores.map((core, index) => probe(job, objective, core, index));
   probes.sort((a, b) => a.bound - b.bound || a.index - b.index);
-  let first = 0;
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < Math.min(NUM_JUDGED, probes.length); i++) {
-    const each = probes[i]!;
-    if (each.bound >= least) break;
-    const value = plainest(each);
-    if (value < least) {
-      least = value;
-      first = i;
-    }
+  const candidates = probes.slice(0, NUM_JUDGED).flatMap((each) => plainest(each, job));
+  candidates.sort((a, b) => a.floor - b.floor);
+  const evaluate = makeEvaluate(job, sharedSchedules());
+  const known: [string, number][] = [];
+  let best: { value: number; core: Core } | null = null;
+  for (const { leaf, floor } of candidates.slice(0, NUM_TRIED)) {
+    if (known.length >= NUM_FITTING || (best !== null && floor > best.value)) break;
+    const { strategy, software } = leafJob(job, leaf);
+    if (job.refuses !== undefined && job.refuses(strategy, software).length > 0) continue;
+    const brief = evaluate(leaf);
+    if (brief.kind !== "ok") continue;
+    const value = objective.valueOf(brief);
+    known.push([layoutOf(leaf.core, leaf.placement), value]);
+    if (best === null || value < best.value) best = { value, core: leaf.core };
   }
-  const [chosen] = probes.splice(first, 1);
-  return [chosen!, ...probes].map(({ core }) => core);
+  const first = best?.core;
+  const rest = probes.map(({ core }) => core).filter((core) => core !== first);
+  return { cores: first === undefined ? rest : [first, ...rest], known };
 }
 
 function probe(job: PlanJob, objective: Objective, core: Core, index: number): Probe {
@@ -50,33 +73,49 @@ function probe(job: PlanJob, objective: Objective, core: Core, index: number): P
   const pairs: { placement: Placement; manner: Manner }[] = [];
   let bound = Number.POSITIVE_INFINITY;
   for (const placement of listPlacements(job, core)) {
-    const manner = tree.mannersAt(placement)[0];
-    if (manner === undefined || !bounds.headFits(placement, manner)) continue;
-    pairs.push({ placement, manner });
-    bound = Math.min(bound, bounds.kernelBound(placement, manner, Number.POSITIVE_INFINITY));
+    const families = new Set<string>();
+    for (const manner of tree.mannersAt(placement)) {
+      // The first manner of each family is the one with everything on.
+      if (families.has(manner.family) || !bounds.headFits(placement, manner)) continue;
+      families.add(manner.family);
+      pairs.push({ placement, manner });
+      bound = Math.min(bound, bounds.kernelBound(placement, manner, Number.POSITIVE_INFINITY));
+    }
   }
   return { core, index, bounds, tree, pairs, bound };
 }
 
-/** Least floor of a strategy that may fit, with nothing, something cheap or everything recomputed. */
-function plainest({ bounds, tree, pairs }: Probe): number {
+/** As the software does it, nothing offloaded. */
+function isPlain(ending: Ending, software: Software): boolean {
+  return (
+    !ending.offloadOptimizer &&
+    ending.overlapGradReduce === software.overlapGradReduce &&
+    ending.overlapParamGather === software.overlapParamGather
+  );
+}
+
+/** For each placement the strategy with the least floor that may fit, with nothing, something cheap or everything recomputed. */
+function plainest({ core, bounds, tree, pairs }: Probe, { software }: PlanJob): Candidate[] {
   const none = Number.POSITIVE_INFINITY;
   const keeps = tree.keeps.filter((keep) => !keep.partial && !keep.offloadActivations);
   const few = [keeps[0], keeps[1], keeps.at(-1)].filter((keep): keep is Keep => keep !== undefined);
-  let least = none;
+  const candidates: Candidate[] = [];
   for (const { placement, manner } of pairs) {
-    const endings = tree.endingsAt(placement, manner.family);
-    const bodies = tree.bodiesAt(placement).filter((body) => body.overlapP2p);
+    const endings = tree.endingsAt(placement, manner.family).filter((ending) => isPlain(ending, software));
+    const bodies = tree.bodiesAt(placement).filter((body) => body.overlapP2p === software.overlapP2p);
     for (const keep of few) {
-      let fits = false;
+      let least: Candidate | null = null;
       for (const body of [bodies.at(-1), bodies[0]]) {
         if (body === undefined) continue;
-        const value = bounds.bodyEndings({ placement, manner, keep, body }, endings, none);
-        fits ||= value < none;
-        least = Math.min(least, value);
+        const at = { placement, manner, keep, body };
+        const found = bounds.bestEnding(at, endings, none);
+        if (found !== null && (least === null || found.floor < least.floor))
+          least = { leaf: { core, ...at, ending: found.ending }, floor: found.floor };
       }
-      if (fits) break;
+      if (least === null) continue;
+      candidates.push(least);
+      break;
     }
   }
-  return least;
+  return candidates;
 }

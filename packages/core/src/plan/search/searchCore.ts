@@ -244,10 +244,13 @@ class CoreSearcher {
   }
 
   private openBody(node: Node & { kind: "body" }, best: number): void {
-    const { placement, manner, keep, body, most } = node;
+    const { placement, manner, keep, body } = node;
     const at = { placement, manner, keep, body };
-    const endings = this.tree.endingsAt(placement, manner.family);
-    const leaves = this.tree.leavesOfBody(placement, manner);
+    const all = this.tree.endingsAt(placement, manner.family);
+    const endings = all.filter((ending) => !this.refused({ core: this.request.core, ...at, ending }));
+    this.counts.engine += placement.numOrders * (all.length - endings.length);
+    const leaves = placement.numOrders * endings.length;
+    if (endings.length === 0) return this.nextRecomputed(node, best);
     if (!this.bounds.bodyFits(at, endings)) {
       this.counts.memory += leaves;
       this.miss(at, this.bounds.excess(at, leastHeld(endings)!)); // an empty list fits
@@ -256,6 +259,15 @@ class CoreSearcher {
       if (floor === Number.POSITIVE_INFINITY) this.counts.memory += leaves;
       else this.heap.push({ kind: "ended", ...at, best, bound: Math.max(node.bound, floor) });
     }
+    this.nextRecomputed(node, best);
+  }
+
+  /** Of a partial keep, the body with one more recomputed layer. */
+  private nextRecomputed(
+    { placement, manner, keep, body, most, ...node }: Node & { kind: "body" },
+    best: number,
+  ): void {
+    const at = { placement, manner, keep, body };
     if (body.numRecomputed < most) {
       const next = { ...body, numRecomputed: body.numRecomputed + 1 };
       const bound = Math.max(node.bound, this.bounds.bodyBound({ ...at, body: next }, best));
@@ -268,6 +280,7 @@ class CoreSearcher {
     const priced = { state: node.priced };
     for (const ending of this.tree.endingsAt(placement, manner.family)) {
       const leaf: Leaf = { core: this.request.core, placement, manner, keep, body, ending };
+      if (this.refused(leaf)) continue; // counted with its body
       const bound = Math.max(node.bound, this.bounds.endingBound(leaf, priced.state));
       if (bound > best) this.counts.timeByEnding += placement.numOrders;
       else if (!this.bounds.endingFits(leaf)) this.counts.memory += placement.numOrders;
@@ -276,13 +289,9 @@ class CoreSearcher {
   }
 
   private simulate(leaf: Leaf, counted: boolean): void {
-    const { job, objective, incumbents, evaluate } = this.request;
-    const { strategy, software } = leafJob(job, leaf);
+    const { objective, incumbents, evaluate } = this.request;
     const times = counted ? leaf.placement.numOrders : 0;
-    if (job.refuses !== undefined && job.refuses(strategy, software).length > 0) {
-      this.counts.engine += times;
-      return;
-    }
+    if (this.refused(leaf)) return;
     const brief = evaluate(leaf);
     if (brief.kind === "infeasible") {
       this.counts.simulatedTooLarge += times;
@@ -295,6 +304,14 @@ class CoreSearcher {
     const each: Found = { leaf, brief, value: objective.valueOf(brief) };
     if (counted) this.found.push(each);
     incumbents.offer(each);
+  }
+
+  /** Whether the engine that was asked for cannot run it. */
+  private refused(leaf: Leaf): boolean {
+    const { job } = this.request;
+    if (job.refuses === undefined) return false;
+    const { strategy, software } = leafJob(job, leaf);
+    return job.refuses(strategy, software).length > 0;
   }
 
   /** Remembers the miss by least, with the ending that holds least. */
@@ -317,8 +334,14 @@ class CoreSearcher {
         return (node.most - node.body.numRecomputed + 1) * this.tree.leavesOfBody(placement, manner);
       case "ended":
       case "priced":
-      case "timed":
-        return this.tree.leavesOfBody(placement, manner);
+      case "timed": {
+        const { keep, body } = node;
+        const endings = this.tree.endingsAt(placement, manner.family);
+        const run = endings.filter(
+          (ending) => !this.refused({ core: this.request.core, placement, manner, keep, body, ending }),
+        );
+        return placement.numOrders * run.length;
+      }
       case "ending":
       case "settled":
         return placement.numOrders;

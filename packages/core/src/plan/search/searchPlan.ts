@@ -4,7 +4,7 @@
 import type { Objective } from "../objectives/objective.ts";
 import { listCores } from "../space/enumerate.ts";
 import type { Core, PlanJob } from "../space/types.ts";
-import { orderCores } from "./coreOrder.ts";
+import { searchStart } from "./coreOrder.ts";
 import { addCounts, noCounts, type PlanCounts } from "./counts.ts";
 import { BestLayouts, layoutOf } from "./incumbents.ts";
 import type { Found, NearMiss } from "./searchCore.ts";
@@ -50,11 +50,11 @@ export class RoundedSearch {
   private numOpen = 0;
 
   constructor(job: PlanJob, objective: Objective, options: SearchOptions = {}) {
-    const all = orderCores(job, objective, listCores(job));
+    const { cores: all, known } = searchStart(job, objective, listCores(job));
     const { shard } = options;
     this.cores = shard === undefined ? all : all.filter((_, i) => i % shard.count === shard.index);
     this.numProven = options.numProven ?? 1;
-    this.layouts = new BestLayouts(this.numProven);
+    this.layouts = new BestLayouts(this.numProven, known);
   }
 
   /** Tasks of the next round; empty when all cores are searched. The first cores go alone: they make the others short. */
