@@ -2,6 +2,7 @@
 
 import { existsSync, writeFileSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
+import { ENGINES } from "@meshwright/core";
 import {
   type ExtremeName,
   findExtreme,
@@ -34,6 +35,7 @@ import { knownPart, mergeParts, readShard, searchKey, writePart } from "../plan/
 import { readSweep, runSweep, sweepJobs } from "../plan/sweep.ts";
 import { searchOnThreads } from "../plan/threads.ts";
 import { addSpecOptions, type CommandJob, jobFromCommand, placed } from "../specInput.ts";
+import { type ExportChoices, exportChoices, exportJob } from "./export.ts";
 
 const examples = `
 Examples:
@@ -63,6 +65,8 @@ export const define: DefineCommand = (command, io, exit) => {
     .option("--tokens <count>", "token budget of the run, such as 15T: how long, how dear")
     .option("--top <n>", "layouts shown (default: 5)")
     .option("--out <file>", "write the best plan as a spec file that `meshwright predict` reads")
+    .option("--export <dir>", "write the best plan's configuration for --engine, and its launch file, to this folder")
+    .option("--launcher <name>", "of --export: torchrun, slurm, jobset, trainjob or skypilot")
     .option("--find <what>", "fewest-gpus, longest-seq or largest-model: the largest job that fits")
     .option("--sweep <what=values>", "plan for several: gpus=64,128,256 or cluster=64xh100-sxm,64xb200")
     .option("--scaling <how>", "of a sweep over gpus: strong (same batch) or weak (batch grows); default: strong")
@@ -108,6 +112,7 @@ async function plan(
   exit: (code: ExitCode) => void,
 ): Promise<void> {
   const { job } = given;
+  exportOf(options);
   const space = planJob(job, request);
   const objective = objectiveOf(request.objective, space);
   const shard = readShard(options["shard"] as string | undefined);
@@ -135,10 +140,23 @@ async function plan(
   const outcome = planOutcome(job, request, { space, search, numProven: 1, partial });
   if (options["json"] === true) io.out(JSON.stringify(planJson(outcome), null, 2));
   else io.out(planReport(outcome, { paint: io.paint, width: io.width, verbose: false }));
+  const exported = exportOf(options);
+  if (outcome.plans.length > 0 && exported !== undefined) exportJob(outcome.plans[0]!.spec, exported, io);
   const out = options["out"] as string | undefined;
   // A part without a plan that fits is no failure: another may have one.
   if (outcome.plans.length === 0) exit(partial ? 0 : 2);
   else if (out !== undefined) writeSpec(out, outcome, given, specPath, io);
+}
+
+/** Choices of `meshwright export` for the winner; checked before the search begins. */
+function exportOf(options: Readonly<Record<string, unknown>>): ExportChoices | undefined {
+  const folder = options["export"];
+  if (folder === undefined && options["launcher"] === undefined) return undefined;
+  if (folder === undefined)
+    throw new InputError({ path: "--launcher", message: "A launch file needs --export and --engine" });
+  if (options["engine"] === undefined)
+    throw new InputError({ path: "--export", message: "Missing --engine", hint: `use one of ${ENGINES.join(", ")}` });
+  return exportChoices({ engine: options["engine"], launcher: options["launcher"], out: folder });
 }
 
 async function sweep({ given, request, options, specPath }: Asked, io: Io): Promise<void> {

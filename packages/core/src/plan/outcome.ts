@@ -4,6 +4,7 @@ import { predictStep } from "../simulate/index.ts";
 import type { Infeasible, StepResult } from "../simulate/types.ts";
 import type { JobSpec, ResolvedSpec } from "../spec/index.ts";
 import { assert } from "../units/errors.ts";
+import { bottleneckOf, type Comparison, differences, waterfall } from "./explain/index.ts";
 import { withDevices } from "./objectives/extremes.ts";
 import type { PlanRequest } from "./request.ts";
 import { anyFits } from "./search/anyFits.ts";
@@ -19,7 +20,9 @@ export interface RankedPlan {
   readonly result: StepResult;
   /** What the search minimised: seconds or joules of a step. */
   readonly value: number;
-  /** Not told apart from the best by the model: closer than what is uncertain about the difference. */
+  /** Against the best, component by component; null for the best itself. */
+  readonly comparison: Comparison | null;
+  /** Not told apart from the best by the model: closer than one standard deviation of the comparison. */
   readonly tie: boolean;
 }
 
@@ -38,17 +41,13 @@ export interface PlanOutcome {
   readonly proven: boolean;
   /** First so many plans that are proven to be the best layouts. */
   readonly numProven: number;
+  /** What bounds the best plan, in a sentence; null when nothing fits. */
+  readonly bottleneck: string | null;
   /** Where nothing fits: the simulated strategy that misses by least, with changes that would fit. */
   readonly miss: MissedPlan | null;
   /** Where nothing fits: what would make it fit. */
   readonly remedies: readonly string[];
 }
-
-/**
- * Prices of one source err alike in two strategies of one job, so their difference is far better known than either: a share of this much of a step is
- * taken as the uncertainty of a difference (docs/accuracy.md, layouts).
- */
-const TIE_FRAC = 0.02;
 
 export function planOutcome(
   job: JobSpec,
@@ -56,17 +55,18 @@ export function planOutcome(
   at: { readonly space: PlanJob; readonly search: PlanSearch; readonly numProven: number; readonly partial: boolean },
 ): PlanOutcome {
   const { space, search } = at;
-  const plans = search.best.slice(0, request.top).map((found) => rankedPlan(job, space, found));
-  const best = plans[0]?.value ?? 0;
+  const plans = search.best.slice(0, request.top).map((found) => predictedPlan(job, space, found));
+  const best = plans[0];
   const miss = search.nearestMiss;
   const proven = search.numOpen === 0 && search.counts.open === 0 && !at.partial;
   return {
     job,
     request,
     counts: search.counts,
-    plans: plans.map((plan, i) => ({ ...plan, tie: i > 0 && plan.value <= best * (1 + TIE_FRAC) })),
+    plans: plans.map((plan, i) => rankedPlan(plan, i, best!)),
     proven,
     numProven: proven ? Math.min(at.numProven, plans.length) : 0,
+    bottleneck: best === undefined ? null : bottleneckOf(best.spec, waterfall(best.spec, best.result)).sentence,
     miss: plans.length > 0 || miss === null ? null : missedPlan(job, space, miss.leaf),
     remedies: plans.length > 0 || !proven ? [] : remediesFor(space),
   };
@@ -98,14 +98,23 @@ function remediesFor(space: PlanJob): string[] {
   return remedies;
 }
 
-function rankedPlan(job: JobSpec, space: PlanJob, found: Found): RankedPlan {
+type PredictedPlan = Pick<RankedPlan, "spec" | "result" | "value">;
+
+function rankedPlan(plan: PredictedPlan, index: number, best: PredictedPlan): RankedPlan {
+  if (index === 0) return { ...plan, comparison: null, tie: false };
+  const comparison = differences({ name: "1", ...best }, { name: String(index + 1), ...plan });
+  // By the objective: an equal step at more energy is no tie in energy.
+  return { ...plan, comparison, tie: plan.value / best.value - 1 < comparison.relStd };
+}
+
+function predictedPlan(job: JobSpec, space: PlanJob, found: Found): PredictedPlan {
   const spec = resolvedLeaf(job, space, found.leaf);
-  const result = predictStep(spec, { suggest: false });
+  const result = predictStep(spec, { suggest: false, rankOps: true });
   assert(
     result.kind === "ok" && result.stepSec === found.brief.stepSec,
     `a plan is predicted as it was searched: ${found.brief.stepSec} s`,
   );
-  return { spec, result, value: found.value, tie: false };
+  return { spec, result, value: found.value };
 }
 
 function missedPlan(job: JobSpec, space: PlanJob, leaf: Leaf): MissedPlan {

@@ -16,7 +16,7 @@ export function infeasibleReport(spec: ResolvedSpec, result: Infeasible, style: 
     ...jobLines(spec, style, result.settled),
     "",
     paint.red(
-      `Does not fit: pipeline rank ${result.pipelineRank}${onDevices(result)} needs ${formatBytes(result.needBytes)} of ${formatBytes(result.haveBytes)}, ${formatBytes(over)} (${formatPercent(over / result.haveBytes)}) too much`,
+      `Does not fit: pipeline rank ${result.pipelineRank}${onDevices(result)} needs ${formatBytes(result.needBytes)} of ${formatBytes(result.haveBytes)}${result.reason === "hostMemory" ? " of host memory" : ""}, ${formatBytes(over)} (${formatPercent(over / result.haveBytes)}) too much`,
     ),
     "",
     ...memorySection(result.memory, `pipeline rank ${result.pipelineRank}`, style),

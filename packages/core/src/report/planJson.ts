@@ -40,6 +40,7 @@ export function planJson(outcome: PlanOutcome): Readonly<Record<string, unknown>
       open: counts.open,
     },
     plans: plans.map((plan) => planEntry(plan, request.tokens)),
+    bottleneck: outcome.bottleneck,
     miss:
       miss === null
         ? null
@@ -53,7 +54,10 @@ export function planJson(outcome: PlanOutcome): Readonly<Record<string, unknown>
   };
 }
 
-export function planEntry({ spec, result, tie }: RankedPlan, tokens: number | null): Readonly<Record<string, unknown>> {
+export function planEntry(
+  { spec, result, comparison, tie }: RankedPlan,
+  tokens: number | null,
+): Readonly<Record<string, unknown>> {
   return {
     strategy: strategyDescription(spec.strategy),
     software: {
@@ -72,6 +76,18 @@ export function planEntry({ spec, result, tie }: RankedPlan, tokens: number | nu
     usd_per_billion_tokens: result.usdPerBillionTokens,
     peak_memory_bytes: result.ranks[result.peakRank]!.memory.peakBytes,
     tie,
+    comparison:
+      comparison === null
+        ? null
+        : {
+            slower_frac: comparison.slowerFrac,
+            relative_std: comparison.relStd,
+            sentence: comparison.sentence,
+            differences: comparison.differences.map(({ key, durationSec }) => ({
+              component: key,
+              duration_s: durationSec,
+            })),
+          },
     ...(tokens === null ? {} : { budget_s: tokens / result.tokensPerSec }),
   };
 }

@@ -20,7 +20,7 @@ export function planReport(outcome: PlanOutcome, style: ReportStyle): string {
   if (plans.length === 0) lines.push(...missLines(outcome, style));
   else {
     lines.push(...verdict(outcome, style), "", ...planTable(plans, style), "");
-    lines.push(...winnerLines(outcome, style));
+    lines.push(...winnerLines(outcome, style), "", ...reasonLines(outcome, style));
   }
   lines.push("", ...countLines(outcome.counts, style));
   for (const note of job.notes) lines.push(paint.dim(`  note: ${note}`));
@@ -70,6 +70,13 @@ function planTable(plans: readonly RankedPlan[], { paint }: ReportStyle): readon
     tie ? paint.yellow("tie") : "",
   ]);
   return textTable(columns, rows);
+}
+
+/** What bounds the best, and where the others lose. */
+function reasonLines({ plans, bottleneck }: PlanOutcome, { paint }: ReportStyle): readonly string[] {
+  const lines = bottleneck === null ? [] : [`  ${paint.bold("why")}   ${bottleneck}`];
+  for (const { comparison } of plans) if (comparison !== null) lines.push(`        ${comparison.sentence}`);
+  return lines;
 }
 
 /** A strategy in one line. */

@@ -129,7 +129,7 @@ export interface OperationJson {
 }
 
 export interface InfeasibleJson {
-  readonly reason: "memory";
+  readonly reason: "memory" | "hostMemory";
   readonly pipeline_rank: number;
   readonly runs_on?: readonly RunsOnJson[];
   readonly need_bytes: number;

@@ -125,6 +125,21 @@ function runStep(
       largestBuffers: largestBuffers(own, fullest.rank, stash),
     };
   }
+  const crowded = options.ignoreMemory
+    ? undefined
+    : memories.find(({ memory, c, rank }) => (memory.hostBytes ?? 0) > runs[c]!.costs[rank]!.hostCapacityBytes);
+  if (crowded !== undefined) {
+    const { costs, at } = runs[crowded.c]!;
+    return {
+      kind: "infeasible",
+      reason: "hostMemory",
+      pipelineRank: crowded.rank,
+      ...(cluster.groups === undefined ? {} : { devices: devicesOf(cluster, at.sites[crowded.rank]!) }),
+      needBytes: crowded.memory.hostBytes ?? 0,
+      haveBytes: costs[crowded.rank]!.hostCapacityBytes,
+      memory: crowded.memory,
+    };
+  }
 
   const ends = runs.map((run) => endPipeline(run, cluster));
   // All ranks meet in the gradient norm; then each updates its own parameters.

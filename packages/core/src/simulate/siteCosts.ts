@@ -19,6 +19,8 @@ export interface SiteCosts {
   readonly tails: StepTails;
   /** Of the smallest device. */
   readonly capacityBytes: number;
+  /** A device's share of the memory of the smallest host. */
+  readonly hostCapacityBytes: number;
 }
 
 /** What a kind of device is and sees: the view of the group that stands for it, or the whole cluster of one kind. */
@@ -69,5 +71,6 @@ function costsOf(
     actions: hiddenExchange(stageActions(prices, actionOptions), program, software, contention, numUnits),
     tails: stepTails(prices, actionOptions),
     capacityBytes: Math.min(...views.map((view) => view.device.memoryBytes)),
+    hostCapacityBytes: Math.min(...views.map(({ node }) => node.hostMemoryBytes / node.numDevices)),
   };
 }

@@ -83,7 +83,8 @@ export interface Settled {
 export interface Infeasible {
   readonly kind: "infeasible";
   readonly settled?: Settled;
-  readonly reason: "memory";
+  /** memory: of the device. hostMemory: what is offloaded exceeds the device's share of its host's. */
+  readonly reason: "memory" | "hostMemory";
   readonly pipelineRank: number;
   /** In a mixed cluster: the devices of that rank. */
   readonly devices?: readonly RankDevices[];

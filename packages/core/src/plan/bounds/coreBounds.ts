@@ -29,7 +29,7 @@ import { softwareOf } from "../space/leaf.ts";
 import type { Body, Core, Ending, Family, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
 import { type EndingFloors, endingFloors } from "./endingFloors.ts";
 import { EndingSimulator } from "./endingSimulator.ts";
-import { persistentFloors, stageBytes, stashFloors } from "./memoryBound.ts";
+import { hostBytes, persistentFloors, stageBytes, stashFloors } from "./memoryBound.ts";
 import { orderedEnds } from "./orderedEnds.ts";
 import {
   borderOf,
@@ -137,9 +137,13 @@ export class CoreBounds {
     return least === undefined || this.fits(at, least);
   }
 
-  /** Bytes that a body needs beyond the device at least, with an ending. */
+  /** Bytes that a body needs beyond the device, or beyond its share of the host, at least, with an ending. */
   excess(at: BodyAt, ending: Ending): number {
-    return this.fullest(at, ending) - this.capacityBytes();
+    const onDevice = this.fullest(at, ending) - this.capacityBytes();
+    if (!at.keep.offloadActivations) return onDevice;
+    const { hostMemoryBytes, numDevices } = this.job.cluster.node;
+    const onHost = Math.max(...this.stateOf(at, Number.POSITIVE_INFINITY).hostOf()) - hostMemoryBytes / numDevices;
+    return Math.max(onDevice, onHost);
   }
 
   private capacityBytes(): number {
@@ -509,6 +513,11 @@ export class CoreBounds {
       stash ??= stashFloors(cut, stageBytes(cut, { floors, rest, numRecomputed }), placement, body);
       return stash;
     };
+    let hosted: Float64Array | null = null;
+    const hostOf = () => {
+      hosted ??= stashFloors(cut, hostBytes(cut, { floors, rest, numRecomputed }), placement, body);
+      return hosted;
+    };
     const state: BodyState = {
       chains: times,
       exchanged: false,
@@ -522,6 +531,7 @@ export class CoreBounds {
       joules,
       clockFrac,
       stashOf,
+      hostOf,
     };
     this.last = { at: { placement, manner, keep, body }, state };
     return state;
@@ -739,6 +749,8 @@ interface BodyState extends EndingState {
   readonly best: number;
   readonly clockFrac: number;
   readonly stashOf: () => Float64Array;
+  /** Per rank, what the host holds at least. */
+  readonly hostOf: () => Float64Array;
 }
 
 function same(a: BodyAt, b: BodyAt): boolean {

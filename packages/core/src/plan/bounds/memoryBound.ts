@@ -44,6 +44,21 @@ export function stageBytes(
   return bytes;
 }
 
+/** What one micro-batch keeps in host memory, by stage, in the same form: it is there from the forward to the backward. */
+export function hostBytes(
+  cut: StageCut,
+  at: { readonly floors: StageFloors; readonly rest: StageFloors | null; readonly numRecomputed: number },
+): StageBytes {
+  const numStages = cut.rankAt.length;
+  const kept = new Float64Array(numStages);
+  for (let s = 0; s < numStages; s++) {
+    const border = at.rest === null ? cut.starts[s + 1]! : borderOf(cut, at.floors, s, at.numRecomputed);
+    for (let i = cut.starts[s]!; i < cut.starts[s + 1]!; i++)
+      kept[s]! += (at.rest !== null && i >= border ? at.rest : at.floors).memory.at(i).hostF;
+  }
+  return { afterF: kept, peakF: kept, peakBW: new Float64Array(numStages) };
+}
+
 /** Per rank, the least stash at its fullest. */
 export function stashFloors(cut: StageCut, bytes: StageBytes, placement: Placement, body: Body): Float64Array {
   const { pp, numMicroBatches: m } = placement;

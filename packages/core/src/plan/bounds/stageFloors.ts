@@ -170,6 +170,7 @@ export class BlockMemories {
         afterF: sumBytes(memory.F.after),
         peakF: sumBytes(memory.F.peak),
         peakBW: sumBytes(memory.B.peak),
+        hostF: memory.hostStashBytes,
       };
       this.known.set(block, bytes);
     }
@@ -183,6 +184,8 @@ export interface BlockBytes {
   /** Most that an action of the block holds. */
   readonly peakF: number;
   readonly peakBW: number;
+  /** Offloaded to the host per micro-batch, until its backward. */
+  readonly hostF: number;
 }
 
 function kindFloors(

@@ -96,7 +96,9 @@ export function keeps(job: PlanJob): readonly Keep[] {
     ...(model.encoder === undefined ? [{ name: "some-layers", recompute: full, partial: true }] : []),
     { name: "full", recompute: full, partial: false },
   ];
-  const offloads = flags(job, "offload_activations", [false, true]);
+  // Trainers rarely move activations to the host, and host links differ more between machines than their data sheets say: only where it is asked for.
+  const asked = job.limits.open.has("offload_activations") || job.limits.fix.has("offload_activations");
+  const offloads = flags(job, "offload_activations", asked ? [false, true] : [false]);
   return recomputes
     .flatMap((each) => offloads.map((offloadActivations): Keep => ({ ...each, offloadActivations })))
     .filter((keep) => keepAdmitted(job, keep, limits));

@@ -5,6 +5,7 @@
 //  - Gathers are issued `prefetchBlocks` blocks ahead, when that block's predecessor has finished computing (FSDP's rate limiter); without overlap they
 //    stand on the compute stream right before their block.
 //  - Reductions follow their block on a stream of their own and may outlast the action; without overlap they stand on the compute stream.
+//  - Copies of activations to the host end with the action at the latest: until they have, their memory is not free.
 //  - A pair of pipelined ops (user buffers) is cut: the second starts after the first's first chunk, and has a chunk left when the first ends.
 
 import type { PricedOp } from "../../cost/priceOps.ts";
@@ -38,7 +39,6 @@ const listOfKind: Record<ActionOps, OpList> = { F: "forward", B: "B", W: "W", BW
 const COMPUTE = STREAMS.indexOf("compute");
 const GATHER = STREAMS.indexOf("gather");
 const REDUCE = STREAMS.indexOf("reduce");
-const COPY = STREAMS.indexOf("copy");
 
 interface Entry {
   readonly priced: PricedOp;
@@ -127,7 +127,7 @@ class ActionWriter {
       const deps = new Int32Array(NUM_STREAMS).fill(-1);
       this.collect(deps, each, resources, lane);
       if (after >= 0) wait(deps, this.entries[after]!.stream, after);
-      const spills = list === "reduce" ? lane === REDUCE : lane === COPY && writesHost(each, decl);
+      const spills = list === "reduce" && lane === REDUCE;
       const push = (scale: number, own: Int32Array, firstPiece: boolean): number => {
         this.entries.push({ priced, prepared: each, stream: lane, position, scale, deps: own, firstPiece, spills });
         return this.entries.length - 1;
@@ -259,9 +259,4 @@ function laneOf(each: PreparedOp, list: OpList): number {
     default:
       return STREAMS.indexOf(each.priced.op.stream);
   }
-}
-
-function writesHost(each: PreparedOp, block: Block): boolean {
-  const { op } = each.priced;
-  return op.kind === "copy" && block.buffers[op.out]!.tier !== "hbm";
 }

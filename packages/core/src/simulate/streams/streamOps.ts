@@ -30,7 +30,7 @@ export interface StreamOps {
   readonly unitFrac: Float64Array;
   readonly hbmFrac: Float64Array;
   readonly rateBesideCompute: Float64Array;
-  /** 1: the action need not wait for it (a gradient reduction, an offload copy); it may run on beside what follows. */
+  /** 1: the action need not wait for it (a gradient reduction); it may run on beside what follows. */
   readonly spills: Uint8Array;
   /** Place of the op's block in the action. */
   readonly position: Int32Array;
