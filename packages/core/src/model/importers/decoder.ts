@@ -43,8 +43,8 @@ export interface DecoderTraits {
 
 export const hiddenKeys = ["hidden_size", "n_embd", "d_model", "n_embed", "model_dim"];
 export const layerKeys = ["num_hidden_layers", "n_layer", "n_layers", "num_layers"];
-export const headKeys = ["num_attention_heads", "n_head", "n_heads", "num_heads"];
-export const kvHeadKeys = [
+const headKeys = ["num_attention_heads", "n_head", "n_heads", "num_heads"];
+const kvHeadKeys = [
   "num_key_value_heads",
   "num_kv_heads",
   "n_head_kv",
