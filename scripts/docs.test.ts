@@ -1,10 +1,12 @@
 // The documentation says what the code does: field tables, JSON keys, example files and commands.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { fileSources } from "../packages/cli/src/files.ts";
+import { predictionVersion } from "../packages/core/src/report/predictionJson.ts";
 import { resolveSpec } from "../packages/core/src/spec/index.ts";
 import { withFieldTables } from "./fieldTables.ts";
 
@@ -29,6 +31,17 @@ describe("docs/json-schema.md", () => {
     expect(keys.length).toBeGreaterThan(50);
     expect(keys.filter((key) => !documented.includes(`\`${key}\``))).toEqual([]);
   });
+
+  it("documents no key of the prediction that is gone, and the version that is written", () => {
+    const source = read("packages/core/src/report/predictionJson.ts");
+    const whole = read("docs/json-schema.md");
+    const start = whole.indexOf("## `meshwright.prediction`");
+    const section = whole.slice(start, whole.indexOf("\n## ", start));
+    expect(section).toContain(`version ${predictionVersion}:`);
+    for (const [, first] of section.matchAll(/^\| ((?:`\w+`(?:, )?)+) \|/gm))
+      for (const [, key] of first!.matchAll(/`(\w+)`/g))
+        expect(source, key).toMatch(new RegExp(`readonly ${key}\\??:`));
+  });
 });
 
 describe("examples", () => {
@@ -51,5 +64,23 @@ describe("README.md", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
     for (const [, name] of text.matchAll(/npm (?:run )?(start|test|build|lint|layers|bench|typecheck)\b/g))
       expect(scripts[name!], name).toBeDefined();
+  });
+});
+
+describe("docs", () => {
+  const files = [
+    "README.md",
+    ...readdirSync(`${root}/docs`)
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `docs/${name}`),
+  ];
+
+  it.each(files)("%s links to files that exist, and its pasted outputs are there", (path) => {
+    const text = read(path);
+    for (const [, link] of text.matchAll(/\]\((?!https?:|#)([^)#]+)/g))
+      expect(existsSync(join(root, dirname(path), link!)), link).toBe(true);
+    const blocks = [...text.matchAll(/<!-- (output|figures): (.*?) -->\n([\s\S]*?)<!-- end -->/g)];
+    expect(text.match(/<!-- (output|figures): /g)?.length ?? 0).toBe(blocks.length);
+    for (const [, , command, output] of blocks) expect(output!.trim().length, command).toBeGreaterThan(100);
   });
 });

@@ -328,7 +328,7 @@ const elementwise: FamilySpec = {
   features: (_device, slice, inner) => [Math.log2(at(slice, 1) * at(inner, 0))],
 };
 /** Bytes moved per token and unit of width (tables' own `bytes` column over tokens times width). */
-export const ELEMENTWISE_BYTES: readonly number[] = [4, 3, 4, 4, 6, 8, 4, 4, 6];
+const ELEMENTWISE_BYTES: readonly number[] = [4, 3, 4, 4, 6, 8, 4, 4, 6];
 
 const mixed: FamilySpec = {
   name: "mixed",

@@ -34,7 +34,7 @@ const BACKENDS: Readonly<Record<string, TableBackend>> = {
 };
 
 /** `<gpu>_<topology>`: the device and the link its collectives cross inside a node. */
-export function systemOf(id: string): MeasuredSystem {
+function systemOf(id: string): MeasuredSystem {
   const split = /^(.*?)_(nvlink\d+|nvl\d+_tray\d+|pcie\d+|dgx|pairwise_nvlink|xgmi\d+gcd|aws_p5)/.exec(id);
   const device = findDevice(split?.[1] ?? id);
   if (device === undefined) throw new Error(`table ${id} names no known device`);
@@ -58,7 +58,7 @@ function rowsOnly(id: string): Pick<MeasuredSystem, "rowsOnly"> {
   return id.startsWith("a40") ? { rowsOnly: ["sendRecv"] } : {};
 }
 
-export function collectiveCurves(folder: string): RawCurve[] {
+function collectiveCurves(folder: string): RawCurve[] {
   const result: RawCurve[] = [];
   for (const { system, rows } of readFolder(join(folder, "collectives"))) {
     if (system.startsWith("reference_aws_p5")) {
@@ -155,7 +155,7 @@ function round(value: number): number {
   return Number(value.toPrecision(4));
 }
 
-export function exchangeCurves(folder: string): RawCurve[] {
+function exchangeCurves(folder: string): RawCurve[] {
   const result: RawCurve[] = [];
   for (const { system, rows } of readFolder(join(folder, "moe_a2a"))) {
     if (system.startsWith("reference")) continue;

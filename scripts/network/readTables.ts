@@ -12,7 +12,7 @@ export interface RawCurve {
   readonly points: Map<number, number>;
 }
 
-export function readRows(file: string): Record<string, string>[] {
+function readRows(file: string): Record<string, string>[] {
   const lines = readFileSync(file, "utf8").trim().split("\n");
   const header = lines[0]!.split(",");
   return lines.slice(1).map((line) => {

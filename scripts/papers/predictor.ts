@@ -10,7 +10,7 @@ import { formatBytes } from "../../packages/core/src/units/index.ts";
 import type { PublishedFile, SpecChoice } from "./figures.ts";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
-export const papersFolder = `${root}/examples/papers`;
+const papersFolder = `${root}/examples/papers`;
 
 export interface Predicted {
   readonly spec: ResolvedSpec;

@@ -95,6 +95,18 @@ describe("meshwright compare", () => {
   });
 
   it("asks for a spec when there is none", async () => {
-    expect((await compare()).code).toBe(2);
+    const { code, err } = await compare();
+    expect([code, err]).toEqual([2, expect.stringContaining("Nothing to compare (give spec files")]);
+  });
+
+  it("takes specs behind --baseline for specs, and baselines in any case", async () => {
+    expect(names((await compare("--baseline", "FSDP", "a.yaml", "b.json", "--json")).out)).toEqual(["a", "b", "fsdp"]);
+  });
+
+  it("does not write its page over a spec", async () => {
+    const before = readFileSync(join(folder, "a.yaml"), "utf8");
+    const { code, err } = await compare("--html", "a.yaml", "b.json");
+    expect([code, err]).toEqual([2, expect.stringContaining('"a.yaml" looks like a spec')]);
+    expect(readFileSync(join(folder, "a.yaml"), "utf8")).toBe(before);
   });
 });

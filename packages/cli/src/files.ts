@@ -17,9 +17,9 @@ export interface ParsedFile {
 /** @param name what messages call the file: as the user wrote it. Throws InputError when the file is missing, unreadable or cannot be parsed. */
 export function readStructured(path: string, name = path): ParsedFile {
   const text = readText(path, name);
+  if (text.trim() === "") throw new InputError({ path: name, message: "The file is empty" });
   // JSON is parsed natively (with Python's NaN, which config.json files may hold); YAML's parser only finds the place of an error.
   if (/\.json$/i.test(path)) {
-    if (text.trim() === "") throw new InputError({ path: name, message: "The file is empty" });
     try {
       return { value: parseConfigText(text), locate: () => name };
     } catch {

@@ -62,6 +62,22 @@ export function launchFields(options: Readonly<Record<string, unknown>>, finding
   return fields as Partial<LaunchJob>;
 }
 
+/** Runs a step whose findings name fields of a LaunchJob; here they name the options. */
+export function namingOptions<T>(step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    const flags: Readonly<Record<string, LaunchOption | undefined>> = launchOptions;
+    throw new InputError(
+      error.findings.map((finding) => {
+        const option = flags[finding.path];
+        return option === undefined ? finding : { ...finding, path: `--${option.flag}` };
+      }),
+    );
+  }
+}
+
 function readValue(value: string | readonly string[], kind: LaunchOption["kind"], path: string): unknown {
   if (kind === "pairs") {
     const pairs = (Array.isArray(value) ? (value as readonly string[]) : [String(value)]).map((each) =>
@@ -73,7 +89,14 @@ function readValue(value: string | readonly string[], kind: LaunchOption["kind"]
     return Object.fromEntries(pairs);
   }
   const text = String(value);
-  if (kind === "seconds") return parseSeconds(text, path);
+  if (kind === "seconds")
+    try {
+      return parseSeconds(text, path);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      // A job lasts longer than the kernels that the parser's own example is about.
+      throw new InputError(error.findings.map((finding) => ({ ...finding, hint: "write it like 12h or 90min" })));
+    }
   if (kind === "bytes") return parseBytes(text, path);
   if (kind === "text") return text;
   if (/^\d{1,9}$/.test(text)) return Number(text);

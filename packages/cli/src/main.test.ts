@@ -145,12 +145,25 @@ describe("meshwright predict", () => {
     ["broken YAML", "model: [a\ncluster: b\n", /error .*bad2\.yaml:\d+:\d+/],
     ["a key given twice", "model: a\nmodel: b\n", /error .*bad2\.yaml:2:1.*unique/],
     ["a list", "- a\n", /A spec must be a set of sections/],
-    ["nothing", "", /Missing required field "model"/],
+    ["nothing", "", /^error bad2\.yaml: The file is empty/],
   ])("refuses %s with line and column", async (_name, text, expected) => {
     const { code, err } = await meshwright(`predict ${file("bad2.yaml", text)}`, folder);
     expect(code).toBe(2);
     expect(err).toMatch(expected);
     expect(err).not.toMatch(/\bat .*\.ts/);
+  });
+
+  it("names the file in which a field is missing", async () => {
+    const { err } = await meshwright(`predict ${file("part.yaml", "model: llama-3.2-1b\n")}`, folder);
+    expect(err).toMatch(/^error part\.yaml: cluster: Missing required field "cluster"/m);
+  });
+
+  it("reads lists of counts with commas alone", async () => {
+    const job = "predict --model llama-3.2-1b --cluster 8xh100-sxm --seq 2048 --global-batch 8 --pp 4 --stage-layers";
+    const { out, err } = await meshwright(`${job} 5,4,4,3 --json`);
+    expect(err).toBe("");
+    expect(JSON.parse(out).job.strategy.stage_layers).toEqual([5, 4, 4, 3]);
+    expect((await meshwright(`${job} 5,4`)).err).toMatch(/--stage-layers/);
   });
 
   it("says what is wrong with files that hold nothing, or nothing readable, or are folders", async () => {

@@ -38,7 +38,7 @@ export function specFromCommand(specPath: string | undefined, options: Descripti
   const findings: Finding[] = [];
   const merged = mergeOptions(file?.value ?? {}, options, findings);
   const folders = specPath === undefined ? [cwd] : [dirname(resolve(cwd, specPath)), cwd];
-  const placeOf = (path: string): string | undefined => merged.optionOf.get(path) ?? file?.locate(path);
+  const placeOf = (path: string): string | undefined => merged.optionOf.get(path) ?? file?.locate(path) ?? specPath;
   try {
     const spec = resolveSpec(merged.description, fileSources(folders));
     if (findings.length > 0) throw new InputError(findings);
@@ -177,6 +177,8 @@ function optionValue(value: unknown, field: Field, flag: string): unknown {
     case "flag":
       return value === "true" ? true : value === "false" ? false : value;
     case "custom":
+      // `--stage-layers 12,12,5,3` is the list that it looks like.
+      if (/^\d+(\s*,\s*\d+)+$/.test(value)) return value.split(",").map(Number);
       return /^[[{]/.test(value.trim()) ? flowValue(value, flag) : value;
     default:
       return value;

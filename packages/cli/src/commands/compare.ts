@@ -30,14 +30,19 @@ docs/compare.md describes what is shown.`;
 
 export const define: DefineCommand = (command, io, exit) => {
   command
-    .argument("<spec...>", "spec files (YAML or JSON)")
+    .argument("[spec...]", "spec files (YAML or JSON)")
     .option("--baseline <name...>", `named baselines beside them: ${baselines.map(({ name }) => name).join(", ")}`)
     .option("--html <file>", "write the comparison as a page with charts")
     .option("--json", "print the comparison as JSON")
     .addHelpText("after", examples);
   addSpecOptions(command);
-  command.action((paths: readonly string[], options: Record<string, unknown>) => {
-    const wanted = (options["baseline"] as readonly string[] | undefined) ?? [];
+  command.action((given: readonly string[], options: Record<string, unknown>) => {
+    // `--baseline fsdp a.yaml` reads a.yaml as one more name; its ending says that it is none.
+    const named = (options["baseline"] as readonly string[] | undefined) ?? [];
+    const paths = [...given, ...named.filter(isSpecName)];
+    const wanted = named.filter((name) => !isSpecName(name)).map((name) => name.toLowerCase());
+    const htmlPath = options["html"] as string | undefined;
+    checkFiles(paths, htmlPath);
     const specs = readSpecs(paths, wanted, options, io.cwd);
     const first = specs[0]!.spec;
     const { ruled, skipped } = baselineSpecs(wanted, first);
@@ -48,7 +53,6 @@ export const define: DefineCommand = (command, io, exit) => {
     });
     io.progressDone();
     const comparison = compareJobs(jobs, skipped);
-    const htmlPath = options["html"] as string | undefined;
     if (htmlPath !== undefined) writeText(resolve(io.cwd, htmlPath), comparisonHtml(comparison), "--html", htmlPath);
     if (options["json"] === true) io.out(JSON.stringify(comparisonJson(comparison), null, 2));
     else io.out(comparisonReport(comparison, { paint: io.paint, width: io.width, verbose: false }));
@@ -56,6 +60,25 @@ export const define: DefineCommand = (command, io, exit) => {
     if (comparison.fastest === null) exit(2);
   });
 };
+
+const isSpecName = (name: string): boolean => /\.(ya?ml|json)$/i.test(name);
+
+function checkFiles(paths: readonly string[], htmlPath: string | undefined): void {
+  const findings: Finding[] = [];
+  if (paths.length === 0)
+    findings.push({
+      path: "",
+      message: "Nothing to compare",
+      hint: "give spec files, before options that take several values such as --set",
+    });
+  if (htmlPath !== undefined && isSpecName(htmlPath))
+    findings.push({
+      path: "--html",
+      message: `"${htmlPath}" looks like a spec, and the page would replace it`,
+      hint: "name the page first, such as --html comparison.html",
+    });
+  if (findings.length > 0) throw new InputError(findings);
+}
 
 type Unpredicted = Omit<ComparedJob, "result">;
 

@@ -18,6 +18,18 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const meshwright = (args: string) => runCommand(args.split(" "), folder);
 
 describe("meshwright explain", () => {
+  it("goes on without a baseline that has no strategy for the job, and says so", async () => {
+    const large = "--model llama-3.1-70b --cluster 8xb200 --seq 2048 --global-batch 8 --tp 8";
+    const { code, out, err } = await meshwright(`explain ${large} --quick --against ddp --against megatron`);
+    expect(code).toBe(0);
+    expect(out).toContain("Against megatron");
+    expect(err).toMatch(/note Baseline ddp has no strategy for this job: It needs at least/);
+  });
+
+  it("names the option of a target it cannot read", async () => {
+    expect((await meshwright("explain job.yaml --target mfu=2")).err).toMatch(/^error --target: Cannot read "mfu=2"/);
+  });
+
   it("prints the waterfall, comparisons, sensitivities and needs, and shows progress", async () => {
     const { code, out, err, progress } = await meshwright(
       "explain job.yaml --against other.yaml --against fsdp --target step=1ms --factor 4",
@@ -119,6 +131,12 @@ describe("meshwright validate --layouts", () => {
       summary: { within: number };
     };
     expect(json.summary.within).toBe(1);
+  });
+
+  it("a file in which no job has several layouts answers nothing: exit status 2", async () => {
+    writeFileSync(join(folder, "one.jsonl"), `${row(1, 0.2)}\n`);
+    const { code, out } = await meshwright("validate --layouts one.jsonl");
+    expect([code, out]).toEqual([2, expect.stringContaining("No job was measured under several layouts")]);
   });
 
   it("a file without rows is an error", async () => {

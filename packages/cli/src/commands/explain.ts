@@ -37,13 +37,14 @@ export const define: DefineCommand = (command, io, exit) => {
   command.action((specPath: string | undefined, options: Record<string, unknown>) => {
     requireJob(specPath, options, "explain");
     const findings: Finding[] = [];
-    const targets = collected(findings, options["target"] as readonly string[], (text) => parseTarget(text));
+    const notes: string[] = [];
+    const targets = collected(findings, options["target"] as readonly string[], parseOption);
     const factor = readFactor(options["factor"] as string, findings);
     const spec = taken(findings, () => specFromCommand(specPath, options, io.cwd));
     const against =
       spec === undefined
         ? []
-        : collected(findings, options["against"] as readonly string[], (name) => otherSpec(name, spec, io.cwd));
+        : collected(findings, options["against"] as readonly string[], (name) => otherSpec(name, spec, io.cwd, notes));
     if (spec === undefined || findings.length > 0) throw new InputError(findings);
     const explanation = explain(
       { name: spec.name, spec },
@@ -61,12 +62,23 @@ export const define: DefineCommand = (command, io, exit) => {
       io.out(JSON.stringify(explanationJson({ spec, parameters: parameterCounts(spec.model) }, explanation), null, 2));
     else if (explanation.kind === "ok") io.out(explanationReport(spec, explanation, style));
     else io.err(infeasibleReport(spec, explanation, style));
+    for (const note of notes) io.err(io.paint.dim(`note ${note}`));
     if (explanation.kind === "infeasible") exit(2);
   });
 };
 
-/** A spec file, or a baseline for this job. */
-function otherSpec(name: string, spec: ResolvedSpec, cwd: string): NamedSpec {
+/** A target; what is wrong with it is wrong with the option. */
+function parseOption(text: string): Target {
+  try {
+    return parseTarget(text);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new InputError(error.findings.map((finding) => ({ ...finding, path: "--target" })));
+  }
+}
+
+/** A spec file, or a baseline for this job; undefined, and a note, where its rule gives nothing that fits. */
+function otherSpec(name: string, spec: ResolvedSpec, cwd: string, notes: string[]): NamedSpec | undefined {
   const baseline = baselines.find((each) => each.name === name.toLowerCase());
   const isFile = /\.(ya?ml|json)$/i.test(name) || existsSync(resolve(cwd, name));
   if (isFile) return { name: basename(name).replace(/\.(ya?ml|json)$/i, ""), spec: specFromCommand(name, {}, cwd) };
@@ -76,8 +88,10 @@ function otherSpec(name: string, spec: ResolvedSpec, cwd: string): NamedSpec {
   }
   const { precision, optimizer } = spec.strategy;
   const strategy = baseline.strategyFor({ ...spec, precision, optimizer });
-  if ("refused" in strategy)
-    throw new InputError({ path: "--against", message: `"${name}" has no strategy for this job: ${strategy.refused}` });
+  if ("refused" in strategy) {
+    notes.push(`Baseline ${name} has no strategy for this job: ${strategy.refused}`);
+    return undefined;
+  }
   return { name, spec: { ...spec, strategy } };
 }
 
@@ -92,7 +106,11 @@ function readFactor(text: string, findings: Finding[]): number {
   return factor;
 }
 
-function collected<T>(findings: Finding[], texts: readonly string[], read: (text: string) => T): readonly T[] {
+function collected<T>(
+  findings: Finding[],
+  texts: readonly string[],
+  read: (text: string) => T | undefined,
+): readonly T[] {
   return texts.flatMap((text) => taken(findings, () => read(text)) ?? []);
 }
 

@@ -1,6 +1,6 @@
 // `meshwright export`: a job as the configuration of a training engine, with launch files.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import {
   ENGINES,
@@ -14,12 +14,12 @@ import {
   type LaunchJob,
   launchFiles,
 } from "@meshwright/core/interop";
-import { settleBalance } from "@meshwright/core/simulate";
+import { predictStep, settleBalance } from "@meshwright/core/simulate";
 import type { ResolvedSpec } from "@meshwright/core/spec";
-import { type Finding, InputError } from "@meshwright/core/units";
+import { type Finding, formatBytes, InputError } from "@meshwright/core/units";
 import type { Command } from "commander";
 import type { Io } from "../io.ts";
-import { addLaunchOptions, launchFields } from "../launchOptions.ts";
+import { addLaunchOptions, launchFields, namingOptions } from "../launchOptions.ts";
 import type { DefineCommand } from "../main.ts";
 import { addSpecOptions, requireJob, specFromCommand } from "../specInput.ts";
 import { unknownName } from "../unknownName.ts";
@@ -44,11 +44,23 @@ export const define: DefineCommand = (command, io) => {
     if (choices === undefined)
       throw new InputError({ path: "--engine", message: "Missing --engine", hint: `use one of ${ENGINES.join(", ")}` });
     requireJob(specPath, options, "export");
-    const result = exportJob(specFromCommand(specPath, options, io.cwd), choices, io);
+    const spec = specFromCommand(specPath, options, io.cwd);
+    const result = exportJob(spec, choices, io);
+    warnIfTooLarge(spec, io);
     if (options["json"] === true) io.out(JSON.stringify(result, null, 2));
     else if (choices.out === undefined) io.out(result.files[0]?.text ?? "");
   });
 };
+
+/** The files are written all the same: the prediction may be wrong, and who asks knows the job. */
+function warnIfTooLarge(spec: ResolvedSpec, io: Io): void {
+  const result = predictStep(spec, { suggest: false });
+  if (result.kind === "ok") return;
+  const { pipelineRank, needBytes, haveBytes } = result;
+  io.err(
+    `${io.paint.yellow("warning")} The job does not fit: pipeline rank ${pipelineRank} needs ${formatBytes(needBytes)} of ${formatBytes(haveBytes)} (meshwright predict says what would)`,
+  );
+}
 
 export interface ExportChoices {
   readonly engine: EngineName;
@@ -100,6 +112,8 @@ export function exportChoices(options: Readonly<Record<string, unknown>>): Expor
       message: `${numForLauncher > 1 ? "Options of a launcher stand" : "An option of a launcher stands"} without one`,
       hint: `use one of ${LAUNCHERS.join(", ")}`,
     });
+  if (text("out") === "")
+    findings.push({ path: "--out", message: "The folder has no name", hint: 'write "." for this one' });
   if (launcher !== undefined && text("out") === undefined && options["json"] !== true)
     findings.push({
       path: "--out",
@@ -138,7 +152,10 @@ export function exportJob(asked: ResolvedSpec, choices: ExportChoices, io: Io): 
   const files =
     choices.launcher === undefined
       ? written.files
-      : merged(written.files, launchFiles(choices.launcher, launchJob(spec, written, choices)));
+      : merged(
+          written.files,
+          namingOptions(() => launchFiles(choices.launcher!, launchJob(spec, written, choices))),
+        );
   if (choices.out !== undefined) writeFiles(resolve(io.cwd, choices.out), choices.out, files, choices.overwrite, io);
   for (const note of [`${written.targetVersion} runs: ${written.program.slice(0, 2).join(" ")} ...`, ...written.notes])
     io.err(io.paint.dim(`note ${note}`));
@@ -192,18 +209,16 @@ function merged(own: readonly LaunchFile[], launch: readonly LaunchFile[]): read
 }
 
 function writeFiles(folder: string, shown: string, files: readonly LaunchFile[], overwrite: boolean, io: Io): void {
-  const differ = files.filter(({ path, text }) => {
+  // Looked at before the first is written: nothing is left half-written.
+  const findings = files.flatMap(({ path, text }): readonly Finding[] => {
     const target = resolve(folder, path);
-    return existsSync(target) && readFileSync(target, "utf8") !== text;
+    const name = `"${shown}/${path}"`;
+    if (statSync(target, { throwIfNoEntry: false })?.isDirectory())
+      return [{ path: "--out", message: `${name} is a folder`, hint: "use another folder, or move that one away" }];
+    if (overwrite || !existsSync(target) || readFileSync(target, "utf8") === text) return [];
+    return [{ path: "--out", message: `${name} exists and differs`, hint: "use another folder, or --force" }];
   });
-  if (differ.length > 0 && !overwrite)
-    throw new InputError(
-      differ.map(({ path }) => ({
-        path: "--out",
-        message: `"${shown}/${path}" exists and differs`,
-        hint: "use another folder, or --force",
-      })),
-    );
+  if (findings.length > 0) throw new InputError(findings);
   try {
     for (const { path, text } of files) {
       const target = resolve(folder, path);

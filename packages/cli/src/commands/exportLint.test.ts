@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -85,6 +94,40 @@ describe("meshwright export", () => {
     expect(existsSync(join(folder, "no"))).toBe(false);
   });
 
+  it("writes nothing when one of the files cannot be written", async () => {
+    mkdirSync(join(folder, "blocked/llama-3-1-70b.sbatch"), { recursive: true });
+    const { code, err } = await meshwright(
+      "export",
+      spec,
+      "--engine",
+      "megatron",
+      "--launcher",
+      "slurm",
+      "--out",
+      "blocked",
+    );
+    expect([code, err]).toEqual([2, expect.stringContaining('"blocked/llama-3-1-70b.sbatch" is a folder')]);
+    expect(readdirSync(join(folder, "blocked"))).toEqual(["llama-3-1-70b.sbatch"]);
+    expect((await meshwright("export", spec, "--engine", "megatron", "--out", "")).code).toBe(2);
+  });
+
+  it("names options where a launcher finds something wrong", async () => {
+    const slurm = ["export", spec, "--engine", "megatron", "--launcher", "slurm", "--out", "no"];
+    expect(
+      (await meshwright(...slurm, "--time", "0s", "--port", "70000", "--cpus", "0")).err.match(/--[a-z]+/g),
+    ).toEqual(expect.arrayContaining(["--time", "--port", "--cpus"]));
+    expect((await meshwright(...slurm, "--time", "soon")).err).toMatch(/--time: .*write it like 12h/);
+  });
+
+  it("writes a job that does not fit, and warns", async () => {
+    const changed = ["--tp", "1", "--pp", "1", "--schedule", "1f1b", "--chunks", "1"];
+    const { code, err } = await meshwright("export", spec, "--engine", "megatron", ...changed);
+    expect([code, err]).toEqual([
+      0,
+      expect.stringMatching(/warning The job does not fit: pipeline rank 0 needs .* GiB/),
+    ]);
+  });
+
   it("launches whole nodes of one size only", async () => {
     const job = ["--model", "llama-3.1-8b", "--seq", "4096", "--global-batch", "24", "--engine", "megatron", "--json"];
     const part = JSON.parse(
@@ -131,6 +174,12 @@ describe("meshwright export", () => {
 });
 
 describe("meshwright lint", () => {
+  it("says once what is wrong with one value", async () => {
+    writeFileSync(join(folder, "word.json"), '{"train_micro_batch_size_per_gpu": "x"}');
+    const { out } = await meshwright("lint", "word.json", "--model", "llama-3.1-8b", "--cluster", "8xh100-sxm");
+    expect(out.match(/needs a number, got "x"/g)).toHaveLength(1);
+  });
+
   it("prints findings as compilers do and exits with 2", async () => {
     writeFileSync(
       join(folder, "ds_config.json"),

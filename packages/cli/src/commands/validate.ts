@@ -93,7 +93,8 @@ function layouts(
   for (const [i, report] of reports.entries())
     for (const { line, message } of report.findings)
       io.err(`${io.paint.red("error")} ${io.paint.bold(`${files[i]}:${line}`)}: ${message}`);
-  if (reports.some((report) => report.findings.length > 0)) exit(2);
+  // Without a single choice to judge there is no answer, as without a single row.
+  if (groups.length === 0 || reports.some((report) => report.findings.length > 0)) exit(2);
 }
 
 /** All files before any work, so that one run names every one that is missing. */

@@ -28,7 +28,7 @@ export function clusterFromDescription(value: unknown, path = "cluster"): Cluste
 }
 
 function readOne(value: unknown, path: string, findings: Finding[]): ClusterSpec | undefined {
-  const facts = readFacts(value, path, findings);
+  const facts = readFacts(value, path, findings, ["groups", "links"]);
   return facts === undefined || findings.length > 0 ? undefined : assembleCluster(facts);
 }
 

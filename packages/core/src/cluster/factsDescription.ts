@@ -39,8 +39,13 @@ export const FACT_KEYS = [
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Facts of one kind of device, or undefined with what is wrong among the findings. */
-export function readFacts(value: unknown, path: string, findings: Finding[]): ClusterFacts | undefined {
-  const reader = new FieldReader(value, path, FACT_KEYS, findings);
+export function readFacts(
+  value: unknown,
+  path: string,
+  findings: Finding[],
+  siblings: readonly string[] = [],
+): ClusterFacts | undefined {
+  const reader = new FieldReader(value, path, FACT_KEYS, findings, siblings);
   const platform = readPlatform(reader);
   const device = readDevice(reader, platform);
   const perNodeGiven = either(reader, "gpus_per_node", "devices_per_node");

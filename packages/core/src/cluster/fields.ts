@@ -15,8 +15,17 @@ export class FieldReader {
   readonly path: string;
   readonly findings: Finding[];
 
-  /** Keys are snake_case; camelCase is accepted for each. Unknown keys become findings. */
-  constructor(value: unknown, path: string, allowed: readonly string[], findings: Finding[]) {
+  /**
+   * Keys are snake_case; camelCase is accepted for each. Unknown keys become findings.
+   * @param siblings keys of the other forms of this description: not taken here, but what a misspelled key may mean.
+   */
+  constructor(
+    value: unknown,
+    path: string,
+    allowed: readonly string[],
+    findings: Finding[],
+    siblings: readonly string[] = [],
+  ) {
     this.path = path;
     this.findings = findings;
     const normal: Record<string, unknown> = {};
@@ -28,11 +37,12 @@ export class FieldReader {
           .replaceAll("-", "_");
         if (allowed.includes(snake)) normal[snake] = item;
         else {
-          const near = nearestName(snake, allowed);
+          const known = [...allowed, ...siblings];
+          const near = nearestName(snake, known);
           findings.push({
             path: this.at(key),
             message: `Unknown field "${key}"`,
-            hint: near === undefined ? `known fields: ${allowed.join(", ")}` : `did you mean "${near}"`,
+            hint: near === undefined ? `known fields: ${known.join(", ")}` : `did you mean "${near}"`,
           });
         }
       }

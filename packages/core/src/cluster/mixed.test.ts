@@ -197,4 +197,10 @@ describe("bad mixed clusters", () => {
     expect(findings("8xh100+8xnope+x")).toHaveLength(2);
     expect(findings({ groups: [] })).toEqual(["cluster.groups: Expected a list of groups, got []"]);
   });
+
+  it("are what a misspelled key may mean", () => {
+    expect(() => clusterFromDescription({ grups: [], lnks: [] })).toThrow(
+      /"grups" \(did you mean "groups"\)[\s\S]*"lnks" \(did you mean "links"\)/,
+    );
+  });
 });

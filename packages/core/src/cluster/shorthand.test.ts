@@ -59,6 +59,7 @@ describe("cluster shorthand", () => {
     ["2x4xaws-p5", /has 8 devices per machine, not 4/],
     ["gb20O-nvl72x2", /did you mean "gb200"/],
     ["", /empty|Unknown/],
+    ["32xa100-80g+", /Nothing stands beside a "\+" of cluster "32xa100-80g\+"/],
   ])("refuses %s", (text, message) => {
     expect(() => clusterFromShorthand(text)).toThrow(message);
   });

@@ -17,9 +17,16 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
   const parts = text.split("+");
   if (parts.length === 1) return assembleCluster(factsFromShorthand(text, path));
   const findings: Finding[] = [];
-  const all = parts.map((part) => collect(findings, () => factsFromShorthand(part, path)));
+  if (parts.some((part) => part.trim() === ""))
+    findings.push({
+      path,
+      message: `Nothing stands beside a "+" of cluster "${text}"`,
+      hint: 'write it like "32xa100-80g+32xh100-sxm"',
+    });
+  const named = parts.filter((part) => part.trim() !== "");
+  const all = named.map((part) => collect(findings, () => factsFromShorthand(part, path)));
   const known = all.filter((facts) => facts !== undefined);
-  if (known.length < all.length) throw new InputError(findings);
+  if (findings.length > 0) throw new InputError(findings);
   const names = uniqueNames(known.map((facts) => facts.device.id.replaceAll("_", "-")));
   const groups = known.map((facts, i) => ({ name: names[i]!, island: "main", facts }));
   return checkedMixed({ name: text.trim(), groups, links: [], notes: [] }, path);

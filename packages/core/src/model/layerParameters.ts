@@ -41,7 +41,7 @@ export function layerParameters(layer: LayerSpec, hidden: number): LayerParamete
 }
 
 /** Norms on the residual path: one per branch (mixer, cross attention, ffn) times `normsPerBranch`. */
-export function normVectors(layer: LayerSpec): number {
+function normVectors(layer: LayerSpec): number {
   if (layer.norm === "none") return 0;
   const cross = layer.mixer.kind === "attention" && layer.mixer.crossAttention ? 1 : 0;
   const branches = (layer.mixer.kind === "none" ? 0 : 1) + cross + (layer.ffn.kind === "none" ? 0 : 1);
@@ -53,7 +53,7 @@ function normParameters(layer: LayerSpec, hidden: number): number {
   return hidden * (layer.norm === "layernorm" && layer.normBias ? 2 : 1);
 }
 
-export function mixerParameters(mixer: MixerSpec, hidden: number): number {
+function mixerParameters(mixer: MixerSpec, hidden: number): number {
   switch (mixer.kind) {
     case "attention":
       return attentionParameters(mixer, hidden);

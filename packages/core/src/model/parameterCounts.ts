@@ -46,12 +46,12 @@ export function mtpParameters(model: ModelSpec): number {
   return model.mtpLayers * (layerParameters(last, hidden).total + 2 * hidden * hidden + 3 * hidden);
 }
 
-export function lastLayer(model: ModelSpec): LayerSpec | undefined {
+function lastLayer(model: ModelSpec): LayerSpec | undefined {
   return model.layerKinds[model.layers.at(-1) ?? -1];
 }
 
 /** One norm over `width` numbers. */
-export function normWidthParameters(norm: NormKind, bias: boolean, width: number): number {
+function normWidthParameters(norm: NormKind, bias: boolean, width: number): number {
   return norm === "none" ? 0 : norm === "layernorm" && bias ? 2 * width : width;
 }
 

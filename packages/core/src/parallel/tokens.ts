@@ -23,7 +23,7 @@ export interface Interval {
 }
 
 /** Positions of every sequence that ring coordinate `ring` holds, ascending; sequence parallel and Ulysses not yet cut. */
-export function ringIntervals(layout: TokenLayout, mesh: Mesh, ring: number): readonly Interval[] {
+function ringIntervals(layout: TokenLayout, mesh: Mesh, ring: number): readonly Interval[] {
   const ringSize = axisSize(mesh, "cpRing");
   if (layout.cp === "none" || ringSize === 1) return [{ from: 0, to: layout.seqLen }];
   if (layout.cp === "contiguous") {

@@ -202,7 +202,7 @@ function jobJson({ spec, parameters }: PredictionContext, settled: Settled | und
 }
 
 /** The strategy section as a spec file would state it in full. */
-export function strategyJson(
+function strategyJson(
   { model, strategy: s, workload }: ResolvedSpec,
   settled: Settled = {},
 ): Readonly<Record<string, unknown>> {

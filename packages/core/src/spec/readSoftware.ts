@@ -8,7 +8,7 @@ import { camelCase } from "../units/spelling.ts";
 import { softwareFields } from "./fields.ts";
 import { SectionReader } from "./sectionReader.ts";
 
-export const defaultPreset = softwareFields.preset.fallback;
+const defaultPreset = softwareFields.preset.fallback;
 
 export function readSoftware(value: unknown, findings: Finding[]): Software | undefined {
   if (typeof value === "string") return preset(value, "software", findings);

@@ -25,7 +25,7 @@ export interface NetworkWords {
   readonly powerWatts?: number;
 }
 
-export function parseNetwork(words: string): NetworkWords {
+function parseNetwork(words: string): NetworkWords {
   const power = /(\d+)\s*W\b/.exec(words);
   const domain = /NVL\s?(\d+)/i.exec(words);
   const common = {

@@ -43,7 +43,7 @@ function analyticPeak(measured: Row): MeasuredPeak | undefined {
 }
 
 /** Bytes of one rank under a way of counting. */
-export function countedBytes(memory: MemoryBreakdown, counts: MeasuredPeak["counts"]): number {
+function countedBytes(memory: MemoryBreakdown, counts: MeasuredPeak["counts"]): number {
   const states = memory.parameterBytes + memory.gradientBytes + memory.optimizerBytes;
   const allocated = states + memory.activationBytes + memory.workspaceBytes;
   switch (counts) {

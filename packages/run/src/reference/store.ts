@@ -16,7 +16,7 @@ import {
 import { columnsOf, type Mat, rowsOf } from "./kernels/mat.ts";
 
 /** Rows and columns of a buffer as a matrix. */
-export function matrixShape(decl: BufferDecl): { rows: number; cols: number } {
+function matrixShape(decl: BufferDecl): { rows: number; cols: number } {
   const cols = decl.shape.at(-1) ?? 1;
   return { rows: decl.shape.slice(0, -1).reduce((product, n) => product * n, 1), cols };
 }

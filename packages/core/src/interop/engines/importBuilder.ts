@@ -40,9 +40,12 @@ export class ImportBuilder {
   }
 
   private find(severity: "error" | "warning", place: Place | undefined, message: string, hint?: string): void {
+    const line = place?.line ?? null;
+    // A value that several readers look at is wrong once.
+    if (this.findings.some((known) => known.line === line && known.message === message)) return;
     this.findings.push({
       severity,
-      line: place?.line ?? null,
+      line,
       at: place?.at ?? "",
       message,
       ...(hint === undefined ? {} : { hint }),

@@ -570,7 +570,19 @@ describe("damaged files", () => {
 
 it("refuses a file that is no configuration by name", () => {
   expect(() => lint("notes.txt", "hello", { cluster: "8xh100-sxm" })).toThrow(/Cannot tell which engine/);
+  const starts = (text: string) => () => lint("job.sh", text, { cluster: "8xh100-sxm" });
+  expect(starts("torchrun train.py --deepspeed_config ds_config.json")).toThrow(/lint "ds_config.json"/);
+  expect(starts("torchrun -m torchtitan.train --module torchtitan_job --config job")).toThrow(
+    /lint "torchtitan_job.py"/,
+  );
+  expect(starts("torchrun \\\n  train_fsdp2.py")).toThrow(/lint "train_fsdp2.py"/);
   expect(lint("x.toml", "a = 1\n", { cluster: "8xh100-sxm" }).said).toEqual([
     "- error: The file holds no torchtitan configuration",
   ]);
+});
+
+it("says everything that is wrong with the question at once", () => {
+  expect(() => lint("notes.txt", "hello", { cluster: "8xh10O-sxm", model: "lama-3.1-8b" })).toThrow(
+    /Cannot tell[\s\S]*h10O[\s\S]*lama/,
+  );
 });

@@ -35,18 +35,16 @@ export interface LintResult {
 }
 
 export function lintConfig(request: LintRequest): LintResult {
+  const wrong: Finding[] = [];
   const engine = request.engine ?? detectEngine(request.fileName, request.text);
-  if (engine === undefined)
-    throw new InputError({
-      path: "--engine",
-      message: `Cannot tell which engine "${request.fileName}" is for`,
-      hint: `say it: ${ENGINES.join(", ")}`,
-    });
-  const cluster = clusterOf(request);
-  const model =
+  if (engine === undefined) wrong.push(undetected(request));
+  const cluster = collect(wrong, () => clusterOf(request));
+  const model = collect(wrong, () =>
     request.model === undefined
       ? undefined
-      : modelFromSource(request.model, { sources: request.sources, seqLen: request.seqLen });
+      : modelFromSource(request.model, { sources: request.sources, seqLen: request.seqLen }),
+  );
+  if (engine === undefined || cluster === undefined || wrong.length > 0) throw new InputError(wrong);
   let read: EngineImport;
   try {
     read = formats[engine].importText(request.text, {
@@ -68,6 +66,32 @@ export function lintConfig(request: LintRequest): LintResult {
     });
   const spec = resolve(request, read, findings);
   return { engine, findings: sorted(findings), spec };
+}
+
+/** What starts a script of DeepSpeed, torchtitan or PyTorch says nothing about the job; the file that it hands on does. */
+function undetected({ fileName, text }: LintRequest): Finding {
+  const started =
+    /--deepspeed_config[ =]+(\S+)/.exec(text)?.[1] ?? /\b(\S*train_fsdp2\.py)\b/.exec(text)?.[1] ?? titanFile(text);
+  return {
+    path: "--engine",
+    message: `Cannot tell which engine "${fileName}" is for`,
+    hint: started === undefined ? `say it: ${ENGINES.join(", ")}` : `it only starts the job: lint "${started}"`,
+  };
+}
+
+function titanFile(text: string): string | undefined {
+  const module = /torchtitan\.train\b[\s\S]*?--module[ =]+(\w+)/.exec(text)?.[1];
+  return module === undefined ? undefined : `${module}.py`;
+}
+
+function collect<T>(findings: Finding[], step: () => T): T | undefined {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    findings.push(...error.findings);
+    return undefined;
+  }
 }
 
 function clusterOf({ cluster, sources }: LintRequest): ClusterSpec {

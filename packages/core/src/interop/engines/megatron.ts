@@ -144,7 +144,7 @@ export function routingNotes({ model, strategy }: ResolvedSpec): readonly string
   return notes;
 }
 
-export const megatronTable: FlagTable = {
+const megatronTable: FlagTable = {
   title,
   version: target,
   known: megatronFlags,

@@ -1,6 +1,6 @@
 // Pairs of Megatron-Core's options: which needs which, which exclude each other. Each pair stands once.
 //
-// Source: as of megatronChecks.ts.
+// Source: Megatron-LM megatron/training/arguments.py (validate_args), core/transformer/transformer_config.py.
 
 /** An option, the one it needs, and why. */
 export const needs: readonly (readonly [string, string, string])[] = [

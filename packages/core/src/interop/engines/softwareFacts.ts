@@ -38,7 +38,7 @@ function mootFacts({ strategy, model }: ResolvedSpec): ReadonlySet<SoftwareFact>
 }
 
 /** Facts in which `software` differs from the preset, besides those in `told`. */
-export function untoldFacts(spec: ResolvedSpec, preset: string, told: ReadonlySet<SoftwareFact>): SoftwareFact[] {
+function untoldFacts(spec: ResolvedSpec, preset: string, told: ReadonlySet<SoftwareFact>): SoftwareFact[] {
   const { software } = spec;
   const moot = mootFacts(spec);
   const home = softwarePreset(preset);

@@ -43,14 +43,8 @@ export interface DecoderTraits {
 
 export const hiddenKeys = ["hidden_size", "n_embd", "d_model", "n_embed", "model_dim"];
 export const layerKeys = ["num_hidden_layers", "n_layer", "n_layers", "num_layers"];
-export const headKeys = ["num_attention_heads", "n_head", "n_heads", "num_heads"];
-export const kvHeadKeys = [
-  "num_key_value_heads",
-  "num_kv_heads",
-  "n_head_kv",
-  "multi_query_group_num",
-  "num_query_groups",
-];
+const headKeys = ["num_attention_heads", "n_head", "n_heads", "num_heads"];
+const kvHeadKeys = ["num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num", "num_query_groups"];
 export const ffnKeys = ["intermediate_size", "ffn_dim", "n_inner", "d_ff", "ffn_hidden_size", "d_inner"];
 const positionKeys = [
   "max_position_embeddings",

@@ -31,7 +31,7 @@ export function mlaMixer(reader: ConfigReader, dims: Dims): MlaSpec {
 /**
  * Parameters of V3.2's lightning indexer: queries from q's latent, one key head with a LayerNorm, a weight per head.
  */
-export function indexerParameters(reader: ConfigReader, p: { hidden: number; qLoraRank: number }): number {
+function indexerParameters(reader: ConfigReader, p: { hidden: number; qLoraRank: number }): number {
   const heads = reader.count("index_n_heads");
   const headDim = reader.count("index_head_dim");
   return p.qLoraRank * heads * headDim + p.hidden * headDim + 2 * headDim + p.hidden * heads;
@@ -49,7 +49,7 @@ const v3Traits = {
   model: mtpNote,
 } satisfies DecoderTraits;
 
-export function mlaDims(reader: ConfigReader): Partial<Dims> {
+function mlaDims(reader: ConfigReader): Partial<Dims> {
   const heads = reader.count("num_attention_heads");
   return { heads, kvHeads: heads, headDim: reader.count("qk_nope_head_dim") + reader.count("qk_rope_head_dim") };
 }

@@ -50,7 +50,7 @@ export const qwenFamilies: Readonly<Record<string, Importer>> = {
 };
 
 /** Windows only when `use_sliding_window`, and then from layer `max_window_layers` on. */
-export function qwenWindow(reader: ConfigReader, dims: Dims): ByLayer<number> {
+function qwenWindow(reader: ConfigReader, dims: Dims): ByLayer<number> {
   if (reader.has("layer_types")) return layerTypesWindow(reader, dims);
   const window = reader.flag("use_sliding_window", false) ? (reader.optionalSize("sliding_window") ?? 0) : 0;
   const fullLayers = reader.size("max_window_layers", 28);

@@ -11,7 +11,7 @@ export function linear(from: number, to: number, bias = true): number {
 }
 
 /** One pre-norm ViT layer: two LayerNorms, q, k, v, o and a two-matrix MLP, biases everywhere. */
-export function vitLayer(width: number, inner: number): number {
+function vitLayer(width: number, inner: number): number {
   return 4 * width + 4 * linear(width, width) + linear(width, inner) + linear(inner, width);
 }
 

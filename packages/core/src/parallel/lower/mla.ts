@@ -132,7 +132,7 @@ export function mlaMixer(
 }
 
 /** Rows every tp rank needs whole: gathered when split (gradient reduce-scattered); otherwise the gradient is summed over tp. */
-export function enterTensorParallel(builder: BlockBuilder, x: Value, name: string): Value {
+function enterTensorParallel(builder: BlockBuilder, x: Value, name: string): Value {
   const { context } = builder;
   if (context.mesh.tp === 1) return x;
   if (!context.sequenceParallel) {

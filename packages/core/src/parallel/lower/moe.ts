@@ -56,7 +56,7 @@ export function moeFfn(builder: BlockBuilder, x: Value, spec: MoeFfnSpec, name: 
 }
 
 /** Rows one rank's experts receive: the fullest rank under the routing policy, or the padded capacity. */
-export function expertRows(context: BlockBuilder["context"], geometry: MoeGeometry, sourceRows: number): number {
+function expertRows(context: BlockBuilder["context"], geometry: MoeGeometry, sourceRows: number): number {
   const { ep } = context.mesh;
   const sent = sourceRows * geometry.topk;
   if (geometry.capacityFactor !== null)

@@ -68,7 +68,7 @@ export function firstThatFits(request: BaselineRequest, tries: Iterable<Strategy
       refused: `No size of this rule divides ${cluster.numDevices} devices, the model and a global batch of ${workload.globalBatch} sequences`,
     };
   return {
-    refused: `It needs at least ${formatBytes(leastBytes)} of the ${formatBytes(cluster.device.memoryBytes)} of a device`,
+    refused: `It needs at least ${formatBytes(leastBytes)} on a device of ${formatBytes(cluster.device.memoryBytes)}`,
   };
 }
 

@@ -121,7 +121,7 @@ export function sigmoidGateBackward(gate: Mat, x: Mat, dy: Mat, dgate: Mat, dx: 
   }
 }
 
-export const ropeTheta = 10000;
+const ropeTheta = 10000;
 
 export interface RopeShape {
   readonly headDim: number;

@@ -4,7 +4,7 @@
 import { assert } from "@meshwright/core";
 import { add, at, type Mat, set } from "./mat.ts";
 
-export const normEpsilon = 1e-5;
+const normEpsilon = 1e-5;
 
 export type NormName = "rmsnorm" | "layernorm";
 

@@ -76,7 +76,7 @@ export function routingOrder(geometry: MoeGeometry, choice: Mat): Routing {
 }
 
 /** Rows each rank keeps per expert under a capacity factor: ceil(factor x tokens x topk / experts). */
-export function expertCapacity(geometry: MoeGeometry, numTokens: number): number {
+function expertCapacity(geometry: MoeGeometry, numTokens: number): number {
   assert(geometry.capacityFactor !== null, "the routing has a capacity");
   return Math.ceil((geometry.capacityFactor * numTokens * geometry.topk) / geometry.experts);
 }
