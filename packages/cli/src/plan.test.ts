@@ -1,10 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { plainPaint } from "@meshwright/core/report";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { run } from "./main.ts";
+import { runCommand } from "./runCommand.fixture.ts";
 
 const job = {
   model: { layers: 4, hidden: 2048, heads: 16, kv_heads: 8, ffn: 5632, vocab: 32000 },
@@ -26,23 +25,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function meshwright(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
-  const code = await run(args, {
-    out: (text) => {
-      out += `${text}\n`;
-    },
-    err: (text) => {
-      err += `${text}\n`;
-    },
-    paint: plainPaint,
-    width: 100,
-    progress: () => {},
-    progressDone: () => {},
-    cwd: folder,
-  });
-  return { code, out, err };
-}
+const meshwright = (...args: readonly string[]) => runCommand(args, folder);
 
 describe("meshwright plan", () => {
   it("prints a proven best plan and what became of every strategy", async () => {
@@ -116,5 +99,64 @@ describe("meshwright plan", () => {
     expect(err).toContain('There is no dimension "tpp"');
     expect(err).toContain('did you mean "schedule"');
     expect(err).toContain('did you mean "offload"');
+  });
+
+  it("says why the best wins", async () => {
+    const plan = JSON.parse((await meshwright("plan", "job.yaml", "--objective", "energy", "--json")).out);
+    const [best, ...others] = plan.plans;
+    expect(plan.bottleneck).toMatch(/^(Bound by compute|Largest loss)/);
+    expect(best.comparison).toBeNull();
+    for (const other of others) {
+      expect(other.comparison.slower_frac).toBeCloseTo(other.step_time_s / best.step_time_s - 1, 9);
+      const dearer = other.energy_per_token_j / best.energy_per_token_j - 1;
+      expect(dearer).toBeGreaterThanOrEqual(0);
+      expect(other.tie).toBe(dearer < other.comparison.relative_std);
+      const sum = other.comparison.differences.reduce(
+        (total: number, { duration_s }: { duration_s: number }) => total + duration_s,
+        0,
+      );
+      expect(sum / best.step_time_s).toBeCloseTo(other.comparison.slower_frac, 6);
+    }
+    expect(others.length).toBeGreaterThan(0);
+  });
+
+  it("writes launch files of the winner for an engine, and refuses half of the request", async () => {
+    const asked = ["--engine", "megatron", "--export", "launch", "--launcher", "slurm"];
+    const { code, out } = await meshwright("plan", "job.yaml", ...asked);
+    expect(code).toBe(0);
+    const scripts = readdirSync(join(folder, "launch"));
+    expect(scripts.some((name) => name.endsWith(".sbatch") || name.endsWith(".sh"))).toBe(true);
+    const tp = /tp (\d+) · /.exec(out)?.[1];
+    const text = scripts.map((name) => readFileSync(join(folder, "launch", name), "utf8")).join("\n");
+    expect(text).toContain(`--tensor-model-parallel-size ${tp}`);
+    const without = await meshwright("plan", "job.yaml", "--export", "other");
+    expect(without).toMatchObject({ code: 2, out: "" });
+    expect(without.err).toContain("Missing --engine");
+    expect(existsSync(join(folder, "other"))).toBe(false);
+  });
+
+  it("sweeps device counts from one node on, and clusters", async () => {
+    const { code, out } = await meshwright("plan", "job.yaml", "--json", "--sweep", "gpus=4,8", "--scaling", "weak");
+    expect(code).toBe(0);
+    const { points } = JSON.parse(out);
+    expect(points.map(({ devices }: { devices: number }) => devices)).toEqual([4, 8]);
+    const [small, large] = points.map(({ plan }: { plan: { tokens_per_s: number } }) => plan.tokens_per_s);
+    expect(large).toBeGreaterThan(small);
+    // Shards over twice the devices may take a little off each.
+    expect(large).toBeLessThan(2.1 * small);
+    const odd = await meshwright("plan", "job.yaml", "--sweep", "gpus=6");
+    expect(odd.code).toBe(2);
+    expect(odd.err).toContain('Cannot make a cluster of "6" devices');
+  });
+
+  it("answers with a front, and with the largest job that fits", async () => {
+    const front = JSON.parse((await meshwright("plan", "job.yaml", "--json", "--pareto")).out);
+    expect(front.format).toBe("meshwright.plan-front");
+    const rates = front.points.map(({ tokens_per_s }: { tokens_per_s: number }) => tokens_per_s);
+    const rooms = front.points.map(({ headroom_bytes }: { headroom_bytes: number }) => headroom_bytes);
+    expect(rates).toEqual([...rates].sort((a: number, b: number) => b - a));
+    expect(rooms).toEqual([...rooms].sort((a: number, b: number) => a - b));
+    const least = JSON.parse((await meshwright("plan", "job.yaml", "--json", "--find", "fewest-gpus")).out);
+    expect(least.format).toBe("meshwright.plan-extreme");
   });
 });

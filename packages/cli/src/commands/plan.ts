@@ -1,6 +1,6 @@
 // `meshwright plan`: every strategy that the cluster admits for a job, and the proven best of them.
 
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
 import { ENGINES } from "@meshwright/core";
 import {
@@ -29,12 +29,13 @@ import {
 } from "@meshwright/core/report";
 import { type Finding, InputError } from "@meshwright/core/units";
 import { stringify } from "yaml";
+import { writeText } from "../files.ts";
 import type { ExitCode, Io } from "../io.ts";
 import type { DefineCommand } from "../main.ts";
 import { knownPart, mergeParts, readShard, searchKey, writePart } from "../plan/parts.ts";
 import { readSweep, runSweep, sweepJobs } from "../plan/sweep.ts";
 import { searchOnThreads } from "../plan/threads.ts";
-import { addSpecOptions, type CommandJob, jobFromCommand, placed } from "../specInput.ts";
+import { addSpecOptions, type CommandJob, jobFromCommand, placed, requireJob } from "../specInput.ts";
 import { type ExportChoices, exportChoices, exportJob } from "./export.ts";
 
 const examples = `
@@ -83,13 +84,7 @@ export const define: DefineCommand = (command, io, exit) => {
   command.addHelpText("after", examples);
   addSpecOptions(command, { strategy: false });
   command.action(async (specPath: string | undefined, options: Record<string, unknown>) => {
-    if (specPath === undefined && options["model"] === undefined && options["cluster"] === undefined) {
-      throw new InputError({
-        path: "",
-        message: "Nothing to plan",
-        hint: "give a spec file, or --model, --cluster, --seq and --global-batch",
-      });
-    }
+    requireJob(specPath, options, "plan");
     const given = jobFromCommand(specPath, options, planSection(options), io.cwd);
     const asked: Asked = { given, request: readRequest(given), options, specPath };
     if (options["find"] !== undefined) return find(asked, io, exit);
@@ -320,14 +315,7 @@ function writeSpec(
   };
   const head = `# Best plan of \`meshwright plan\`${specPath === undefined ? "" : ` for ${specPath}`}.\n`;
   const text = /\.json$/i.test(path) ? `${JSON.stringify(spec, null, 2)}\n` : head + stringify(spec);
-  try {
-    writeFileSync(target, text);
-  } catch (error) {
-    throw new InputError({
-      path: "--out",
-      message: `Cannot write "${path}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
-    });
-  }
+  writeText(target, text, "--out", path);
   io.err(io.paint.dim(`best plan written to ${path}`));
 }
 

@@ -2,11 +2,12 @@
 // A part that is there already and belongs to the same search is not searched again.
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { addCounts, bestOfLayouts, noCounts, type PlanRequest, type PlanSearch } from "@meshwright/core/plan";
 import type { JobSpec } from "@meshwright/core/spec";
 import { InputError } from "@meshwright/core/units";
+import { writeText } from "../files.ts";
 
 export interface Shard {
   readonly index: number;
@@ -54,14 +55,7 @@ export function searchKey(job: JobSpec, request: PlanRequest): string {
 
 export function writePart(path: string, cwd: string, part: Omit<Part, "format" | "version">): void {
   const whole: Part = { format: "meshwright.plan-part", version: 1, ...part };
-  try {
-    writeFileSync(resolve(cwd, path), `${JSON.stringify(whole)}\n`);
-  } catch (error) {
-    throw new InputError({
-      path: "--results",
-      message: `Cannot write "${path}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
-    });
-  }
+  writeText(resolve(cwd, path), `${JSON.stringify(whole)}\n`, "--results", path);
 }
 
 /** The finished part in a file, when it is of this search and shard. */

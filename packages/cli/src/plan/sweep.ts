@@ -33,15 +33,31 @@ export function sweepJobs(
   return sweep.values.map((value) => {
     if (sweep.kind === "cluster") return { label: value, job: at.onCluster(value) };
     const count = Number(value);
-    const sized = Number.isInteger(count) && count >= 1 ? withDevices(planJob(job, request), count, at.weak) : null;
+    const sized = Number.isInteger(count) && count >= 1 ? resized(job, request, count, at) : null;
     if (sized === null)
       throw new InputError({
         path: "--sweep",
         message: `Cannot make a cluster of "${value}" devices like "${job.cluster.name}"`,
-        hint: `use multiples of ${job.cluster.node.numDevices}`,
+        hint: `use multiples of ${job.cluster.node.numDevices}; what joins nodes must be said for a description of one node`,
       });
-    return { label: `${value} GPUs`, job: { ...job, cluster: sized.cluster, workload: sized.workload } };
+    return { label: `${value} GPUs`, job: sized };
   });
+}
+
+/** The job on so many devices. A shorthand is read again with another count: one node does not say what joins it with others. */
+function resized(
+  job: JobSpec,
+  request: PlanRequest,
+  count: number,
+  at: { readonly weak: boolean; readonly onCluster: (name: string) => JobSpec },
+): JobSpec | null {
+  const sized = withDevices(planJob(job, request), count, at.weak);
+  if (sized !== null) return { ...job, cluster: sized.cluster, workload: sized.workload };
+  const { name, numDevices, node } = job.cluster;
+  if (!/^\d+x[a-z]/.test(name) || numDevices > node.numDevices || count % numDevices !== 0) return null;
+  const again = at.onCluster(name.replace(/^\d+/, String(count)));
+  const globalBatch = at.weak ? job.workload.globalBatch * (count / numDevices) : job.workload.globalBatch;
+  return { ...again, workload: { ...again.workload, globalBatch } };
 }
 
 export async function runSweep(
