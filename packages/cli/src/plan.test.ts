@@ -58,6 +58,8 @@ describe("meshwright plan", () => {
       "1",
       "--fix",
       "sharding=zero3",
+      "--fix",
+      "overlap_p2p=true",
     );
     const [best] = JSON.parse(out).plans;
     expect(best.strategy).toMatchObject({ tp: 2, pp: 1, sharding: "zero3" });

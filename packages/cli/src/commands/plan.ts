@@ -252,7 +252,7 @@ function planSection(options: Record<string, unknown>): { section: Record<string
   const pairs = (flag: "fix" | "max" | "min") => {
     const map: Record<string, unknown> = {};
     for (const text of options[flag] as readonly string[]) {
-      const [, name, value] = /^([a-z_-]+)=(.+)$/s.exec(text) ?? [];
+      const [, name, value] = /^([a-z0-9_-]+)=(.+)$/s.exec(text) ?? [];
       if (name === undefined || value === undefined) {
         findings.push({ path: `--${flag}`, message: `Cannot read "${text}"`, hint: `write it like --${flag} tp=8` });
         continue;
