@@ -103,6 +103,12 @@ describe("meshwright plan", () => {
     expect(err).toContain('did you mean "offload"');
   });
 
+  it("refuses clusters of several groups", async () => {
+    const { code, err } = await meshwright("plan", "job.yaml", "--cluster", "8xa100-80g+8xh100-sxm");
+    expect(code).toBe(2);
+    expect(err).toContain("Cannot search a cluster of 2 groups");
+  });
+
   it("says why the best wins", async () => {
     const plan = JSON.parse((await meshwright("plan", "job.yaml", "--objective", "energy", "--json")).out);
     const [best, ...others] = plan.plans;

@@ -76,6 +76,12 @@ function readTokens(read: SectionReader<typeof planFields>): number | null {
 export function planJob(spec: JobSpec, request: Pick<PlanRequest, "limits" | "engine">): PlanJob {
   const { name, model, cluster, workload, software, base } = spec;
   const { engine, limits } = request;
+  if (cluster.groups !== undefined)
+    throw new InputError({
+      path: "cluster",
+      message: `Cannot search a cluster of ${cluster.groups.length} groups: the floors of the search are proven for devices that lie alike`,
+      hint: "plan for each group alone, or compare placements by hand (docs/heterogeneous.md)",
+    });
   return {
     name,
     model,

@@ -7,12 +7,13 @@ import type { ModelSpec } from "../model/types.ts";
 import type { Software, Strategy, Workload } from "../parallel/strategy.ts";
 import { type Finding, InputError } from "../units/errors.ts";
 import { topFields } from "./fields.ts";
+import { lengthNotes, required, requireSections } from "./jobParts.ts";
 import { modelFromSource } from "./modelSource.ts";
 import { readSoftware } from "./readSoftware.ts";
 import { readStrategy } from "./readStrategy.ts";
 import { readWorkload } from "./readWorkload.ts";
 import { resolveStrategy } from "./resolveStrategy.ts";
-import { isSection, quote, SectionReader } from "./sectionReader.ts";
+import { SectionReader } from "./sectionReader.ts";
 import type { SpecSources } from "./types.ts";
 
 export interface JobSpec {
@@ -29,34 +30,19 @@ export interface JobSpec {
 }
 
 export function resolveJob(description: unknown, sources: SpecSources): JobSpec {
-  if (!isSection(description)) {
-    throw new InputError({
-      path: "",
-      message: `A spec must be a set of sections, got ${quote(description)}`,
-      hint: "give model, cluster and workload",
-    });
-  }
+  requireSections(description, "give model, cluster and workload");
   const findings: Finding[] = [];
   const read = new SectionReader(description, "", topFields, findings);
   const workload = readWorkload(read.raw("workload"), findings);
   const written = readStrategy(read.raw("strategy"), findings);
   const software = readSoftware(read.raw("software"), findings);
-  const part = <T>(key: "model" | "cluster", parse: (value: unknown) => T): T | undefined => {
-    const value = read.raw(key);
-    if (value === undefined) {
-      read.find(key, `Missing required field "${key}"`, topFields[key].doc);
-      return undefined;
-    }
-    try {
-      return parse(value);
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      findings.push(...error.findings);
-      return undefined;
-    }
-  };
-  const model = part("model", (value) => modelFromSource(value, { sources, seqLen: workload.seqLen }));
-  const cluster = part("cluster", (value) => clusterFromSource(value, sources));
+  const model = required(
+    read,
+    "model",
+    (value) => modelFromSource(value, { sources, seqLen: workload.seqLen }),
+    findings,
+  );
+  const cluster = required(read, "cluster", (value) => clusterFromSource(value, sources), findings);
   if (!workload.batchWritten)
     findings.push({
       path: "workload.global_batch",
@@ -75,10 +61,7 @@ export function resolveJob(description: unknown, sources: SpecSources): JobSpec 
     notes,
   );
   if (findings.length > 0) throw new InputError(findings);
-  if (closed.seqLen > model.maxSeqLen && model.maxSeqLen > 0)
-    notes.push(
-      `Sequences of ${closed.seqLen} tokens are longer than the ${model.maxSeqLen} that "${model.name}" states`,
-    );
+  notes.push(...lengthNotes(model, closed));
   const name = read.text("name") ?? model.name;
   return {
     name,

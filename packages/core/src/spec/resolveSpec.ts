@@ -8,23 +8,18 @@ import { snakeCase } from "../units/spelling.ts";
 import { checkGroupOrder } from "./checkMixed.ts";
 import { checkStrategy } from "./checkStrategy.ts";
 import { strategyFields, topFields } from "./fields.ts";
+import { lengthNotes, required, requireSections } from "./jobParts.ts";
 import { modelFromSource } from "./modelSource.ts";
 import { readSoftware } from "./readSoftware.ts";
 import { readStrategy } from "./readStrategy.ts";
 import { readWorkload } from "./readWorkload.ts";
 import { clusterFromSource } from "./resolveJob.ts";
 import { resolveStrategy } from "./resolveStrategy.ts";
-import { isSection, quote, SectionReader } from "./sectionReader.ts";
+import { SectionReader } from "./sectionReader.ts";
 import type { ResolvedSpec, SpecSources } from "./types.ts";
 
 export function resolveSpec(description: unknown, sources: SpecSources): ResolvedSpec {
-  if (!isSection(description)) {
-    throw new InputError({
-      path: "",
-      message: `A spec must be a set of sections, got ${quote(description)}`,
-      hint: "give model, cluster, workload and strategy",
-    });
-  }
+  requireSections(description, "give model, cluster, workload and strategy");
   const findings: Finding[] = [];
   const notes: string[] = [];
   const read = new SectionReader(description, "", topFields, findings);
@@ -61,11 +56,7 @@ export function resolveSpec(description: unknown, sources: SpecSources): Resolve
   findings.push(...unlowered.filter(({ path }) => !isRefused || /^(model|software)/.test(path)));
   if (findings.length > 0) throw new InputError(findings);
 
-  if (closed.seqLen > model.maxSeqLen && model.maxSeqLen > 0) {
-    notes.push(
-      `Sequences of ${closed.seqLen} tokens are longer than the ${model.maxSeqLen} that "${model.name}" states`,
-    );
-  }
+  notes.push(...lengthNotes(model, closed));
   return {
     name: name ?? model.name,
     model,
@@ -102,24 +93,4 @@ function fieldsAsWritten(text: string): string {
   return text.replace(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, (word) =>
     Object.hasOwn(strategyFields, snakeCase(word)) ? snakeCase(word) : word,
   );
-}
-
-function required<T>(
-  read: SectionReader<typeof topFields>,
-  key: "model" | "cluster",
-  parse: (value: unknown) => T,
-  findings: Finding[],
-): T | undefined {
-  const value = read.raw(key);
-  if (value === undefined) {
-    read.find(key, `Missing required field "${key}"`, topFields[key].doc);
-    return undefined;
-  }
-  try {
-    return parse(value);
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
-    return undefined;
-  }
 }
