@@ -143,7 +143,7 @@ function parameterSection(): readonly string[] {
     "## Parameters estimated from training rows",
     "",
     "Kernels, networks and devices are calibrated on kernel, network and device data. These few are global and physical, the same for every framework, model and",
-    "source, and were estimated on the core rows, so the errors above are in-sample with respect to them. Beside them: 20 us of host time per kernel launched by",
+    "source, and were estimated on core and extended rows, so the errors above are in-sample with respect to them. Beside them: 20 us of host time per kernel launched by",
     "Transformer Engine modules (presets), which only host-bound expert layers determine, and the power of operand width (2) that the energy of a FLOP goes with.",
     `The interval is where the core MAPE stays within 0.2 points of ${percent(baseMape)} when the parameter moves alone (\`scripts/estimateParameters.ts\`).`,
     "",
