@@ -65,6 +65,27 @@ export const smallJobs: Readonly<Record<string, Record<string, unknown>>> = {
       min: { cp: 2, pp: 2 },
     },
   },
+  "stage outputs in parts": {
+    model: dense,
+    cluster: "2x2xa100-80g",
+    workload: { seq: 2048, global_batch: 8 },
+    software: "megatron-2021",
+    plan: {
+      fix: { tp: 2, pp: 2, micro_batch: [1, 2, 4], recompute: ["none", "full"] },
+      forbid: ["offload", "sharding=zero2", "sharding=zero3"],
+    },
+  },
+  "little host memory": {
+    model: dense,
+    cluster: { device: "h100-sxm", nodes: 1, gpus_per_node: 4, host: { memory: "12GiB" } },
+    workload: { seq: 4096, global_batch: 16 },
+    software: "megatron-core",
+    plan: {
+      fix: { offload_activations: true, recompute: ["none", "full"], overlap_p2p: true, tp_overlap: "userBuffers" },
+      forbid: ["offload_optimizer", "sharding=zero2", "overlap_grad_reduce=false", "overlap_param_gather=false"],
+      max: { tp: 2 },
+    },
+  },
   "split backward": {
     model: { ...dense, layers: 8 },
     cluster: "4xh100-sxm",

@@ -20,28 +20,38 @@ export function transferSeconds(
   replica = 0,
 ): (boundary: StageBoundary) => number {
   const known = new Map<string, number>();
-  const { mesh, scatteredSends } = program;
   return (boundary) => {
     const sizeBytes = boundaryBytes(program, boundary);
-    const key = `${sizeBytes}:${boundary.fromRank}:${boundary.toRank}`;
+    const { fromRank, toRank } = boundary;
+    const key = `${sizeBytes}:${fromRank}:${toRank}`;
     let sec = known.get(key);
     if (sec === undefined) {
-      const ends = { program, replica, ranks: [boundary.fromRank, boundary.toRank] } as const;
-      sec = scatteredSends
-        ? pairSeconds(cluster, ends, { op: "sendRecv", sizeBytes: sizeBytes / mesh.tp }) +
-          gatherSeconds(cluster, { program, replica, rank: boundary.toRank }, sizeBytes)
-        : pairSeconds(cluster, ends, { op: "sendRecv", sizeBytes });
-      sec /= networkFrac;
+      sec = sendSeconds(cluster, program, { replica, fromRank, toRank }, sizeBytes) / networkFrac;
       known.set(key, sec);
     }
     return sec;
   };
 }
 
+/** One message between pipeline ranks of a replica, at a benchmark's rate: whole, or in parts that the receivers gather (Program.scatteredSends). */
+export function sendSeconds(
+  cluster: ClusterSpec,
+  program: Pick<Program, "mesh" | "scatteredSends">,
+  at: { readonly replica: number; readonly fromRank: number; readonly toRank: number },
+  sizeBytes: number,
+): number {
+  const { mesh, scatteredSends } = program;
+  const { replica, fromRank, toRank } = at;
+  const ends = { program, replica, ranks: [fromRank, toRank] } as const;
+  if (!scatteredSends) return pairSeconds(cluster, ends, { op: "sendRecv", sizeBytes });
+  const part = pairSeconds(cluster, ends, { op: "sendRecv", sizeBytes: sizeBytes / mesh.tp });
+  return part + gatherSeconds(cluster, { program, replica, rank: toRank }, sizeBytes);
+}
+
 /** The receivers of scattered parts gather them over tp (Program.scatteredSends). */
 function gatherSeconds(
   cluster: ClusterSpec,
-  at: { readonly program: Program; readonly replica: number; readonly rank: number },
+  at: { readonly program: Pick<Program, "mesh">; readonly replica: number; readonly rank: number },
   sizeBytes: number,
 ): number {
   const { mesh } = at.program;
@@ -62,7 +72,11 @@ function gatherSeconds(
 /** A collective between the devices of two pipeline ranks of a replica, priced from both ends: the slower decides. */
 export function pairSeconds(
   cluster: ClusterSpec,
-  ends: { readonly program: Program; readonly replica: number; readonly ranks: readonly [number, number] },
+  ends: {
+    readonly program: Pick<Program, "mesh">;
+    readonly replica: number;
+    readonly ranks: readonly [number, number];
+  },
   what: Pick<CollectiveQuery, "op" | "sizeBytes">,
 ): number {
   const { mesh } = ends.program;

@@ -69,7 +69,9 @@ describe("CoreBounds", () => {
           }
         }
         const { memory } = step.ranks[step.peakRank]!;
-        const tooLarge = memory.peakBytes > memory.capacityBytes;
+        const hostBytes = Math.max(...step.ranks.map((rank) => rank.memory.hostBytes ?? 0));
+        const tooLarge =
+          memory.peakBytes > memory.capacityBytes || hostBytes > cluster.node.hostMemoryBytes / cluster.node.numDevices;
         if (!bounds.endingFits(leaf)) expect(tooLarge, `memory of ${label}`).toBe(true);
         if (!bounds.bodyFits(leaf, tree.endingsAt(placement, manner.family))) expect(tooLarge, label).toBe(true);
         if (!bounds.headFits(placement, manner)) expect(tooLarge, label).toBe(true);

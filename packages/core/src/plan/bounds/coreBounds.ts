@@ -11,17 +11,15 @@
 // Clock: a strategy that beats the best so far is busy no longer than that, and its layers draw at least so much energy, so its power limits its clock from
 // above (simulate/power.ts): floors are taken at that clock.
 
-import { groupPlacement } from "../../cluster/index.ts";
 import { axisSpans } from "../../cost/axisSpans.ts";
-import { queryCost } from "../../cost/priceOps.ts";
 import { dealLayers } from "../../parallel/lower/index.ts";
-import { rankOf } from "../../parallel/mesh.ts";
 import { type Schedule, scheduleFamily } from "../../parallel/schedules/index.ts";
 import type { Strategy } from "../../parallel/strategy.ts";
 import { defaultNoise, stragglerFrac } from "../../simulate/noise.ts";
 import { defaultPace } from "../../simulate/pace.ts";
 import { defaultPower, sustainedClock } from "../../simulate/power.ts";
 import type { ActionCost } from "../../simulate/streams/simulateAction.ts";
+import { sendSeconds } from "../../simulate/transfers.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { schedules } from "../space/choices.ts";
 import { coreStrategy, innerAxes, numLayersOf, placementMesh } from "../space/enumerate.ts";
@@ -358,9 +356,13 @@ export class CoreBounds {
       ends = orderedEnds(cut, times, floors, { placement, body, ending, hopSec: state.hopSec });
     } else {
       ends = each ? pipelineEnds(cut, times, { placement, body, hopSec: state.hopSec }) : state.ends.slice();
+      // Ends hold the drain through other ranks: whichever finishes last reduces no less than the rank with least.
+      let leastReduce = Number.POSITIVE_INFINITY;
+      for (let rank = 0; rank < pp; rank++)
+        leastReduce = Math.min(leastReduce, rankSum(cut, floors.reduceSec, rank, pp));
       for (let rank = 0; rank < pp; rank++) {
         const reduce = rankSum(cut, floors.reduceSec, rank, pp);
-        if (!each && !ending.overlapGradReduce) ends[rank]! += reduce;
+        if (!each && !ending.overlapGradReduce) ends[rank]! += leastReduce;
         if (each && ending.overlapGradReduce) ends[rank] = Math.max(ends[rank]!, m * reduce);
       }
     }
@@ -667,25 +669,17 @@ export class CoreBounds {
 
   /** Seconds of one message from each pipeline rank to the next; the last entry goes back to rank 0. */
   private hopsFor(placement: Placement, floors: StageFloors): Float64Array {
-    const key = `${placement.pp}:${placement.order.join("-")}:${floors.messageBytes}`;
+    const key = `${placement.pp}:${placement.order.join("-")}:${floors.messageBytes}:${floors.scatteredSends}`;
     let hops = this.hops.get(key);
     if (hops === undefined) {
       const { cluster } = this.job;
       const { pp } = placement;
       const mesh = placementMesh(this.core, placement);
-      const device = (rank: number) => rankOf(mesh, { tp: 0, cp: 0, dp: 0, pp: rank });
       hops = new Float64Array(pp);
       for (let rank = 0; pp > 1 && rank < pp; rank++) {
-        const { spans } = groupPlacement(cluster, [device(rank), device((rank + 1) % pp)]);
-        const cost = queryCost(cluster, {
-          kind: "collective",
-          op: "sendRecv",
-          sizeBytes: floors.messageBytes,
-          spans,
-          algorithm: "auto",
-          backend: "nccl",
-        });
-        hops[rank] = cost.durationSec / defaultPace.networkFrac;
+        const ends = { replica: 0, fromRank: rank, toRank: (rank + 1) % pp };
+        const sent = { mesh, scatteredSends: floors.scatteredSends };
+        hops[rank] = sendSeconds(cluster, sent, ends, floors.messageBytes) / defaultPace.networkFrac;
       }
       this.hops.set(key, hops);
     }

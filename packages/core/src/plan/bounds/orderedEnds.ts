@@ -34,6 +34,7 @@ export function orderedEnds(
   const ends = new Float64Array(pp);
   let startSec = 0;
   let drainSec = 0;
+  let firstReduced = 0;
   for (let rank = 0; rank < pp; rank++) {
     let busy = 0;
     for (let s = rank; s < numStages; s += pp) {
@@ -42,6 +43,8 @@ export function orderedEnds(
       if (s > 0) busy += m * hopSec[(rank + pp - 1) % pp]!;
       if (s + 1 < numStages) busy += m * hopSec[rank]!;
     }
+    // The first message is what the rank starts after.
+    if (!body.overlapP2p && rank > 0) busy -= hopSec[rank - 1]!;
     let offset = startSec;
     if (arrives) {
       let arrived = 0;
@@ -65,7 +68,9 @@ export function orderedEnds(
         if (!body.overlapP2p && pp > 1) after += group * hopSec[rank]!;
       }
     }
-    if (!each && !ending.overlapGradReduce) end += reduced;
+    // The rank reduces when it has finished; those that drain after it, down to rank 0, reduce their own.
+    if (rank === 0) firstReduced = reduced;
+    if (!each && !ending.overlapGradReduce) end = Math.max(offset + busy + reduced, end + firstReduced);
     if (each && ending.overlapGradReduce) end = Math.max(end, m * reduced);
     ends[rank] = end;
     // The first micro-batch reaches the next rank when this one has run it, with its parameters there.

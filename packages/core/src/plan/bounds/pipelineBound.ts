@@ -134,6 +134,8 @@ export function pipelineEnds(
   let before = 0;
   for (let rank = 0; rank < pp; rank++) {
     ends[rank]! += before;
+    // The first message is what the rank starts after.
+    if (!body.overlapP2p && rank > 0) ends[rank]! -= hopSec[rank - 1]!;
     before += forwardSec[rank]! + hopSec[rank]! + (drains ? backwardSec[rank]! + hopSec[rank]! : 0);
   }
   return ends;

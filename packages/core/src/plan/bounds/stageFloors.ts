@@ -28,6 +28,8 @@ export interface StageFloors {
   readonly layerAt: Int32Array;
   /** Bytes of the hidden states that a stage hands on. */
   readonly messageBytes: number;
+  /** They travel in parts over tp (Program.scatteredSends). */
+  readonly scatteredSends: boolean;
   /** Blocks of the lowered program, by position. */
   readonly blockAt: Int32Array;
   readonly F: KindFloors;
@@ -110,6 +112,7 @@ export function stageFloors(
     numBlocks,
     layerAt,
     messageBytes,
+    scatteredSends: program.scatteredSends,
     blockAt,
     F: chains("F"),
     BW: chains("BW"),
