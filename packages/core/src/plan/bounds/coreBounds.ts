@@ -12,7 +12,6 @@
 // above (simulate/power.ts): floors are taken at that clock.
 
 import { axisSpans } from "../../cost/axisSpans.ts";
-import { dealLayers } from "../../parallel/lower/index.ts";
 import { type Schedule, scheduleFamily } from "../../parallel/schedules/index.ts";
 import type { Strategy } from "../../parallel/strategy.ts";
 import { defaultNoise, stragglerFrac } from "../../simulate/noise.ts";
@@ -25,8 +24,10 @@ import { schedules } from "../space/choices.ts";
 import { coreStrategy, innerAxes, numLayersOf, placementMesh } from "../space/enumerate.ts";
 import { softwareOf } from "../space/leaf.ts";
 import type { Body, Core, Ending, Family, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
+import { dealsOf } from "./deals.ts";
 import { type EndingFloors, endingFloors } from "./endingFloors.ts";
 import { EndingSimulator } from "./endingSimulator.ts";
+import { exchangeKey, leastHeld, timedEnd, withExchange } from "./endingTimes.ts";
 import { hostBytes, persistentFloors, stageBytes, stashFloors } from "./memoryBound.ts";
 import { orderedEnds } from "./orderedEnds.ts";
 import {
@@ -713,14 +714,6 @@ const FREE_CLOCK = 0.98;
 /** Energy of a step over the energy of its layers, at most, where the answer is that nothing is held back. */
 const COMMUNICATION_DRAW = 1.1;
 
-/** What of an ending every micro-batch feels. */
-function exchangeKey(ending: Ending): string {
-  const { sharding, shardGroup, reshardAfterForward, overlapGradReduce, overlapParamGather } = ending;
-  if (sharding === "zero2") return `${sharding}${shardGroup}${overlapGradReduce}`;
-  if (sharding !== "zero3") return "";
-  return `${sharding}${shardGroup}${reshardAfterForward}${overlapGradReduce}${overlapParamGather}`;
-}
-
 function gridded(clockFrac: number): number {
   return Math.min(1, Math.ceil(clockFrac / CLOCK_GRID) * CLOCK_GRID);
 }
@@ -764,104 +757,4 @@ const loopSchedules: readonly string[] = ["gpipe", "1f1b", "interleaved", "bread
 
 function onlyLoops(job: PlanJob): boolean {
   return schedules(job).every((name) => loopSchedules.includes(name));
-}
-
-/** End of a rank in the simulated pipeline with its reductions: one after another, each no sooner than its chunk's last gradients begin. */
-function timedEnd(
-  cut: StageCut,
-  timed: TimedPipeline,
-  floors: EndingFloors,
-  at: { readonly rank: number; readonly pp: number; readonly ending: Ending; readonly each: boolean },
-): number {
-  const { rank, pp, ending, each } = at;
-  const end = timed.endSec[rank]!;
-  if (cut.rankAt[0]! < 0 || each) return end;
-  if (!ending.overlapGradReduce) return end + rankSum(cut, floors.reduceSec, rank, pp);
-  let free = 0;
-  for (let chunk = timed.numChunks - 1; chunk >= 0; chunk--) {
-    const s = chunk * pp + rank;
-    const reduce = floors.reduceSec[cut.starts[s + 1]!]! - floors.reduceSec[cut.starts[s]!]!;
-    free = Math.max(free, timed.lastStartSec[rank * timed.numChunks + chunk]!) + reduce;
-  }
-  return Math.max(end, free);
-}
-
-/** Ending that keeps fewest bytes on the device: the largest group, optimizer state in host memory where that is allowed. */
-export function leastHeld(endings: readonly Ending[]): Ending | undefined {
-  let least = endings[0];
-  for (const each of endings) {
-    if (least === undefined) break;
-    const better =
-      Number(each.offloadOptimizer) - Number(least.offloadOptimizer) ||
-      Number(each.sharding !== "none") - Number(least.sharding !== "none") ||
-      each.shardGroup - least.shardGroup ||
-      Number(each.reshardAfterForward) - Number(least.reshardAfterForward);
-    if (better > 0) least = each;
-  }
-  return least;
-}
-
-/**
- * Stages with the parameters gathered and the gradients reduced for every micro-batch. An exchange that blocks adds to the chains alone, not to simulated
- * seconds: what those hold of the host's time may hide behind it.
- */
-function withExchange(
-  cut: StageCut,
-  times: StageTimes,
-  at: { readonly floors: EndingFloors; readonly ending: Ending; readonly alone: StageTimes },
-): StageTimes {
-  const { floors, ending, alone } = at;
-  const forwardSec = times.forwardSec.slice();
-  const backwardSec = times.backwardSec.slice();
-  for (let s = 0; s < forwardSec.length; s++) {
-    const from = cut.starts[s]!;
-    const to = cut.starts[s + 1]!;
-    const gather = ending.sharding === "zero3" ? floors.gatherSec[to]! - floors.gatherSec[from]! : 0;
-    const reduce = floors.reduceSec[to]! - floors.reduceSec[from]!;
-    const backGather = ending.reshardAfterForward ? gather : 0;
-    const blocks = !ending.overlapParamGather;
-    forwardSec[s] = Math.max(forwardSec[s]!, gather + (blocks ? alone.forwardSec[s]! : 0));
-    backwardSec[s] = Math.max(
-      backwardSec[s]!,
-      backGather,
-      alone.backwardSec[s]! + (blocks ? backGather : 0) + (ending.overlapGradReduce ? 0 : reduce),
-    );
-  }
-  return { ...times, forwardSec, backwardSec };
-}
-
-interface Deal {
-  /** Layers of the last rank, and of the stages that a micro-batch passes before it. */
-  readonly last: number;
-  readonly fill: number;
-  /** Layers of the rank with fewest. */
-  readonly fewest: number;
-}
-
-const deals = new Map<string, readonly Deal[]>();
-
-/** Distinct ways in which 1, 2, ... chunks per rank deal the layers. */
-function dealsOf(numLayers: number, pp: number): readonly Deal[] {
-  const key = `${numLayers}:${pp}`;
-  let list = deals.get(key);
-  if (list === undefined) {
-    const found = new Map<string, Deal>();
-    for (let v = 1; pp * (v - 1) <= numLayers + 2; v++) {
-      for (const balance of [false, true]) {
-        if (pp * v > numLayers + (balance ? 2 : 0)) continue;
-        const counts = dealLayers(numLayers, pp * v, balance);
-        const perRank = new Array<number>(pp).fill(0);
-        counts.forEach((count, s) => {
-          perRank[s % pp]! += count;
-        });
-        let fill = 0;
-        for (let s = 0; s < pp - 1; s++) fill += counts[s]!;
-        const deal = { last: perRank[pp - 1]!, fill, fewest: Math.min(...perRank) };
-        found.set(`${deal.last}:${deal.fill}:${deal.fewest}`, deal);
-      }
-    }
-    list = [...found.values()];
-    deals.set(key, list);
-  }
-  return list;
 }

@@ -1,0 +1,78 @@
+// What an ending (sharding, its group, overlap of data-parallel collectives) adds to the seconds of stages and to the end of a rank.
+
+import type { Ending } from "../space/types.ts";
+import type { EndingFloors } from "./endingFloors.ts";
+import { rankSum, type StageCut, type StageTimes } from "./pipelineBound.ts";
+import type { TimedPipeline } from "./timedPipeline.ts";
+
+/** What of an ending every micro-batch feels. */
+export function exchangeKey(ending: Ending): string {
+  const { sharding, shardGroup, reshardAfterForward, overlapGradReduce, overlapParamGather } = ending;
+  if (sharding === "zero2") return `${sharding}${shardGroup}${overlapGradReduce}`;
+  if (sharding !== "zero3") return "";
+  return `${sharding}${shardGroup}${reshardAfterForward}${overlapGradReduce}${overlapParamGather}`;
+}
+
+/** End of a rank in the simulated pipeline with its reductions: one after another, each no sooner than its chunk's last gradients begin. */
+export function timedEnd(
+  cut: StageCut,
+  timed: TimedPipeline,
+  floors: EndingFloors,
+  at: { readonly rank: number; readonly pp: number; readonly ending: Ending; readonly each: boolean },
+): number {
+  const { rank, pp, ending, each } = at;
+  const end = timed.endSec[rank]!;
+  if (cut.rankAt[0]! < 0 || each) return end;
+  if (!ending.overlapGradReduce) return end + rankSum(cut, floors.reduceSec, rank, pp);
+  let free = 0;
+  for (let chunk = timed.numChunks - 1; chunk >= 0; chunk--) {
+    const s = chunk * pp + rank;
+    const reduce = floors.reduceSec[cut.starts[s + 1]!]! - floors.reduceSec[cut.starts[s]!]!;
+    free = Math.max(free, timed.lastStartSec[rank * timed.numChunks + chunk]!) + reduce;
+  }
+  return Math.max(end, free);
+}
+
+/** Ending that keeps fewest bytes on the device: the largest group, optimizer state in host memory where that is allowed. */
+export function leastHeld(endings: readonly Ending[]): Ending | undefined {
+  let least = endings[0];
+  for (const each of endings) {
+    if (least === undefined) break;
+    const better =
+      Number(each.offloadOptimizer) - Number(least.offloadOptimizer) ||
+      Number(each.sharding !== "none") - Number(least.sharding !== "none") ||
+      each.shardGroup - least.shardGroup ||
+      Number(each.reshardAfterForward) - Number(least.reshardAfterForward);
+    if (better > 0) least = each;
+  }
+  return least;
+}
+
+/**
+ * Stages with the parameters gathered and the gradients reduced for every micro-batch. An exchange that blocks adds to the chains alone, not to simulated
+ * seconds: what those hold of the host's time may hide behind it.
+ */
+export function withExchange(
+  cut: StageCut,
+  times: StageTimes,
+  at: { readonly floors: EndingFloors; readonly ending: Ending; readonly alone: StageTimes },
+): StageTimes {
+  const { floors, ending, alone } = at;
+  const forwardSec = times.forwardSec.slice();
+  const backwardSec = times.backwardSec.slice();
+  for (let s = 0; s < forwardSec.length; s++) {
+    const from = cut.starts[s]!;
+    const to = cut.starts[s + 1]!;
+    const gather = ending.sharding === "zero3" ? floors.gatherSec[to]! - floors.gatherSec[from]! : 0;
+    const reduce = floors.reduceSec[to]! - floors.reduceSec[from]!;
+    const backGather = ending.reshardAfterForward ? gather : 0;
+    const blocks = !ending.overlapParamGather;
+    forwardSec[s] = Math.max(forwardSec[s]!, gather + (blocks ? alone.forwardSec[s]! : 0));
+    backwardSec[s] = Math.max(
+      backwardSec[s]!,
+      backGather,
+      alone.backwardSec[s]! + (blocks ? backGather : 0) + (ending.overlapGradReduce ? 0 : reduce),
+    );
+  }
+  return { ...times, forwardSec, backwardSec };
+}
