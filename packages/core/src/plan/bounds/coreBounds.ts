@@ -11,44 +11,22 @@
 // Clock: a strategy that beats the best so far is busy no longer than that, and its layers draw at least so much energy, so its power limits its clock from
 // above (simulate/power.ts): floors are taken at that clock.
 
-import { axisSpans } from "../../cost/axisSpans.ts";
 import { type Schedule, scheduleFamily } from "../../parallel/schedules/index.ts";
-import type { Strategy } from "../../parallel/strategy.ts";
 import { defaultNoise, stragglerFrac } from "../../simulate/noise.ts";
-import { defaultPace } from "../../simulate/pace.ts";
 import { defaultPower, sustainedClock } from "../../simulate/power.ts";
-import type { ActionCost } from "../../simulate/streams/simulateAction.ts";
-import { sendSeconds } from "../../simulate/transfers.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { schedules } from "../space/choices.ts";
-import { coreStrategy, innerAxes, numLayersOf, placementMesh } from "../space/enumerate.ts";
-import { softwareOf } from "../space/leaf.ts";
+import { numLayersOf, placementMesh } from "../space/enumerate.ts";
 import type { Body, Core, Ending, Family, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
+import { type BodyAt, CoreTables } from "./coreTables.ts";
 import { dealsOf } from "./deals.ts";
-import { type EndingFloors, endingFloors } from "./endingFloors.ts";
-import { EndingSimulator } from "./endingSimulator.ts";
-import { exchangeKey, leastHeld, timedEnd, withExchange } from "./endingTimes.ts";
+import { leastHeld, timedEnd, withExchange } from "./endingTimes.ts";
 import { hostBytes, persistentFloors, stageBytes, stashFloors } from "./memoryBound.ts";
 import { orderedEnds } from "./orderedEnds.ts";
-import {
-  borderOf,
-  cutStages,
-  pipelineEnds,
-  rankSum,
-  type StageCut,
-  type StageTimes,
-  stageTimes,
-} from "./pipelineBound.ts";
-import { type SimulatedTimes, StageSimulator } from "./simulatedStages.ts";
-import { type StageFloors, stageFloors } from "./stageFloors.ts";
+import { borderOf, pipelineEnds, rankSum, type StageCut, type StageTimes, stageTimes } from "./pipelineBound.ts";
+import type { SimulatedTimes } from "./simulatedStages.ts";
+import type { StageFloors } from "./stageFloors.ts";
 import { type TimedPipeline, timedPipeline } from "./timedPipeline.ts";
-
-export interface BodyAt {
-  readonly placement: Placement;
-  readonly manner: Manner;
-  readonly keep: Keep;
-  readonly body: Body;
-}
 
 const plainKeep: Keep = { name: "none", recompute: { kind: "none" }, offloadActivations: false, partial: false };
 
@@ -61,14 +39,8 @@ export class CoreBounds {
   private readonly slower: number;
   private readonly numLayers: number;
   private readonly computeOnly: boolean;
-  private readonly floors = new Map<string, StageFloors>();
-  private readonly cuts = new Map<string, StageCut>();
-  private readonly links = new Map<string, string>();
-  private readonly exchangeActions = new Map<string, Map<string, ActionCost>>();
-  private readonly endingSimulators = new Map<string, EndingSimulator>();
-  private readonly simulators = new Map<string, StageSimulator>();
   private readonly exchanges = new Map<string, number>();
-  private readonly hops = new Map<string, Float64Array>();
+  private readonly tables: CoreTables;
   private last: { readonly at: BodyAt; readonly state: BodyState } | null = null;
 
   constructor(
@@ -90,13 +62,14 @@ export class CoreBounds {
     this.numLayers = numLayersOf(job);
     // Pairs of forward and backward hide each other's communication.
     this.computeOnly = schedules(job).some((name) => name.startsWith("dualpipe"));
+    this.tables = new CoreTables(job, core, this.numLayers, this.computeOnly);
   }
 
   /**
    * Kernels alone: compute of the layers one after another, which the overlap inside a layer does not change. One lowering serves all manners of a family.
    */
   kernelBound(placement: Placement, manner: Manner, best: number): number {
-    return this.spreadBound(placement, this.kernelFloors(placement, manner), best);
+    return this.spreadBound(placement, this.tables.kernelFloors(placement, manner), best);
   }
 
   /** The head is neither recomputed nor offloaded: whether its own activations fit at all. */
@@ -106,7 +79,7 @@ export class CoreBounds {
 
   /** Bytes that the head needs beyond the device at least. */
   headExcess(placement: Placement, manner: Manner): number {
-    const floors = this.kernelFloors(placement, manner);
+    const floors = this.tables.kernelFloors(placement, manner);
     if (spreadsHead(this.job) || !onlyLoops(this.job)) return 0;
     const first = floors.layerAt.at(-1)! + 1;
     let peak = 0;
@@ -115,12 +88,16 @@ export class CoreBounds {
   }
 
   mannerBound(placement: Placement, manner: Manner, best: number): number {
-    return this.spreadBound(placement, this.floorsFor(placement, manner, plainKeep), best);
+    return this.spreadBound(placement, this.tables.floorsFor(placement, manner, plainKeep), best);
   }
 
   keepBound(placement: Placement, manner: Manner, keep: Keep, best: number): number {
     // Of a partial keep at least one layer recomputes; its floor is that of none.
-    return this.spreadBound(placement, this.floorsFor(placement, manner, keep.partial ? restOf(keep) : keep), best);
+    return this.spreadBound(
+      placement,
+      this.tables.floorsFor(placement, manner, keep.partial ? restOf(keep) : keep),
+      best,
+    );
   }
 
   bodyBound(at: BodyAt, best: number): number {
@@ -175,10 +152,10 @@ export class CoreBounds {
     const { cut, hopSec, joules, clockFrac: looseClock } = this.stateOf(at, best);
     const { placement, body } = at;
     const how = { body, split: scheduleFamily(body.schedule).splitBackward, borders: this.bordersOf(cut, at) };
-    const boost = this.simulatorFor(at, 1).times(cut, how);
+    const boost = this.tables.simulatorFor(at, 1).times(cut, how);
     const clockFrac = Math.min(looseClock, this.clockOfStages(at, cut, boost));
     const onGrid = gridded(clockFrac);
-    const times = onGrid < 1 ? this.simulatorFor(at, onGrid).times(cut, how) : boost;
+    const times = onGrid < 1 ? this.tables.simulatorFor(at, onGrid).times(cut, how) : boost;
     const ends = pipelineEnds(cut, times, { placement, body, hopSec });
     let end = 0;
     for (const each of ends) if (each > end) end = each;
@@ -212,10 +189,10 @@ export class CoreBounds {
     const { placement, manner, keep } = at;
     const { pp, numMicroBatches: m } = placement;
     if (manner.family !== "plain" || cut.rankAt[0]! < 0) return 1;
-    const floors = this.floorsFor(placement, manner, keep.partial ? restOf(keep) : keep);
+    const floors = this.tables.floorsFor(placement, manner, keep.partial ? restOf(keep) : keep);
     const endings = this.endingsAt(placement, manner.family)
       .filter((ending) => !ending.offloadOptimizer)
-      .map((ending) => this.endingFor(at, ending));
+      .map((ending) => this.tables.endingFor(at, ending));
     if (endings.length === 0) return 1;
     let clock = 0;
     for (let rank = 0; rank < pp; rank++) {
@@ -261,7 +238,7 @@ export class CoreBounds {
 
   /** Position after the recomputed layers of each stage; its end where all of them are alike. */
   private bordersOf(cut: StageCut, { placement, manner, keep, body }: BodyAt): Int32Array {
-    const floors = this.floorsFor(placement, manner, keep);
+    const floors = this.tables.floorsFor(placement, manner, keep);
     return cut.rankAt.map((_, s) => (keep.partial ? borderOf(cut, floors, s, body.numRecomputed) : cut.starts[s + 1]!));
   }
 
@@ -285,13 +262,13 @@ export class CoreBounds {
     const each = manner.family !== "plain";
     const floor = each || ending.offloadOptimizer ? 1 : priced.clockFrac;
     // A device that is not held back under the actions alone is not held back by what an ending adds to them.
-    const boost = this.simulatorFor(leaf, 1).times(cut, { ...how, body });
+    const boost = this.tables.simulatorFor(leaf, 1).times(cut, { ...how, body });
     const onGrid =
-      floor >= 1 && !this.limited(leaf, cut, boost) ? 1 : gridded(this.endingSimulator(leaf, 1).clockOf(how));
+      floor >= 1 && !this.limited(leaf, cut, boost) ? 1 : gridded(this.tables.endingSimulator(leaf, 1).clockOf(how));
     if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) return null;
     const times = each
-      ? this.endingSimulator(leaf, onGrid).times(how)
-      : this.simulatorFor(leaf, onGrid).times(cut, { ...how, body });
+      ? this.tables.endingSimulator(leaf, onGrid).times(how)
+      : this.tables.simulatorFor(leaf, onGrid).times(cut, { ...how, body });
     const ends = pipelineEnds(cut, times, { placement, body, hopSec: priced.hopSec });
     const timed = timedPipeline(this.scheduleOf(placement, body), times, {
       hopSec: priced.hopSec,
@@ -306,7 +283,7 @@ export class CoreBounds {
   private limited(at: BodyAt, cut: StageCut, boost: SimulatedTimes): boolean {
     const { placement, manner, keep } = at;
     const { pp, numMicroBatches: m } = placement;
-    const floors = this.floorsFor(placement, manner, keep);
+    const floors = this.tables.floorsFor(placement, manner, keep);
     for (let rank = 0; rank < pp; rank++) {
       let busySec = 0;
       for (let s = rank; s < cut.rankAt.length; s += pp) busySec += m * (boost.forwardSec[s]! + boost.backwardSec[s]!);
@@ -318,24 +295,6 @@ export class CoreBounds {
     return false;
   }
 
-  private endingSimulator(leaf: Leaf, clockFrac: number): EndingSimulator {
-    const { placement, manner, keep, ending } = leaf;
-    const where = `${this.floorsKey(placement, manner, keep)}:${placement.pp}:${placement.order.join("-")}`;
-    const key = `${where}:${clockFrac}:${Object.values(ending).join()}${this.overlapKey(placement, manner)}`;
-    let found = this.endingSimulators.get(key);
-    if (found === undefined) {
-      const exchange = `${where}:${clockFrac}:${exchangeKey(ending)}${this.overlapKey(placement, manner)}`;
-      let actions = this.exchangeActions.get(exchange);
-      if (actions === undefined) {
-        actions = new Map();
-        this.exchangeActions.set(exchange, actions);
-      }
-      found = new EndingSimulator(this.job, { ...leaf, clockFrac, actions });
-      this.endingSimulators.set(key, found);
-    }
-    return found;
-  }
-
   endingBound(leaf: Leaf, state: EndingState): number {
     const offloaded = leaf.ending.offloadOptimizer ? state.offloaded : null;
     return this.endingFloor(leaf, leaf.ending, offloaded ?? state);
@@ -343,7 +302,7 @@ export class CoreBounds {
 
   private endingFloor(at: BodyAt, ending: Ending, state: EndingState): number {
     const { placement, body } = at;
-    const floors = this.endingFor(at, ending);
+    const floors = this.tables.endingFor(at, ending);
     const { cut } = state;
     const { pp, numMicroBatches: m } = placement;
     const each = ending.sharding === "zero2" || ending.sharding === "zero3";
@@ -395,7 +354,7 @@ export class CoreBounds {
     const { cut, stashOf } = this.stateOf(at, Number.POSITIVE_INFINITY);
     const stash = stashOf();
     const { pp } = at.placement;
-    const floors = this.endingFor(at, ending);
+    const floors = this.tables.endingFor(at, ending);
     const held = persistentFloors(cut, floors, pp);
     let most = 0;
     for (let rank = 0; rank < pp; rank++) {
@@ -446,7 +405,10 @@ export class CoreBounds {
       if (i >= endLayer) ends += stepOf(i);
     }
     const hop =
-      pp > 1 ? this.hopsFor(placement, floors).reduce((a, b) => a + b, 0) - this.hopsFor(placement, floors).at(-1)! : 0;
+      pp > 1
+        ? this.tables.hopsFor(placement, floors).reduce((a, b) => a + b, 0) -
+          this.tables.hopsFor(placement, floors).at(-1)!
+        : 0;
     // Two directions or V shapes have no last rank, and a split backward need not drain: the mean alone.
     let least = (m * whole) / pp;
     if (loops) {
@@ -501,15 +463,15 @@ export class CoreBounds {
     const known = this.last;
     if (known !== null && same(known.at, at) && known.state.best <= best) return known.state;
     const { placement, manner, keep, body } = at;
-    const floors = this.floorsFor(placement, manner, keep);
-    const rest = keep.partial ? this.floorsFor(placement, manner, restOf(keep)) : null;
-    const cut = this.cutFor(placement.pp, body, floors);
+    const floors = this.tables.floorsFor(placement, manner, keep);
+    const rest = keep.partial ? this.tables.floorsFor(placement, manner, restOf(keep)) : null;
+    const cut = this.tables.cutFor(placement.pp, body, floors);
     const joules = this.leastOfRanks(cut, placement, (rest ?? floors).joules);
     const otherSec = this.leastOfRanks(cut, placement, (rest ?? floors).otherSec);
     const clockFrac = this.clockBelow(joules, otherSec, best);
     const { numRecomputed } = body;
     const times = stageTimes(cut, { floors, rest, numRecomputed, clockFrac });
-    const hopSec = this.hopsFor(placement, floors);
+    const hopSec = this.tables.hopsFor(placement, floors);
     const ends = pipelineEnds(cut, times, { placement, body, hopSec });
     let stash: Float64Array | null = null;
     const stashOf = () => {
@@ -548,144 +510,6 @@ export class CoreBounds {
     for (let rank = 0; rank < pp; rank++) least = Math.min(least, rankSum(cut, prefix, rank, pp));
     return m * least;
   }
-
-  private floorsKey(placement: Placement, manner: Manner, keep: Keep): string {
-    const at = `${placement.pp}:${placement.order.join("-")}`;
-    let links = this.links.get(at);
-    if (links === undefined) {
-      const mesh = placementMesh(this.core, placement);
-      links = innerAxes.map((axis) => axisSpans(this.job.cluster, mesh, axis).join()).join(";");
-      this.links.set(at, links);
-    }
-    const { sequenceParallel, family, tpOverlap, overlapCp, overlapMoeExchange } = manner;
-    return `${sequenceParallel}${family}${tpOverlap}${overlapCp}${overlapMoeExchange}${keep.name}${keep.offloadActivations}${links}`;
-  }
-
-  private kernelFloors(placement: Placement, manner: Manner): StageFloors {
-    const { job, core } = this;
-    const { sequenceParallel, family } = manner;
-    const key = `kernels:${sequenceParallel}${family}`;
-    let found = this.floors.get(key);
-    if (found === undefined) {
-      const base = coreStrategy(job, core, sequenceParallel);
-      found = stageFloors(job, {
-        strategy: { ...base, sharding: family === "plain" ? "zero1" : family },
-        software: softwareOf(job, manner, null, null),
-        mesh: placementMesh(core, placement),
-        family: "plain",
-        computeOnly: true,
-      });
-      this.floors.set(key, found);
-    }
-    return found;
-  }
-
-  private floorsFor(placement: Placement, manner: Manner, keep: Keep): StageFloors {
-    const { job, core } = this;
-    const mesh = placementMesh(core, placement);
-    const { sequenceParallel, family, overlapMoeExchange } = manner;
-    const key = this.floorsKey(placement, manner, keep);
-    let found = this.floors.get(key);
-    if (found === undefined) {
-      const base = coreStrategy(job, core, sequenceParallel);
-      const strategy: Strategy = {
-        ...base,
-        recompute: keep.recompute,
-        offloadActivations: keep.offloadActivations,
-        sharding: family === "plain" ? "zero1" : family,
-        reshardAfterForward: true,
-      };
-      found = stageFloors(job, {
-        strategy,
-        software: softwareOf(job, manner, null, null),
-        mesh,
-        family,
-        computeOnly: this.computeOnly || (overlapMoeExchange && core.ep > 1),
-      });
-      this.floors.set(key, found);
-    }
-    return found;
-  }
-
-  private simulatorFor(at: BodyAt, clockFrac: number): StageSimulator {
-    const { job, core } = this;
-    const { placement, manner, keep } = at;
-    const key = `${this.floorsKey(placement, manner, keep)}:${clockFrac}${this.overlapKey(placement, manner)}`;
-    let found = this.simulators.get(key);
-    if (found === undefined) {
-      found = new StageSimulator(job, { core, placement, manner, keep, clockFrac });
-      this.simulators.set(key, found);
-    }
-    return found;
-  }
-
-  /** How much of the expert exchange hides depends on the number of micro-batches beside the depth. */
-  private overlapKey(placement: Placement, manner: Manner): string {
-    return manner.overlapMoeExchange ? `:${placement.pp}:${placement.numMicroBatches}` : "";
-  }
-
-  private endingFor(at: BodyAt, ending: Ending): EndingFloors {
-    const { job, core } = this;
-    const { placement, manner } = at;
-    const { sharding, shardGroup, offloadOptimizer } = ending;
-    const { tp, cp, ulysses, ep, etp, precision } = core;
-    // Not the micro-batch: parameters and their gradients do not depend on it.
-    const key = [
-      [tp, cp, ulysses, ep, etp, precision].join(),
-      [placement.pp, placement.order.join("-"), manner.sequenceParallel, sharding, shardGroup, offloadOptimizer].join(),
-    ].join(";");
-    let known = endingsOf.get(job);
-    if (known === undefined) {
-      known = new Map();
-      endingsOf.set(job, known);
-    }
-    let found = known.get(key);
-    if (found === undefined) {
-      const strategy: Strategy = {
-        ...coreStrategy(job, core, manner.sequenceParallel),
-        pp: placement.pp,
-        dp: placement.dp,
-        order: placement.order,
-        sharding,
-        shardGroup,
-        offloadOptimizer,
-        // An encoder-decoder's or a short model's ends may not divide evenly over so many ranks without counting its ends.
-        balanceEmbedding: placement.pp > this.numLayers,
-      };
-      found = endingFloors(job, strategy, softwareOf(job, manner, null, ending));
-      known.set(key, found);
-    }
-    return found;
-  }
-
-  private cutFor(pp: number, body: Body, floors: StageFloors): StageCut {
-    const key = `${pp}:${body.schedule}:${body.numChunks}:${body.balanceEmbedding}:${body.vocabOverStages}`;
-    let cut = this.cuts.get(key);
-    if (cut === undefined) {
-      cut = cutStages(this.numLayers, floors, pp, body);
-      this.cuts.set(key, cut);
-    }
-    return cut;
-  }
-
-  /** Seconds of one message from each pipeline rank to the next; the last entry goes back to rank 0. */
-  private hopsFor(placement: Placement, floors: StageFloors): Float64Array {
-    const key = `${placement.pp}:${placement.order.join("-")}:${floors.messageBytes}:${floors.scatteredSends}`;
-    let hops = this.hops.get(key);
-    if (hops === undefined) {
-      const { cluster } = this.job;
-      const { pp } = placement;
-      const mesh = placementMesh(this.core, placement);
-      hops = new Float64Array(pp);
-      for (let rank = 0; pp > 1 && rank < pp; rank++) {
-        const ends = { replica: 0, fromRank: rank, toRank: (rank + 1) % pp };
-        const sent = { mesh, scatteredSends: floors.scatteredSends };
-        hops[rank] = sendSeconds(cluster, sent, ends, floors.messageBytes) / defaultPace.networkFrac;
-      }
-      this.hops.set(key, hops);
-    }
-    return hops;
-  }
 }
 
 export interface EndingState {
@@ -706,12 +530,16 @@ export interface EndingState {
 /** Clocks are rounded up to this, so that bodies share simulated stages. */
 const CLOCK_GRID = 0.0025;
 
+/** Above 1 / ContentionParameters.computeFloor, so that what is said of it holds. Larger is safe: the clock is bounded less. */
 const EXTRA_TIMES = 3;
 
 /** Held back by less than this, a clock of its own is not worth its simulation: boost clock bounds it well. */
 const FREE_CLOCK = 0.98;
 
-/** Energy of a step over the energy of its layers, at most, where the answer is that nothing is held back. */
+/**
+ * Energy of a step over that of its layers from which a clock is simulated. Like FREE_CLOCK it decides only whether that is worth its time: the floor at boost
+ * clock holds in any case.
+ */
 const COMMUNICATION_DRAW = 1.1;
 
 function gridded(clockFrac: number): number {
@@ -728,8 +556,6 @@ export interface PricedBody extends EndingState {
   readonly offloadedBound: number;
   readonly bound: number;
 }
-
-const endingsOf = new WeakMap<PlanJob, Map<string, EndingFloors>>();
 
 interface BodyState extends EndingState {
   /** Best value when the clock was bounded: floors hold for it and for any lower one. */

@@ -5,7 +5,8 @@
 // better, and its leaves are counted without having been listed. Floors stand in plan/bounds, whose head says why they hold.
 
 import type { StepBrief } from "../../simulate/types.ts";
-import { type BodyAt, CoreBounds, type PricedBody } from "../bounds/coreBounds.ts";
+import { CoreBounds, type PricedBody } from "../bounds/coreBounds.ts";
+import type { BodyAt } from "../bounds/coreTables.ts";
 import { leastHeld } from "../bounds/endingTimes.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { listPlacements } from "../space/enumerate.ts";

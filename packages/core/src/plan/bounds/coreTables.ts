@@ -1,0 +1,203 @@
+// What the floors of one core (tp, cp, ep, micro-batch, precision) share, made once and remembered: lowered and priced stages, cuts, messages, simulators.
+
+import { axisSpans } from "../../cost/axisSpans.ts";
+import type { Strategy } from "../../parallel/strategy.ts";
+import { defaultPace } from "../../simulate/pace.ts";
+import type { ActionCost } from "../../simulate/streams/simulateAction.ts";
+import { sendSeconds } from "../../simulate/transfers.ts";
+import { coreStrategy, innerAxes, placementMesh } from "../space/enumerate.ts";
+import { softwareOf } from "../space/leaf.ts";
+import type { Body, Core, Ending, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
+import { type EndingFloors, endingFloors } from "./endingFloors.ts";
+import { EndingSimulator } from "./endingSimulator.ts";
+import { exchangeKey } from "./endingTimes.ts";
+import { cutStages, type StageCut } from "./pipelineBound.ts";
+import { StageSimulator } from "./simulatedStages.ts";
+import { type StageFloors, stageFloors } from "./stageFloors.ts";
+
+export interface BodyAt {
+  readonly placement: Placement;
+  readonly manner: Manner;
+  readonly keep: Keep;
+  readonly body: Body;
+}
+
+const endingsOf = new WeakMap<PlanJob, Map<string, EndingFloors>>();
+
+export class CoreTables {
+  private readonly job: PlanJob;
+  private readonly core: Core;
+  private readonly numLayers: number;
+  /** Communication inside a layer hides behind other work: floors of layers are compute alone. */
+  private readonly computeOnly: boolean;
+  private readonly floors = new Map<string, StageFloors>();
+  private readonly cuts = new Map<string, StageCut>();
+  private readonly links = new Map<string, string>();
+  private readonly exchangeActions = new Map<string, Map<string, ActionCost>>();
+  private readonly endingSimulators = new Map<string, EndingSimulator>();
+  private readonly simulators = new Map<string, StageSimulator>();
+  private readonly hops = new Map<string, Float64Array>();
+
+  constructor(job: PlanJob, core: Core, numLayers: number, computeOnly: boolean) {
+    this.job = job;
+    this.core = core;
+    this.numLayers = numLayers;
+    this.computeOnly = computeOnly;
+  }
+
+  floorsKey(placement: Placement, manner: Manner, keep: Keep): string {
+    const at = `${placement.pp}:${placement.order.join("-")}`;
+    let links = this.links.get(at);
+    if (links === undefined) {
+      const mesh = placementMesh(this.core, placement);
+      links = innerAxes.map((axis) => axisSpans(this.job.cluster, mesh, axis).join()).join(";");
+      this.links.set(at, links);
+    }
+    const { sequenceParallel, family, tpOverlap, overlapCp, overlapMoeExchange } = manner;
+    return `${sequenceParallel}${family}${tpOverlap}${overlapCp}${overlapMoeExchange}${keep.name}${keep.offloadActivations}${links}`;
+  }
+
+  kernelFloors(placement: Placement, manner: Manner): StageFloors {
+    const { job, core } = this;
+    const { sequenceParallel, family } = manner;
+    const key = `kernels:${sequenceParallel}${family}`;
+    let found = this.floors.get(key);
+    if (found === undefined) {
+      const base = coreStrategy(job, core, sequenceParallel);
+      found = stageFloors(job, {
+        strategy: { ...base, sharding: family === "plain" ? "zero1" : family },
+        software: softwareOf(job, manner, null, null),
+        mesh: placementMesh(core, placement),
+        family: "plain",
+        computeOnly: true,
+      });
+      this.floors.set(key, found);
+    }
+    return found;
+  }
+
+  floorsFor(placement: Placement, manner: Manner, keep: Keep): StageFloors {
+    const { job, core } = this;
+    const mesh = placementMesh(core, placement);
+    const { sequenceParallel, family, overlapMoeExchange } = manner;
+    const key = this.floorsKey(placement, manner, keep);
+    let found = this.floors.get(key);
+    if (found === undefined) {
+      const base = coreStrategy(job, core, sequenceParallel);
+      const strategy: Strategy = {
+        ...base,
+        recompute: keep.recompute,
+        offloadActivations: keep.offloadActivations,
+        sharding: family === "plain" ? "zero1" : family,
+        reshardAfterForward: true,
+      };
+      found = stageFloors(job, {
+        strategy,
+        software: softwareOf(job, manner, null, null),
+        mesh,
+        family,
+        computeOnly: this.computeOnly || (overlapMoeExchange && core.ep > 1),
+      });
+      this.floors.set(key, found);
+    }
+    return found;
+  }
+
+  simulatorFor(at: BodyAt, clockFrac: number): StageSimulator {
+    const { job, core } = this;
+    const { placement, manner, keep } = at;
+    const key = `${this.floorsKey(placement, manner, keep)}:${clockFrac}${this.overlapKey(placement, manner)}`;
+    let found = this.simulators.get(key);
+    if (found === undefined) {
+      found = new StageSimulator(job, { core, placement, manner, keep, clockFrac });
+      this.simulators.set(key, found);
+    }
+    return found;
+  }
+
+  /** How much of the expert exchange hides depends on the number of micro-batches beside the depth. */
+  overlapKey(placement: Placement, manner: Manner): string {
+    return manner.overlapMoeExchange ? `:${placement.pp}:${placement.numMicroBatches}` : "";
+  }
+
+  endingSimulator(leaf: Leaf, clockFrac: number): EndingSimulator {
+    const { placement, manner, keep, ending } = leaf;
+    const where = `${this.floorsKey(placement, manner, keep)}:${placement.pp}:${placement.order.join("-")}`;
+    const key = `${where}:${clockFrac}:${Object.values(ending).join()}${this.overlapKey(placement, manner)}`;
+    let found = this.endingSimulators.get(key);
+    if (found === undefined) {
+      const exchange = `${where}:${clockFrac}:${exchangeKey(ending)}${this.overlapKey(placement, manner)}`;
+      let actions = this.exchangeActions.get(exchange);
+      if (actions === undefined) {
+        actions = new Map();
+        this.exchangeActions.set(exchange, actions);
+      }
+      found = new EndingSimulator(this.job, { ...leaf, clockFrac, actions });
+      this.endingSimulators.set(key, found);
+    }
+    return found;
+  }
+
+  endingFor(at: BodyAt, ending: Ending): EndingFloors {
+    const { job, core } = this;
+    const { placement, manner } = at;
+    const { sharding, shardGroup, offloadOptimizer } = ending;
+    const { tp, cp, ulysses, ep, etp, precision } = core;
+    // Not the micro-batch: parameters and their gradients do not depend on it.
+    const key = [
+      [tp, cp, ulysses, ep, etp, precision].join(),
+      [placement.pp, placement.order.join("-"), manner.sequenceParallel, sharding, shardGroup, offloadOptimizer].join(),
+    ].join(";");
+    let known = endingsOf.get(job);
+    if (known === undefined) {
+      known = new Map();
+      endingsOf.set(job, known);
+    }
+    let found = known.get(key);
+    if (found === undefined) {
+      const strategy: Strategy = {
+        ...coreStrategy(job, core, manner.sequenceParallel),
+        pp: placement.pp,
+        dp: placement.dp,
+        order: placement.order,
+        sharding,
+        shardGroup,
+        offloadOptimizer,
+        // An encoder-decoder's or a short model's ends may not divide evenly over so many ranks without counting its ends.
+        balanceEmbedding: placement.pp > this.numLayers,
+      };
+      found = endingFloors(job, strategy, softwareOf(job, manner, null, ending));
+      known.set(key, found);
+    }
+    return found;
+  }
+
+  cutFor(pp: number, body: Body, floors: StageFloors): StageCut {
+    const key = `${pp}:${body.schedule}:${body.numChunks}:${body.balanceEmbedding}:${body.vocabOverStages}`;
+    let cut = this.cuts.get(key);
+    if (cut === undefined) {
+      cut = cutStages(this.numLayers, floors, pp, body);
+      this.cuts.set(key, cut);
+    }
+    return cut;
+  }
+
+  /** Seconds of one message from each pipeline rank to the next; the last entry goes back to rank 0. */
+  hopsFor(placement: Placement, floors: StageFloors): Float64Array {
+    const key = `${placement.pp}:${placement.order.join("-")}:${floors.messageBytes}:${floors.scatteredSends}`;
+    let hops = this.hops.get(key);
+    if (hops === undefined) {
+      const { cluster } = this.job;
+      const { pp } = placement;
+      const mesh = placementMesh(this.core, placement);
+      hops = new Float64Array(pp);
+      for (let rank = 0; pp > 1 && rank < pp; rank++) {
+        const ends = { replica: 0, fromRank: rank, toRank: (rank + 1) % pp };
+        const sent = { mesh, scatteredSends: floors.scatteredSends };
+        hops[rank] = sendSeconds(cluster, sent, ends, floors.messageBytes) / defaultPace.networkFrac;
+      }
+      this.hops.set(key, hops);
+    }
+    return hops;
+  }
+}
