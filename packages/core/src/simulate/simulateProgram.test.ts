@@ -65,6 +65,15 @@ const jobs: Record<string, StepSpec> = {
   "offloaded optimizer and activations": specOf({
     strategy: { sharding: "zero1", offload_optimizer: true, offload_activations: true },
   }),
+  // Copies fall behind in the layers that send their activations away and catch up in the rest.
+  "activations of some layers offloaded": specOf({
+    model: "llama-3.1-70b",
+    cluster: "64xgb300",
+    strategy: { sharding: "zero3", offload_activations: true, offload_layers: 20, precision: "nvfp4", micro_batch: 2 },
+    seq: 8192,
+    batch: 256,
+    software: "megatron-bridge-2026",
+  }),
 };
 
 const parts = (rank: RankClass): number =>

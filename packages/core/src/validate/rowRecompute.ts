@@ -44,11 +44,20 @@ export function recomputeOf(
     return { first: attentionOnly, ladder: [] };
   }
   notes.push("recomputation not stated: none, or the least that fits memory");
-  const ladder = [...selectiveLadder(row, p.model), everyLayer].map((recompute) => ({ recompute }));
-  // MaxText's large recipes send the layer inputs that full recomputation keeps to the host (remat_policy: custom, decoder_layer_input: offload).
-  const offload = isXla(p.framework) ? [{ recompute: everyLayer, offloadActivations: true }] : [];
+  const selective = isXla(p.framework) ? xlaLadder : selectiveLadder(row, p.model);
+  const ladder = [...selective, everyLayer].map((recompute) => ({ recompute }));
+  // MaxText's large recipes send the layer inputs that full recomputation keeps to the host (remat_policy: custom, decoder_layer_input: offload), and it
+  // can keep the optimizer there (optimizer_memory_host_offload).
+  const onHost = { recompute: everyLayer, offloadActivations: true };
+  const offload = isXla(p.framework) ? [onHost, { ...onHost, offloadOptimizer: true }] : [];
   return { first: { kind: "none" }, ladder: [...ladder, ...offload] };
 }
+
+/** MaxText's remat policies between none and full (configs/base.yml): `minimal` keeps the outputs of all projections, `save_dot_except_mlp` of attention's alone. */
+const xlaLadder: readonly Recompute[] = [
+  { kind: "selective", modules: ["attention", "norm", "activation"] },
+  { kind: "selective", modules: ["attention", "norm", "activation", "ffn"] },
+];
 
 function selectiveLadder(row: Row, model: ModelSpec): readonly Recompute[] {
   if (text(row, "attention_impl") === "unfused") return [attentionOnly];

@@ -28,8 +28,15 @@ export function shardingOf(
   return chosen;
 }
 
-/** More sharding, to try in order where a row of an unknown trainer says nothing of it and copies do not fit. */
-export function shardingLadder(row: Row, p: { pp: number; sharding: Sharding }): readonly Sharding[] {
+/**
+ * More sharding, to try in order where copies do not fit: for a row of an unknown trainer that says nothing of it; and for a Megatron row whose recipe was
+ * not found (its recomputation is unknown), which may have run Megatron-FSDP under the same column of its table.
+ */
+export function shardingLadder(
+  row: Row,
+  p: { megatron: boolean; pp: number; sharding: Sharding; recomputeStated: boolean },
+): readonly Sharding[] {
+  if (p.megatron && p.sharding === "zero1" && p.pp === 1 && !p.recomputeStated) return ["zero3"];
   if (p.sharding !== "none" || shardingWords(row) !== "unknown") return [];
   return p.pp > 1 ? ["zero1"] : ["zero1", "zero3"];
 }

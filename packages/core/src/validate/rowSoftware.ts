@@ -52,8 +52,14 @@ function statedAttention(row: Row, args: Row, notes: string[]): Software["attent
   const stated = text(row, "attention_impl");
   const spelled = stated?.toLowerCase().replace(/[^a-z0-9]/g, "") ?? "";
   const known = attentions.find(([pattern]) => pattern.test(spelled))?.[1];
-  // cuDNN exists on NVIDIA parts alone; tables fill the column in for TPUs too.
-  if (known === "cudnn" && /tpu|mi\d|gaudi|trn/i.test(text(row, "accelerator") ?? "")) return undefined;
+  // These names are of CUDA kernels; tables fill the column in for other parts too, where it says no more than that attention is fused.
+  if (
+    known !== undefined &&
+    known !== "unfused" &&
+    /tpu|trillium|ironwood|gaudi|trn|trainium|ascend/i.test(text(row, "accelerator") ?? "")
+  )
+    return "flash2";
+  if (known === "cudnn" && /mi\d/i.test(text(row, "accelerator") ?? "")) return undefined;
   if (known !== undefined) return known;
   const backend = text(args, "attention-backend");
   if (backend === "unfused" || text(args, "transformer-impl") === "local") return "unfused";

@@ -104,10 +104,23 @@ export function strategyOfRow(
     capacityFactor: flag(flags, "moe_token_drop") === true ? (num(flags, "moe_capacity_factor") ?? 1) : null,
   };
   // What is not stated is chosen by memory: less recomputation before more, for each way of sharding in turn.
-  const sharded = shardingLadder(row, { pp, sharding }).map((change) => ({ sharding: change, shardGroup: dp * cp }));
+  const recomputeStated = recompute.ladder.length === 0;
+  const sharded = shardingLadder(row, { megatron, pp, sharding, recomputeStated }).map((change) => ({
+    sharding: change,
+    shardGroup: dp * cp,
+  }));
+  // Megatron-FSDP's recipes offload the activations of some layers (cpu_offloading_num_layers: 20 and 40 of 80) before they compute again.
+  const shares = megatron ? [1 / 4, 1 / 2, 1] : [];
+  const offloaded = shares.map((share) => ({
+    offloadActivations: true,
+    offloadLayers: Math.ceil(share * model.layers.length),
+  }));
   const ladder = [
     ...recompute.ladder,
-    ...sharded.flatMap((change) => [change, ...recompute.ladder.map((more) => ({ ...change, ...more }))]),
+    ...sharded.flatMap((change) => [
+      change,
+      ...[...offloaded, ...recompute.ladder].map((more) => ({ ...change, ...more })),
+    ]),
   ];
   return { strategy, globalBatch: batch.globalBatch, ladder };
 }

@@ -149,6 +149,32 @@ describe("specOfRow()", () => {
     expect(s.ladder.map((change) => change.recompute?.kind)).toEqual(["selective", "full"]);
   });
 
+  it("offers an XLA trainer its remat policies, then the host, when recomputation is unknown", () => {
+    const s = spec({ framework: "MaxText", recompute: "unknown", zero_or_sharding: "zero3" });
+    expect(
+      s.ladder.map((c) => [c.recompute?.kind, c.offloadActivations === true, c.offloadOptimizer === true].join(" ")),
+    ).toEqual([
+      "selective false false",
+      "selective false false",
+      "full false false",
+      "full true false",
+      "full true true",
+    ]);
+  });
+
+  it("offers Megatron-FSDP to a Megatron row without pipeline whose recipe is unknown", () => {
+    const s = spec({ recompute: "unknown", pp: 1, vpp: 1, dp: 64, zero_or_sharding: "distopt" });
+    expect(s.ladder.filter((change) => change.sharding === "zero3").map((c) => c.offloadLayers ?? 0)).toEqual([
+      0, 20, 40, 80, 0, 0,
+    ]);
+    expect(spec({ recompute: "none", pp: 1, vpp: 1, dp: 64, zero_or_sharding: "distopt" }).ladder).toEqual([]);
+  });
+
+  it("takes the name of a CUDA attention kernel on another accelerator to mean that attention is fused", () => {
+    const s = spec({ accelerator: "TPU-v5p", framework: "MaxText", attention_impl: "flash1", gpus_per_node: 4 });
+    expect(s.software.attention).toBe("flash2");
+  });
+
   it("reads networks in words", () => {
     expect(spec({ network: "4x100Gb/s Omni-Path per node" }).cluster.node).toMatchObject({
       numNics: 4,

@@ -37,6 +37,11 @@ describe("attentionSeconds()", () => {
     expect(share("b300_sxm", 128) / share("b200_sxm", 128)).toBeGreaterThan(1.15);
   });
 
+  it("is bound by the vector unit on a TPU whose matrix unit grew alone", () => {
+    expect(exponentialsPerSec(device("tpu_v6e"))).toBeCloseTo(1024 * 1.75e9, -9);
+    expect(share("tpu_v6e", 128)).toBeLessThan(0.8 * share("tpu_v5e", 128));
+  });
+
   it("gains less than twice from eight-bit products", () => {
     const seconds = (dtype: "bf16" | "fp8"): number => attentionSeconds(device("h100_sxm"), shape(128, dtype), params);
     const gain = seconds("bf16") / seconds("fp8");

@@ -7,7 +7,7 @@
 // Decode reads the cache once; units fill by (sequence, kv head, chunk of the cache).
 
 import type { DeviceSpec } from "../../cluster/types.ts";
-import { exponentialsPerSec, peakFlopsPerSec, trafficSec } from "./roofline.ts";
+import { exponentialsPerSec, peakFlopsPerSec, tileUnits, trafficSec } from "./roofline.ts";
 
 export interface AttentionShape {
   readonly batch: number;
@@ -53,7 +53,8 @@ export function attentionSeconds(
   const dims = shape.headDim + shape.vHeadDim;
   const productSec = 1 / (peakFlopsPerSec(device, shape.dtype) * Math.min(1, mainLoop));
   const softmaxSec = softmax / (2 * dims * exponentialsPerSec(device));
-  const unitRate = speed / ((productSec + softmaxSec) * device.units);
+  const units = tileUnits(device);
+  const unitRate = speed / ((productSec + softmaxSec) * units);
   const blocks = Math.ceil(shape.seqQ / BLOCK_ROWS);
   const paddedRows = shape.seqQ < BLOCK_ROWS ? Math.ceil(shape.seqQ / 16) * 16 : blocks * BLOCK_ROWS;
   const rowPairs = Math.min(shape.seqKv, shape.pairs / shape.seqQ + diagonal);
@@ -61,8 +62,7 @@ export function attentionSeconds(
   const longestFlops = 2 * dims * Math.min(shape.seqKv, 2 * rowPairs) * Math.min(BLOCK_ROWS, paddedRows);
   const tiles = blocks * shape.heads * shape.batch;
   const fillSec = fillUs * 1e-6;
-  const computeSec =
-    (tiles / device.units) * (tileFlops / unitRate + fillSec) + tail * (longestFlops / unitRate + fillSec);
+  const computeSec = (tiles / units) * (tileFlops / unitRate + fillSec) + tail * (longestFlops / unitRate + fillSec);
   const bytes = shape.batch * attentionBytes(shape);
   const hit = shape.warm ? Math.min(1, (l2Share * device.l2Bytes) / bytes) ** 2 : 0;
   const memorySec = trafficSec(device, bytes, hit, stream, l2Rate);

@@ -93,11 +93,22 @@ export function peakFlopsPerSec(device: DeviceSpec, dtype: GemmDType): number {
 
 /** Exponentials one unit starts per clock: 16 special-function lanes of an NVIDIA SM (CUDA C++ Programming Guide, arithmetic instructions), twice that on Blackwell Ultra (NVIDIA's announcement: doubled attention-layer throughput). */
 const EXPONENTIALS_PER_CLOCK = 16;
+/** 312 TFLOP/s over 108 units (A100 data sheet). */
+const A100_UNIT_FLOPS_PER_SEC = 312e12 / 108;
+/** Lanes of a TensorCore's vector unit, 8 x 128, each with one transcendental a clock (How to Scale Your Model, chapter 2: the vector unit's shape). */
+const TPU_EXPONENTIALS_PER_CLOCK = 1024;
 /** FLOPs of the bf16 peak per exponential where units are no SMs: as on an A100, 312 TFLOP/s over 16 x 108 x 1.41 GHz. */
 const FLOPS_PER_EXPONENTIAL = 128;
 
+/** Compute units that take tiles of attention. A systolic part has few, which stream tiles through without the prologue of each: as many as make its peak on an A100. */
+export function tileUnits(device: DeviceSpec): number {
+  if (device.vendor === "NVIDIA" || device.vendor === "AMD" || device.vendor === "Intel") return device.units;
+  return Math.max(device.units, peakFlopsPerSec(device, "bf16") / A100_UNIT_FLOPS_PER_SEC);
+}
+
 /** Exponentials per second of the whole device. */
 export function exponentialsPerSec(device: DeviceSpec): number {
+  if (device.arch === "TPU") return TPU_EXPONENTIALS_PER_CLOCK * device.units * device.boostHz;
   if (device.vendor !== "NVIDIA") return peakFlopsPerSec(device, "bf16") / FLOPS_PER_EXPONENTIAL;
   const ultra = device.arch.toLowerCase().includes("blackwell ultra") ? 2 : 1;
   return EXPONENTIALS_PER_CLOCK * ultra * device.units * device.boostHz;

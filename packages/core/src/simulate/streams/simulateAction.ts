@@ -6,7 +6,7 @@ import type { BlockPrices } from "./blockPrices.ts";
 import { type ActionRequest, type BuiltAction, buildAction } from "./buildAction.ts";
 import { compressBlocks, type SkippedRepeats } from "./repeats.ts";
 import { runStreams, type StreamRun } from "./runStreams.ts";
-import { NUM_SHARES, SHARES, STREAMS } from "./streamOps.ts";
+import { NUM_SHARES, NUM_STREAMS, SHARES, STREAMS } from "./streamOps.ts";
 
 const REDUCE = STREAMS.indexOf("reduce");
 
@@ -108,13 +108,15 @@ function hostBound(run: StreamRun): boolean {
   return run.shares[SHARES.indexOf("host")]! > 1e-3 * run.durationSec;
 }
 
-/** Equal periods, and reductions that keep up: a growing backlog drains at another speed than it grows. */
+/** Equal periods, in which every stream advances alike: a growing backlog (of reductions, of copies to the host) drains at another speed than it grows. */
 function isSteady(built: BuiltAction, run: StreamRun, skip: SkippedRepeats): boolean {
   const { positionEndSec } = run;
   const earlier = positionEndSec[skip.from]! - positionEndSec[skip.before]!;
   const later = positionEndSec[skip.to]! - positionEndSec[skip.from]!;
   if (Math.abs(later - earlier) > STEADY_FRAC * later) return false;
-  return Math.abs(spillGrowth(built, run, skip.from, skip.to)) <= STEADY_FRAC * later;
+  const from = streamEnds(built, run, skip.from);
+  const to = streamEnds(built, run, skip.to);
+  return to.every((end, stream) => end === 0 || Math.abs(end - from[stream]! - later) <= STEADY_FRAC * later);
 }
 
 function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly SkippedRepeats[]): ActionCost {
@@ -189,17 +191,16 @@ function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly Skippe
   return { durationSec, shares, busy, spillSec, reduceSec, ops: totals, sources, workFlops, matrixSec, joules };
 }
 
-/** How much further the reductions fall behind the compute in one steady period. */
-function spillGrowth(built: BuiltAction, run: StreamRun, from: number, to: number): number {
+/** When the last op of a position ends on each stream; 0 where it has none. */
+function streamEnds(built: BuiltAction, run: StreamRun, position: number): Float64Array {
   const { ops } = built;
-  let endFrom = 0;
-  let endTo = 0;
-  for (let i = 0; i < ops.spills.length; i++) {
-    if (ops.spills[i] === 0) continue;
-    if (ops.position[i] === from) endFrom = Math.max(endFrom, run.endSec[i]!);
-    if (ops.position[i] === to) endTo = Math.max(endTo, run.endSec[i]!);
+  const ends = new Float64Array(NUM_STREAMS);
+  for (let i = 0; i < ops.position.length; i++) {
+    if (ops.position[i] !== position) continue;
+    const stream = ops.stream[i]!;
+    ends[stream] = Math.max(ends[stream]!, run.endSec[i]!);
   }
-  return endTo === 0 ? 0 : endTo - endFrom - (run.positionEndSec[to]! - run.positionEndSec[from]!);
+  return ends;
 }
 
 /** One op on a stream, for traces. */
