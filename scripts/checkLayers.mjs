@@ -50,7 +50,7 @@ export function checkLayers(root) {
   for (const name of Object.keys(packages)) {
     const folder = join(root, "packages", name);
     for (const file of sourceFiles(join(folder, "src"))) {
-      const isTest = /\.test\.ts$/.test(file);
+      const isTest = /\.test\.tsx?$/.test(file);
       for (const specifier of importsOf(readFileSync(file, "utf8"))) {
         const problem = checkImport({ name, folder, file, specifier, isTest });
         if (problem !== undefined)

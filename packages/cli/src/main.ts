@@ -63,6 +63,11 @@ const entries: readonly Entry[] = [
     summary: "print, check and draw a pipeline schedule",
     load: () => import("./commands/schedule.ts"),
   },
+  {
+    name: "ui",
+    summary: "open the web app: plan, see and share in the browser",
+    load: () => import("./commands/ui.ts"),
+  },
   { name: "devices", summary: "list the device catalogue", load: () => import("./commands/devices.ts") },
   { name: "models", summary: "list the model catalogue", load: () => import("./commands/models.ts") },
   { name: "software", summary: "list the software presets", load: () => import("./commands/software.ts") },

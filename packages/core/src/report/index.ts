@@ -2,6 +2,15 @@
 
 export { bar, stackedBar, waterfallBar } from "./bars.ts";
 export {
+  type MemoryColourKey,
+  memoryColour,
+  memoryColours,
+  type PartColour,
+  type TimeColourKey,
+  timeColour,
+  timeColours,
+} from "./colours.ts";
+export {
   type ComparedJob,
   compareJobs,
   fits,

@@ -1,0 +1,55 @@
+// The one table of colours: compute, communication of each axis, idle time, kinds of memory. The web app, pictures and reports read the
+// hexes, the terminal reads the tone nearest to them, so that a colour means the same everywhere.
+//
+// Each pair is for a light and for a dark ground, with at least 3:1 against it (WCAG 2.2, 1.4.11); hues of neighbours in a stack differ.
+
+import type { Tone } from "./paint.ts";
+
+export interface PartColour {
+  readonly light: string;
+  readonly dark: string;
+  readonly tone: Tone;
+}
+
+const colour = (tone: Tone, light: string, dark: string): PartColour => ({ light, dark, tone });
+
+/** By key of a time part (report/stepParts.ts). A communication axis alone has the colour of its exposed part: `partColour("tp")`. */
+export const timeColours = {
+  compute: colour("green", "#2f8a5b", "#4fb37c"),
+  exposed_tp: colour("yellow", "#b07512", "#dfa63a"),
+  exposed_cp: colour("yellow", "#77861c", "#abbd45"),
+  exposed_ep: colour("yellow", "#c2551c", "#ee8850"),
+  exposed_dp: colour("blue", "#2f6fc4", "#629ff0"),
+  exposed_pp: colour("magenta", "#7c55c7", "#a88aec"),
+  exposed_copy: colour("dim", "#8a6d5a", "#b99c87"),
+  host: colour("magenta", "#b3438b", "#df7dba"),
+  bubble: colour("red", "#c04a4a", "#e07272"),
+  optimizer: colour("cyan", "#16808f", "#41b6c6"),
+  straggler: colour("red", "#8f3550", "#cf6f8c"),
+} as const satisfies Readonly<Record<string, PartColour>>;
+
+/** By key of a memory part. */
+export const memoryColours = {
+  parameters: colour("blue", "#2f6fc4", "#629ff0"),
+  gradients: colour("cyan", "#16808f", "#41b6c6"),
+  optimizer: colour("green", "#2f8a5b", "#4fb37c"),
+  activations: colour("yellow", "#b07512", "#dfa63a"),
+  workspace: colour("magenta", "#b3438b", "#df7dba"),
+  fragmentation: colour("red", "#c04a4a", "#e07272"),
+  reserved: colour("dim", "#7b838d", "#8b949e"),
+} as const satisfies Readonly<Record<string, PartColour>>;
+
+export type TimeColourKey = keyof typeof timeColours;
+export type MemoryColourKey = keyof typeof memoryColours;
+
+/** Colour of time by part key (`exposed_tp`, `bubble`) or by kind of an op (`compute`, `tp`, `copy`). Unknown keys are the plain grey of `reserved`. */
+export function timeColour(key: string): PartColour {
+  const known: Readonly<Record<string, PartColour>> = timeColours;
+  return known[key] ?? known[`exposed_${key}`] ?? memoryColours.reserved;
+}
+
+/** Colour of a kind of memory by its part key. */
+export function memoryColour(key: string): PartColour {
+  const known: Readonly<Record<string, PartColour>> = memoryColours;
+  return known[key] ?? memoryColours.reserved;
+}

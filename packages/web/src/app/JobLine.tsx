@@ -1,0 +1,18 @@
+// The job in one line, on every page but the one that edits it.
+
+import { clusterText, modelText, strategyText, workloadText } from "../state/runText.ts";
+import { store } from "../state/store.ts";
+import { PageLink } from "./PageLink.tsx";
+
+export function JobLine() {
+  const run = store.run.value;
+  return (
+    <div class="jobline">
+      <strong>{modelText(run)}</strong>
+      <span>{clusterText(run)}</span>
+      <span>{workloadText(run)}</span>
+      <span>{strategyText(run)}</span>
+      <PageLink page="plan">Change</PageLink>
+    </div>
+  );
+}

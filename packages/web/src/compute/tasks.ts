@@ -1,0 +1,12 @@
+// The table of tasks: what a page can ask of a worker. A page adds its own in a file of its folder (`timeline/task.ts`) and one line here.
+// Types alone reach the page (contract.ts), so nothing that a task imports is loaded there.
+
+import { catalogue } from "./catalogue.ts";
+import { predict } from "./predict.ts";
+
+export const tasks = {
+  catalogue,
+  predict,
+};
+
+export type Tasks = typeof tasks;
