@@ -1,7 +1,8 @@
-// Collectives in lock step: read what every rank of a group holds, then write every rank's result. What moved goes into the traffic book.
+// Exchanges in lock step: read what every rank of a group holds, then write every rank's result. What moved goes into the traffic book.
 
 import {
   assert,
+  type BufferId,
   type CollectiveOp,
   coordinateAlong,
   dtypeBytes,
@@ -9,9 +10,20 @@ import {
   groupOf,
   type RingShiftOp,
 } from "@meshwright/core";
-import { dispatchedCounts, type Frame, matOf, routingAt, total } from "./frame.ts";
+import type { Exchanges } from "./exchanges.ts";
+import { dispatchedCounts, type Frame, inheritRouting, matOf, type Run, routingAt, total } from "./frame.ts";
 import { flatten, type Mat, rowsOf, set, unflatten } from "./kernels/mat.ts";
+import type { Place } from "./store.ts";
 import { collectiveBytes, collectiveKind } from "./traffic.ts";
+
+export const lockStepExchanges: Exchanges = {
+  collective: runCollective,
+  ringShift: runRingShift,
+  exchange: runExchange,
+  rowsAlong: (frame, rank, axis, x) => groupOf(frame.run.mesh, rank, axis).map((peer) => matOf(frame, peer, x).rows),
+  expertRows: (frame, _rank, source, routing) => routingAt(frame, source, routing).counts,
+  sumCopies,
+};
 
 /** Calls `visit` once per group of the axis among the frame's ranks. */
 function forGroups(frame: Frame, axis: CollectiveOp["axis"], visit: (group: readonly number[]) => void): void {
@@ -23,7 +35,7 @@ function forGroups(frame: Frame, axis: CollectiveOp["axis"], visit: (group: read
   }
 }
 
-export function runCollective(frame: Frame, op: CollectiveOp): void {
+function runCollective(frame: Frame, op: CollectiveOp): void {
   forGroups(frame, op.axis, (group) => {
     for (const [i, x] of op.xs.entries()) {
       const inputs = group.map((rank) => matOf(frame, rank, x));
@@ -31,8 +43,7 @@ export function runCollective(frame: Frame, op: CollectiveOp): void {
       const outs = group.map((rank) => matOf(frame, rank, op.outs[i]!));
       exchangeValues(frame, op, group, inputs, flats, outs);
       for (const [n, out] of outs.entries()) {
-        const geometry = frame.run.routings.get(inputs[n]!.data);
-        if (geometry !== undefined) frame.run.routings.set(out.data, geometry);
+        inheritRouting(frame.run, inputs[n]!, out);
         if (group.length === 1) continue;
         const elements = { x: flats[n]!.length, out: out.rows * out.cols };
         frame.run.traffic.add(
@@ -170,7 +181,7 @@ function headsAllToAll(
   }
 }
 
-export function runRingShift(frame: Frame, op: RingShiftOp): void {
+function runRingShift(frame: Frame, op: RingShiftOp): void {
   forGroups(frame, op.axis, (group) => {
     for (const [i, x] of op.xs.entries()) {
       const flats = group.map((rank) => flatten(matOf(frame, rank, x)));
@@ -185,7 +196,7 @@ export function runRingShift(frame: Frame, op: RingShiftOp): void {
 }
 
 /** Routed rows between token holders and experts: sent sorted by (expert, token), received by source, each source sorted the same way. */
-export function runExchange(frame: Frame, op: ExchangeOp): void {
+function runExchange(frame: Frame, op: ExchangeOp): void {
   forGroups(frame, op.axis, (group) => {
     const flats = group.map((rank) => flatten(matOf(frame, rank, op.x)));
     const outs = group.map((rank) => matOf(frame, rank, op.out));
@@ -214,4 +225,18 @@ export function runExchange(frame: Frame, op: ExchangeOp): void {
       if (group.length > 1) frame.run.traffic.add(rank, op.axis, "allToAll", group.length, bytes);
     }
   });
+}
+
+function sumCopies(run: Run, holders: readonly { readonly rank: number; readonly place: Place }[], id: BufferId): void {
+  const mats = holders.map(({ rank, place }) => run.stores[rank]!.get(place, id));
+  const sum = flatten(mats[0]!);
+  for (const m of mats.slice(1))
+    flatten(m).forEach((value, e) => {
+      sum[e]! += value;
+    });
+  for (const m of mats) unflatten(sum, m);
+  for (const { rank, place } of holders) {
+    const bytes = sum.length * dtypeBytes(place.block.buffers[id]!.dtype);
+    run.traffic.add(rank, "replica", "allReduce", holders.length, bytes);
+  }
 }

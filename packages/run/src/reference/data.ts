@@ -40,6 +40,17 @@ export function globalRows(
   };
 }
 
-export function idsOf(rows: TokenRows, vocab: number, shift: number): Int32Array {
-  return rows.sequence.map((sequence, row) => tokenId(vocab, sequence, rows.position[row]! + shift));
+/** Token ids of a step. */
+export interface Tokens {
+  /** @param sequence of the step, all ranks counted. @param position 0-based; up to a sequence's length and the shift of its last target. */
+  id(sequence: number, position: number): number;
+}
+
+/** The data of the proofs. */
+export function hashedTokens(vocab: number): Tokens {
+  return { id: (sequence, position) => tokenId(vocab, sequence, position) };
+}
+
+export function idsOf(rows: TokenRows, tokens: Tokens, shift: number): Int32Array {
+  return rows.sequence.map((sequence, row) => tokens.id(sequence, rows.position[row]! + shift));
 }

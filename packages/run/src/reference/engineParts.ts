@@ -37,17 +37,22 @@ export interface BlockPlan {
 export interface EngineParts {
   readonly program: Program;
   readonly state: Run;
-  /** By pipeline rank. */
+  /** By pipeline rank: the ranks that run in this process. */
   readonly lanes: readonly (readonly number[])[];
+  /** The same with ranks elsewhere. */
+  readonly allLanes: readonly (readonly number[])[];
   readonly chunks: readonly (readonly Chunk[])[];
 }
 
-export function engineParts(program: Program, state: Run): EngineParts {
+/** @param runsHere whether a rank runs in this process. */
+export function engineParts(program: Program, state: Run, runsHere: (rank: number) => boolean): EngineParts {
   const { mesh, schedule, stages, blocks } = program;
+  const allLanes = Array.from({ length: mesh.pp }, (_, p) => lanesOf(program, p));
   return {
     program,
     state,
-    lanes: Array.from({ length: mesh.pp }, (_, p) => lanesOf(program, p)),
+    lanes: allLanes.map((ranks) => ranks.filter(runsHere)),
+    allLanes,
     chunks: schedule.stageOf.map((chunks) =>
       chunks.map((stage, chunk) => ({
         stage,
@@ -66,9 +71,17 @@ export function frameAt(parts: EngineParts, p: number, place: Place): Frame {
   return { run: parts.state, ranks: parts.lanes[p]!, place, lastRouting: null };
 }
 
-/** Every block use of every pipeline rank. */
+/** The block uses of each rank that runs here. */
+export function placesOf(parts: EngineParts): { readonly rank: number; readonly places: readonly Place[] }[] {
+  return parts.chunks.flatMap((chunks, p) =>
+    parts.lanes[p]!.map((rank) => ({ rank, places: chunks.flatMap((chunk) => chunk.places) })),
+  );
+}
+
+/** Every block use of every pipeline rank that runs here. */
 export function eachPlace(parts: EngineParts, visit: (frame: Frame, block: Block) => void): void {
   for (const [p, chunks] of parts.chunks.entries()) {
+    if (parts.lanes[p]!.length === 0) continue;
     for (const chunk of chunks) for (const place of chunk.places) visit(frameAt(parts, p, place), place.block);
   }
 }

@@ -46,6 +46,16 @@ export class GatheredBlocks {
       this.holds.set(key, holds);
       if (holds > 0) return;
     } else if (gatherPolicy !== "perPhase") return;
+    this.free(p, place);
+  }
+
+  /** Frees a block use's parameters after a forward action whose backward never comes. */
+  drop(p: number, place: Place): void {
+    this.holds.delete(`${p} ${place.key}`);
+    this.free(p, place);
+  }
+
+  private free(p: number, place: Place): void {
     for (const rank of this.parts.lanes[p]!) {
       const store = this.parts.state.stores[rank]!;
       for (const id of gatheredIds(place.block)) if (store.isLive(place, id)) store.free(place, id);

@@ -1,10 +1,19 @@
 // Persistent buffers of a rank before the step: parameters and master copies from their global values, the rest zero.
 
-import { assert, type Mesh, paramName } from "@meshwright/core";
+import { assert, type Mesh, type ParamSlice, paramName } from "@meshwright/core";
 import { initialValue, shardOffset, sliceIndices } from "./slices.ts";
 import type { Place, RankStore } from "./store.ts";
 
-export function initialiseParameters(store: RankStore, mesh: Mesh, rank: number, places: readonly Place[]): void {
+/** Initial value of element `index` of a global tensor. */
+export type InitialValue = (name: string, index: number, slice: ParamSlice) => number;
+
+export function initialiseParameters(
+  store: RankStore,
+  mesh: Mesh,
+  rank: number,
+  places: readonly Place[],
+  initial: InitialValue = initialValue,
+): void {
   // Owners first: shared declarations of other block uses stand for them.
   for (const place of places) {
     const masters = new Set(place.block.update.flatMap((op) => (op.kind === "optimizer" ? op.masters : [])));
@@ -18,7 +27,7 @@ export function initialiseParameters(store: RankStore, mesh: Mesh, rank: number,
       const length = m.rows * m.cols;
       const from = shardOffset(decl.param, mesh, rank, length, indices.length);
       for (let e = 0; e < length && from + e < indices.length; e++)
-        m.data[e] = initialValue(name, indices[from + e]!, decl.param);
+        m.data[m.offset + e] = initial(name, indices[from + e]!, decl.param);
     }
   }
   for (const place of places) {

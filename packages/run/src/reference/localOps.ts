@@ -2,7 +2,16 @@
 
 import { assert, type BufferId, coordinateAlong, type Op } from "@meshwright/core";
 import { idsOf } from "./data.ts";
-import { attentionRowsAt, expertCounts, type Frame, matOf, routingAt, rowsAt } from "./frame.ts";
+import {
+  attentionRowsAt,
+  enterRouting,
+  expertCounts,
+  type Frame,
+  inheritRouting,
+  matOf,
+  routingAt,
+  rowsAt,
+} from "./frame.ts";
 import { attention, attentionBackward } from "./kernels/attention.ts";
 import { batchMatmul, softmax, softmaxBackward } from "./kernels/batchAttention.ts";
 import { conv, convBackward } from "./kernels/conv.ts";
@@ -47,7 +56,7 @@ function rowsPerExpert(frame: Frame, rank: number, routing: number): number[] {
 
 export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
   const m = (id: number): Mat => matOf(frame, rank, id);
-  const { mesh, vocab, globalTokens } = frame.run;
+  const { mesh, vocab, tokens, globalTokens } = frame.run;
   const firstId = (axis: Parameters<typeof coordinateAlong>[2] | null, shardRows: number) =>
     axis === null ? 0 : coordinateAlong(mesh, rank, axis) * shardRows;
   const fresh = (accumulate: boolean, ...outs: readonly (Mat | undefined)[]) => {
@@ -186,7 +195,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         op.positions === undefined
           ? undefined
           : { table: m(op.positions), position: rows.position, scale: op.positionScale ?? 1 };
-      embedding(table, m(op.out), idsOf(rows, vocab, op.shift), firstId(op.vocabAxis, table.rows), positions);
+      embedding(table, m(op.out), idsOf(rows, tokens, op.shift), firstId(op.vocabAxis, table.rows), positions);
       return;
     }
     case "embeddingBackward": {
@@ -198,7 +207,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       embeddingBackward(
         m(op.dout),
         dtable,
-        idsOf(rows, vocab, op.shift),
+        idsOf(rows, tokens, op.shift),
         firstId(op.vocabAxis, dtable.rows),
         positions,
       );
@@ -213,14 +222,14 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         logits,
         m(op.rowMax),
         m(op.sums),
-        idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift),
+        idsOf(rowsAt(frame, rank, op.layout), tokens, op.shift),
         firstId(op.vocabAxis, logits.cols),
       );
       return;
     }
     case "mergeStats": {
       const part = Math.floor(vocab / mesh.pp);
-      const ids = idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift);
+      const ids = idsOf(rowsAt(frame, rank, op.layout), tokens, op.shift);
       const inB = Array.from(ids, (id) => Math.floor(id / part) === coordinateAlong(mesh, rank, "pp"));
       const [a, b] = [
         { max: m(op.maxA), sums: m(op.sumsA) },
@@ -238,15 +247,19 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     }
     case "lossBackward": {
       const logits = m(op.logits);
-      const targets = idsOf(rowsAt(frame, rank, op.layout), vocab, op.shift);
+      const targets = idsOf(rowsAt(frame, rank, op.layout), tokens, op.shift);
       const buffers = { logits, rowMax: m(op.rowMax), sums: m(op.sums), dlogits: m(op.dlogits) };
-      lossBackward(buffers, targets, firstId(op.vocabAxis, logits.cols), op.scale / globalTokens);
+      lossBackward(
+        buffers,
+        targets,
+        firstId(op.vocabAxis, logits.cols),
+        (op.scale * frame.run.lossScale) / globalTokens,
+      );
       return;
     }
     case "router": {
       const routing = m(op.routing);
-      frame.run.routings.set(routing.data, op.geometry);
-      frame.run.orderCache.delete(routing.data);
+      enterRouting(frame.run, routing, op.geometry);
       router(
         op.geometry,
         m(op.logits),
@@ -313,8 +326,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       return;
     case "copy":
     case "cast": {
-      const geometry = frame.run.routings.get(m(op.x).data);
-      if (geometry !== undefined) frame.run.routings.set(m(op.out).data, geometry);
+      inheritRouting(frame.run, m(op.x), m(op.out));
       if (m(op.x).rows === m(op.out).rows) return copyInto(m(op.x), m(op.out));
       unflatten(flatten(m(op.x)), m(op.out));
       return;
@@ -339,7 +351,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     }
     case "optimizer":
       for (const [i, master] of op.masters.entries()) {
-        optimizerStep(op.algorithm, m(op.grads[i]!), m(master), op.states[i]!.map(m));
+        optimizerStep(op.algorithm, m(op.grads[i]!), m(master), op.states[i]!.map(m), frame.run.optimizer);
         if (op.params[i] !== master) unflatten(flatten(m(master)), m(op.params[i]!));
       }
       return;

@@ -1,7 +1,6 @@
-// Runs a list of ops in lock step over the frame's ranks: allocate what an op writes, run it, note the bytes, free what nobody uses again.
+// Runs a list of ops over the frame's ranks: allocate what an op writes, run it, note the bytes, free what nobody uses again.
 
-import { assert, type Block, type BufferId, baseOf, groupOf, type Op, opAccess } from "@meshwright/core";
-import { runCollective, runExchange, runRingShift } from "./collectives.ts";
+import { assert, type Block, type BufferId, baseOf, type Op, opAccess } from "@meshwright/core";
 import { dispatchedCounts, expertCounts, type Frame, matOf, routingAt, total } from "./frame.ts";
 import { runLocal } from "./localOps.ts";
 
@@ -16,8 +15,11 @@ export function runOps(
   firstPosition: number,
   afterOp: (position: number) => void,
 ): void {
+  const { watch } = frame.run;
   for (const [i, op] of ops.entries()) {
+    watch?.before(frame, op);
     runOp(frame, op);
+    watch?.after(frame, op);
     const position = firstPosition + i;
     afterOp(position);
     for (const id of frees.get(position) ?? [])
@@ -43,6 +45,7 @@ export function standaloneFrees(block: Block, ops: readonly Op[]): Frees {
 function runOp(frame: Frame, op: Op): void {
   if ("routing" in op) frame.lastRouting = op.routing;
   const { block } = frame.place;
+  const { exchanges } = frame.run;
   const { reads, writes } = opAccess(op);
   const accumulated = new Set(reads.map((id) => baseOf(block, id)));
   // All ranks' sizes first: a collective's result depends on what its peers hold.
@@ -58,18 +61,18 @@ function runOp(frame: Frame, op: Op): void {
     }
   }
   for (const { rank, id, rows } of missing) {
-    // What an op adds to starts at zero; anything else is poison until it is written.
-    frame.run.stores[rank]!.create(frame.place, id, accumulated.has(id) ? 0 : Number.NaN, rows);
+    // What an op adds to starts at zero; anything else is undefined until it is written.
+    frame.run.stores[rank]!.create(frame.place, id, accumulated.has(id) ? "zero" : "undefined", rows);
   }
   switch (op.kind) {
     case "collective":
-      runCollective(frame, op);
+      exchanges.collective(frame, op);
       return;
     case "ringShift":
-      runRingShift(frame, op);
+      exchanges.ringShift(frame, op);
       return;
     case "exchange":
-      runExchange(frame, op);
+      exchanges.exchange(frame, op);
       return;
     default:
       for (const rank of frame.ranks) runLocal(frame, rank, op);
@@ -99,7 +102,7 @@ function rowsOfOutput(frame: Frame, rank: number, op: Op, id: BufferId): number 
       if (op.dim !== "rows" || pair < 0) return undefined;
       const x = op.xs[pair]!;
       if (op.op === "allGather")
-        return groupOf(frame.run.mesh, rank, op.axis).reduce((sum, peer) => sum + matOf(frame, peer, x).rows, 0);
+        return frame.run.exchanges.rowsAlong(frame, rank, op.axis, x).reduce((sum, rows) => sum + rows, 0);
       if (op.op === "allReduce") return matOf(frame, rank, x).rows;
       // Routed rows go back to the etp neighbour that brought them.
       if (op.op === "reduceScatter" && op.axis === "etp") return ownRoutedRows(frame, rank);

@@ -73,9 +73,12 @@ export class Assembly {
   readonly values: Float64Array;
   private readonly filled: Uint8Array;
   private readonly name: string;
+  private readonly tolerance: number;
 
-  constructor(name: string, size: number) {
+  /** @param tolerance how far copies of an element may differ, relative to their size. */
+  constructor(name: string, size: number, tolerance: number) {
     this.name = name;
+    this.tolerance = tolerance;
     this.values = new Float64Array(size);
     this.filled = new Uint8Array(size);
   }
@@ -85,7 +88,7 @@ export class Assembly {
       const before = this.values[index]!;
       const scale = Math.max(Math.abs(before), Math.abs(value), 1e-3);
       assert(
-        Math.abs(before - value) <= 1e-9 * scale,
+        Math.abs(before - value) <= this.tolerance * scale,
         `copies of ${this.name}[${index}] agree: ${before} elsewhere, ${value} on rank ${rank}`,
       );
       return;

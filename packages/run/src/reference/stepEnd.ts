@@ -1,10 +1,10 @@
 // What follows the last action of a step: replicas of bidirectional schedules and copies of the token table add up their gradients, and the norm of all
 // gradients is summed over the ranks.
 
-import { dtypeBytes, meshSize, tableRanks } from "@meshwright/core";
+import { assert, tableRanks } from "@meshwright/core";
 import { type EngineParts, runPhase } from "./engineParts.ts";
 import type { Frame } from "./frame.ts";
-import { flatten, unflatten } from "./kernels/mat.ts";
+import { at, set } from "./kernels/mat.ts";
 import type { Place } from "./store.ts";
 
 /** Chunks of different replicas that hold the same stage add up their persistent gradients. */
@@ -26,17 +26,12 @@ export function addReplicas(parts: EngineParts): void {
           decl.tier !== "hbm"
         )
           continue;
-        for (let lane = 0; lane < parts.lanes[0]!.length; lane++) {
-          const holders = copies.map(({ p, chunk }) => ({ rank: parts.lanes[p]![lane]!, place: chunk.places[use]! }));
-          const mats = holders.map(({ rank, place }) => parts.state.stores[rank]!.get(place, id));
-          const sum = flatten(mats[0]!);
-          for (const m of mats.slice(1))
-            flatten(m).forEach((value, e) => {
-              sum[e]! += value;
-            });
-          for (const m of mats) unflatten(sum, m);
-          const bytes = sum.length * dtypeBytes(decl.dtype);
-          for (const { rank } of holders) parts.state.traffic.add(rank, "replica", "allReduce", holders.length, bytes);
+        for (let lane = 0; lane < parts.allLanes[0]!.length; lane++) {
+          const holders = copies.map(({ p, chunk }) => ({
+            rank: parts.allLanes[p]![lane]!,
+            place: chunk.places[use]!,
+          }));
+          parts.state.exchanges.sumCopies(parts.state, holders, id);
         }
       }
     }
@@ -49,6 +44,7 @@ export function syncEmbedding(parts: EngineParts): void {
   if (embeddingSync === null) return;
   const place: Place = { block: embeddingSync, label: "embedding", key: "sync", microBatch: -1 };
   const ranks = tableRanks(mesh).flatMap((p) => parts.lanes[p]!);
+  if (ranks.length === 0) return;
   for (const rank of ranks) {
     for (const [id, decl] of embeddingSync.buffers.entries())
       if (decl.shared === true) parts.state.stores[rank]!.addShared(place, id);
@@ -59,28 +55,30 @@ export function syncEmbedding(parts: EngineParts): void {
 
 /** The tail's partial norm of a rank is the sum over its block uses. */
 export function gradNormTail(parts: EngineParts): number | null {
-  const { tail, mesh } = parts.program;
+  const { tail } = parts.program;
   const partial = (rank: number, p: number): number => {
     let sum = 0;
     for (const chunk of parts.chunks[p]!) {
       for (const place of chunk.places) {
         const id = place.block.buffers.findIndex((decl) => decl.name === "gradNorm");
-        if (id >= 0) sum += parts.state.stores[rank]!.get(place, id).data[0]!;
+        if (id >= 0) sum += at(parts.state.stores[rank]!.get(place, id), 0, 0);
       }
     }
     return sum;
   };
-  if (tail === null) return partial(0, 0);
+  const [first] = parts.lanes.flatMap((ranks, p) => ranks.map((rank) => ({ rank, p })));
+  assert(first !== undefined, "some rank runs here");
+  if (tail === null) return partial(first.rank, first.p);
   const place: Place = { block: tail, label: "tail", key: "tail", microBatch: -1 };
   for (const [p, ranks] of parts.lanes.entries()) {
-    for (const rank of ranks) parts.state.stores[rank]!.addPersistent(place, 0).data[0] = partial(rank, p);
+    for (const rank of ranks) set(parts.state.stores[rank]!.persistentOrNew(place, 0), 0, 0, partial(rank, p));
   }
   const frame: Frame = {
     run: parts.state,
-    ranks: Array.from({ length: meshSize(mesh) }, (_, rank) => rank),
+    ranks: parts.lanes.flat().sort((a, b) => a - b),
     place,
     lastRouting: null,
   };
   runPhase(frame, tail.update);
-  return parts.state.stores[0]!.get(place, 0).data[0]!;
+  return at(parts.state.stores[first.rank]!.get(place, 0), 0, 0);
 }

@@ -1,5 +1,5 @@
-// Where a rank's tensors live, and how many bytes it holds. A read of a buffer that was never written, or was freed, is an assertion;
-// fresh memory holds NaN, so even a window that nobody wrote shows up in the numbers.
+// Where a rank's tensors live, and how many bytes it holds in the formats the program declares. A read of a buffer that was never written, or was
+// freed, is an assertion; in proofs fresh memory holds NaN, so even a window that nobody wrote shows up in the numbers.
 
 import {
   assert,
@@ -13,10 +13,11 @@ import {
   type Mesh,
   paramName,
 } from "@meshwright/core";
-import { columnsOf, type Mat, rowsOf } from "./kernels/mat.ts";
+import { columnsOf, copyInto, type Mat, rowsOf } from "./kernels/mat.ts";
+import { heapMemory, type MatMemory } from "./matMemory.ts";
 
 /** Rows and columns of a buffer as a matrix. */
-function matrixShape(decl: BufferDecl): { rows: number; cols: number } {
+export function matrixShape(decl: BufferDecl): { rows: number; cols: number } {
   const cols = decl.shape.at(-1) ?? 1;
   return { rows: decl.shape.slice(0, -1).reduce((product, n) => product * n, 1), cols };
 }
@@ -24,10 +25,10 @@ function matrixShape(decl: BufferDecl): { rows: number; cols: number } {
 /** Shard views of persistent buffers may reach past the end by less than the ranks of an axis. */
 const slackElements = 64;
 
-function allocate(rows: number, cols: number, value: number, slack: number): Mat {
-  const data = new Float64Array(rows * cols + slack);
-  if (value !== 0) data.fill(value, 0, rows * cols);
-  return { data, rows, cols, stride: cols, offset: 0 };
+function fill(m: Mat, value: number, slack: number): Mat {
+  m.data.fill(value, m.offset, m.offset + m.rows * m.cols);
+  if (slack > 0) m.data.fill(0, m.offset + m.rows * m.cols, m.offset + m.rows * m.cols + slack);
+  return m;
 }
 
 /** One use of a block on one chunk of one pipeline rank; micro buffers also belong to a micro-batch. */
@@ -42,22 +43,34 @@ export interface Place {
 export class RankStore {
   readonly rank: number;
   private readonly mesh: Mesh;
+  private readonly memory: MatMemory;
+  private readonly poison: boolean;
   private readonly persistent = new Map<string, Mat>();
   private readonly sharedOwners = new Map<string, Mat>();
   private readonly gathered = new Map<string, Map<BufferId, Mat>>();
   private readonly micro = new Map<string, Map<BufferId, Mat>>();
   private readonly microHeld = new Map<string, number>();
   readonly heldBytes: Record<MemoryTier, number> = { hbm: 0, host: 0, nvme: 0 };
+  /** Most bytes held in HBM, and in the host's memory. */
   peakBytes = 0;
+  hostPeakBytes = 0;
 
-  constructor(mesh: Mesh, rank: number) {
+  /** @param options.poison fresh memory holds NaN: proofs want it, training need not pay for it. */
+  constructor(
+    mesh: Mesh,
+    rank: number,
+    options: { readonly memory: MatMemory; readonly poison: boolean } = { memory: heapMemory, poison: true },
+  ) {
     this.mesh = mesh;
     this.rank = rank;
+    this.memory = options.memory;
+    this.poison = options.poison;
   }
 
   private charge(decl: BufferDecl, sign: 1 | -1): void {
     this.heldBytes[decl.tier] += sign * bufferBytes(decl);
     this.peakBytes = Math.max(this.peakBytes, this.heldBytes.hbm);
+    this.hostPeakBytes = Math.max(this.hostPeakBytes, this.heldBytes.host);
   }
 
   // Persistent buffers.
@@ -65,12 +78,16 @@ export class RankStore {
   addPersistent(place: Place, id: BufferId): Mat {
     const decl = place.block.buffers[id]!;
     const { rows, cols } = matrixShape(decl);
-    const m = allocate(rows, cols, 0, slackElements);
+    const m = fill(this.memory.allocate(rows, cols, slackElements), 0, slackElements);
     this.persistent.set(`${place.key} ${id}`, m);
     const owner = ownerKey(place, decl);
     if (owner !== null && !this.sharedOwners.has(owner)) this.sharedOwners.set(owner, m);
     this.charge(decl, 1);
     return m;
+  }
+
+  persistentOrNew(place: Place, id: BufferId): Mat {
+    return this.persistent.get(`${place.key} ${id}`) ?? this.addPersistent(place, id);
   }
 
   /** A declaration that stands for another block use's buffer. */
@@ -87,13 +104,30 @@ export class RankStore {
     return this.mapOf(place, id)?.has(id) ?? false;
   }
 
-  /** Creates a transient buffer; `rows` overrides the declared number where routing decides it. */
-  create(place: Place, id: BufferId, fill: number, rows?: number): Mat {
-    const decl = place.block.buffers[id]!;
-    const shape = matrixShape(decl);
-    const m = allocate(rows ?? shape.rows, shape.cols, fill, 0);
+  /** Creates a transient buffer, zero or undefined; `rows` overrides the declared number where routing decides it. */
+  create(place: Place, id: BufferId, content: "zero" | "undefined", rows?: number): Mat {
+    const shape = matrixShape(place.block.buffers[id]!);
+    const m = this.memory.allocate(rows ?? shape.rows, shape.cols, 0);
+    if (content === "zero") fill(m, 0, 0);
+    else if (this.poison) fill(m, Number.NaN, 0);
     this.put(place, id, m);
     return m;
+  }
+
+  /** A contiguous copy that belongs to no buffer yet. */
+  copyOf(m: Mat): Mat {
+    const copy = this.memory.allocate(m.rows, m.cols, 0);
+    copyInto(m, copy);
+    return copy;
+  }
+
+  /** Memory for a tensor that belongs to no buffer yet, and its end if it never will. */
+  loose(rows: number, cols: number): Mat {
+    return this.memory.allocate(rows, cols, 0);
+  }
+
+  releaseLoose(m: Mat): void {
+    this.memory.release(m);
   }
 
   /** Takes a matrix that was handed over. */
@@ -114,8 +148,11 @@ export class RankStore {
 
   free(place: Place, id: BufferId): void {
     const decl = place.block.buffers[id]!;
-    const removed = this.mapOf(place, id)?.delete(id) ?? false;
-    assert(removed, `${place.block.name}.${decl.name} of micro-batch ${place.microBatch} is live when freed`);
+    const map = this.mapOf(place, id);
+    const m = map?.get(id);
+    assert(m !== undefined, `${place.block.name}.${decl.name} of micro-batch ${place.microBatch} is live when freed`);
+    map!.delete(id); // m came from it
+    this.memory.release(m);
     this.charge(decl, -1);
     if (decl.scope === "micro") this.microHeld.set(microKey(place), this.microBytes(place) - bufferBytes(decl));
   }
@@ -123,6 +160,11 @@ export class RankStore {
   /** Bytes this micro-batch holds in the block use. */
   microBytes(place: Place): number {
     return this.microHeld.get(microKey(place)) ?? 0;
+  }
+
+  /** Frees what a micro-batch holds in a block use: after a forward pass whose backward never comes. */
+  dropMicro(place: Place): void {
+    for (const id of [...(this.micro.get(microKey(place))?.keys() ?? [])]) this.free(place, id);
   }
 
   /** Transient buffers still held anywhere, by block key: must be empty at the end of a step. */

@@ -4,7 +4,7 @@
 import { type ActionMemory, actionMemory, assert, type Program } from "@meshwright/core";
 import { runStep, type StepOutcome } from "./engine.ts";
 import { mat } from "./kernels/mat.ts";
-import { optimizerStep } from "./kernels/optimizer.ts";
+import { firstStep, optimizerStep } from "./kernels/optimizer.ts";
 import { predictedPeaks, predictedTraffic } from "./predict.ts";
 import { type Truth, type TruthRequest, unsplitStep } from "./truth/model.ts";
 
@@ -86,10 +86,8 @@ function updatedTruth(program: Program, truth: Truth): Map<string, Float64Array>
   for (const [name, value] of truth.parameters) {
     const row = (data: Float64Array) => ({ ...mat(1, value.length), data });
     const master = Float64Array.from(value);
-    optimizerStep(op.algorithm, row(truth.gradients.get(name)!), row(master), [
-      mat(1, value.length),
-      mat(1, value.length),
-    ]);
+    const states = [mat(1, value.length), mat(1, value.length)];
+    optimizerStep(op.algorithm, row(truth.gradients.get(name)!), row(master), states, firstStep);
     updated.set(name, master);
   }
   return updated;
