@@ -103,10 +103,14 @@ describe("meshwright plan", () => {
     expect(err).toContain('did you mean "offload"');
   });
 
-  it("refuses clusters of several groups", async () => {
-    const { code, err } = await meshwright("plan", "job.yaml", "--cluster", "8xa100-80g+8xh100-sxm");
-    expect(code).toBe(2);
-    expect(err).toContain("Cannot search a cluster of 2 groups");
+  it("plans for a mixed cluster, and refuses what a mixed cluster has no floors for", async () => {
+    const mixed = ["plan", "job.yaml", "--cluster", "2xa100-80g+2xh100-sxm", "--fix", "tp=1"];
+    const { code, out } = await meshwright(...mixed, "--fix", "micro_batch=1", "--json");
+    expect(code).toBe(0);
+    expect(JSON.parse(out).plans[0].strategy.group_order).toHaveLength(2);
+    const parted = await meshwright(...mixed, "--pareto");
+    expect(parted.code).toBe(2);
+    expect(parted.err).toContain("Cannot search a cluster of 2 groups this way");
   });
 
   it("says why the best wins", async () => {

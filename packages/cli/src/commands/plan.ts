@@ -11,6 +11,7 @@ import {
   type PlanRequest,
   paretoFront,
   planJob,
+  planMixed,
   planOutcome,
   readPlanRequest,
   resolvedLeaf,
@@ -27,7 +28,8 @@ import {
   planVersion,
   sweepReport,
 } from "@meshwright/core/report";
-import { type Finding, InputError } from "@meshwright/core/units";
+import type { JobSpec } from "@meshwright/core/spec";
+import { type Finding, formatSeconds, InputError } from "@meshwright/core/units";
 import { stringify } from "yaml";
 import { writeText } from "../files.ts";
 import type { ExitCode, Io } from "../io.ts";
@@ -108,6 +110,47 @@ async function plan(
 ): Promise<void> {
   const { job } = given;
   exportOf(options);
+  const outcome =
+    job.cluster.groups === undefined || isParted(options)
+      ? await uniformPlan({ given, request, options, specPath }, io)
+      : mixedPlan(job, request, io);
+  io.progressDone();
+  if (options["json"] === true) io.out(JSON.stringify(planJson(outcome), null, 2));
+  else io.out(planReport(outcome, { paint: io.paint, width: io.width, verbose: false }));
+  const exported = exportOf(options);
+  if (outcome.plans.length > 0 && exported !== undefined) exportJob(outcome.plans[0]!.spec, exported, io);
+  const out = options["out"] as string | undefined;
+  // A part without a plan that fits is no failure: another may have one.
+  if (outcome.plans.length === 0) exit(isPart(options) ? 0 : 2);
+  else if (out !== undefined) writeSpec(out, outcome, given, specPath, io);
+}
+
+/** Parts of a search, or the joining of parts. */
+function isParted(options: Readonly<Record<string, unknown>>): boolean {
+  return (
+    options["shard"] !== undefined ||
+    options["results"] !== undefined ||
+    (options["merge"] as readonly string[]).length > 0
+  );
+}
+
+/** One part of several, so that the others may hold the answer. */
+function isPart(options: Readonly<Record<string, unknown>>): boolean {
+  const shard = readShard(options["shard"] as string | undefined);
+  return shard !== undefined && shard.count > 1 && (options["merge"] as readonly string[]).length === 0;
+}
+
+function mixedPlan(job: JobSpec, request: PlanRequest, io: Io): PlanOutcome {
+  return planMixed(job, request, {
+    onProgress: ({ numDone, numShapes, bestSec }) => {
+      const found = bestSec === null ? "nothing that fits yet" : `best ${formatSeconds(bestSec)} a step`;
+      io.progress(`searching: ${numDone} of ${numShapes} placements, ${found}`);
+    },
+  });
+}
+
+async function uniformPlan({ given, request, options }: Asked, io: Io): Promise<PlanOutcome> {
+  const { job } = given;
   const space = planJob(job, request);
   const objective = objectiveOf(request.objective, space);
   const shard = readShard(options["shard"] as string | undefined);
@@ -129,18 +172,8 @@ async function plan(
     },
     io,
   );
-  io.progressDone();
   if (shard !== undefined && results !== undefined) writePart(results, io.cwd, { key, shard, search });
-  const partial = shard !== undefined && shard.count > 1 && merge.length === 0;
-  const outcome = planOutcome(job, request, { space, search, numProven: 1, partial });
-  if (options["json"] === true) io.out(JSON.stringify(planJson(outcome), null, 2));
-  else io.out(planReport(outcome, { paint: io.paint, width: io.width, verbose: false }));
-  const exported = exportOf(options);
-  if (outcome.plans.length > 0 && exported !== undefined) exportJob(outcome.plans[0]!.spec, exported, io);
-  const out = options["out"] as string | undefined;
-  // A part without a plan that fits is no failure: another may have one.
-  if (outcome.plans.length === 0) exit(partial ? 0 : 2);
-  else if (out !== undefined) writeSpec(out, outcome, given, specPath, io);
+  return planOutcome(job, request, { space, search, numProven: 1, partial: isPart(options) });
 }
 
 /** Choices of `meshwright export` for the winner; checked before the search begins. */

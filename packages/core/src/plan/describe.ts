@@ -31,7 +31,11 @@ export function strategyDescription(strategy: Strategy): Record<string, unknown>
   add("offload_activations", s.offloadActivations, false);
   if (s.offloadLayers !== undefined) fields["offload_layers"] = s.offloadLayers;
   add("balance_embedding", s.balanceEmbedding, false);
+  if (s.groupOrder !== undefined) fields["group_order"] = s.groupOrder;
   if (s.stageLayers !== null) fields["stage_layers"] = s.stageLayers;
+  else if (s.balanceStages === true) fields["stage_layers"] = "balanced";
+  if (s.replicaShares !== undefined) fields["replica_shares"] = s.replicaShares;
+  else if (s.balanceShares === true) fields["replica_shares"] = "balanced";
   if (s.vocabOverStages === true) fields["vocab_over_stages"] = true;
   fields["precision"] = s.precision;
   add("optimizer", s.optimizer, "adamw");

@@ -3,6 +3,8 @@
 export * from "./baselines/index.ts";
 export { softwareChanges, strategyDescription } from "./describe.ts";
 export * from "./explain/index.ts";
+export { planMixed } from "./mixed/planMixed.ts";
+export type { MixedOptions } from "./mixed/searchMixed.ts";
 export {
   deviceCounts,
   type Extreme,

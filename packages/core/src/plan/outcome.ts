@@ -100,7 +100,8 @@ function remediesFor(space: PlanJob): string[] {
 
 type PredictedPlan = Pick<RankedPlan, "spec" | "result" | "value">;
 
-function rankedPlan(plan: PredictedPlan, index: number, best: PredictedPlan): RankedPlan {
+/** A plan beside the best: what differs, and whether the model tells them apart. */
+export function rankedPlan(plan: PredictedPlan, index: number, best: PredictedPlan): RankedPlan {
   if (index === 0) return { ...plan, comparison: null, tie: false };
   const comparison = differences({ name: "1", ...best }, { name: String(index + 1), ...plan });
   // By the objective: an equal step at more energy is no tie in energy.

@@ -72,16 +72,22 @@ function readTokens(read: SectionReader<typeof planFields>): number | null {
   return null;
 }
 
-/** The search's job: what is given, what may be chosen. */
+/** The job of a search by floors. Throws InputError on a mixed cluster, for which `planMixed` searches. */
 export function planJob(spec: JobSpec, request: Pick<PlanRequest, "limits" | "engine">): PlanJob {
-  const { name, model, cluster, workload, software, base } = spec;
-  const { engine, limits } = request;
-  if (cluster.groups !== undefined)
+  const { groups } = spec.cluster;
+  if (groups !== undefined)
     throw new InputError({
       path: "cluster",
-      message: `Cannot search a cluster of ${cluster.groups.length} groups: the floors of the search are proven for devices that lie alike`,
-      hint: "plan for each group alone, or compare placements by hand (docs/heterogeneous.md)",
+      message: `Cannot search a cluster of ${groups.length} groups this way: the floors of the search are proven for devices that lie alike`,
+      hint: "leave out sweeps, fronts, extremes and shards, or give a cluster of one group",
     });
+  return searchedJob(spec, request);
+}
+
+/** What is given to a search, and what may be chosen. */
+export function searchedJob(spec: JobSpec, request: Pick<PlanRequest, "limits" | "engine">): PlanJob {
+  const { name, model, cluster, workload, software, base } = spec;
+  const { engine, limits } = request;
   return {
     name,
     model,

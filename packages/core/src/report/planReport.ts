@@ -4,14 +4,14 @@ import { type PlanCounts, type PlanOutcome, type RankedPlan, totalCount } from "
 import type { ResolvedSpec } from "../spec/types.ts";
 import { formatBytes, formatCount, formatPercent, formatSeconds, formatUsd, grouped } from "../units/format.ts";
 import type { ReportStyle } from "./paint.ts";
-import { jobLines } from "./stepReport.ts";
+import { devicesText, jobLines } from "./stepReport.ts";
 import { type Column, textTable } from "./textTable.ts";
 
 export function planReport(outcome: PlanOutcome, style: ReportStyle): string {
   const { paint } = style;
   const { job, plans } = outcome;
   const lines: string[] = [
-    `${paint.bold(job.name)} on ${grouped(job.cluster.numDevices)} x ${job.cluster.device.name}`,
+    `${paint.bold(job.name)} on ${devicesText(job.cluster)}`,
     paint.dim(
       `${grouped(job.workload.globalBatch)} sequences of ${grouped(job.workload.seqLen)} tokens a step · ${job.software.name}`,
     ),
@@ -35,7 +35,7 @@ function verdict({ proven, plans, counts, request }: PlanOutcome, { paint }: Rep
   const ties = plans.filter((plan) => plan.tie).length;
   const line = proven
     ? `${paint.green("proven best")} ${of}: ${least} under the cost model`
-    : `${paint.yellow("best found, not proven")}: ${formatCount(counts.open)} ${of} were not reached or belong to other shards`;
+    : `${paint.yellow("best found, not proven")}: ${formatCount(counts.open)} ${of} were not tried here`;
   return [
     `  ${line}`,
     ...(ties === 0
@@ -99,6 +99,9 @@ export function layoutText(s: ResolvedSpec["strategy"]): string {
           : [`recompute ${recompute.kind}`]),
     ...(s.offloadOptimizer ? ["offload optimizer"] : []),
     ...(s.offloadActivations ? ["offload activations"] : []),
+    ...(s.groupOrder === undefined ? [] : [`on ${s.groupOrder.join(" then ")}`]),
+    ...(s.balanceStages === true ? ["layers by speed"] : []),
+    ...(s.balanceShares === true ? ["batches by speed"] : []),
   ].join(" ");
 }
 

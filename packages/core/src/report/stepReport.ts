@@ -70,7 +70,7 @@ export function jobLines(spec: ResolvedSpec, { paint }: ReportStyle, settled: Se
       ? grouped(workload.globalBatch / (s.microBatch * s.dp))
       : `${grouped(Math.min(...shares))} to ${grouped(Math.max(...shares))}`;
   return [
-    `${paint.bold(spec.name)} on ${devicesOf(spec)}`,
+    `${paint.bold(spec.name)} on ${devicesText(spec.cluster)}`,
     paint.dim(mesh.join(" · ")),
     paint.dim(
       `${grouped(workload.globalBatch)} sequences of ${grouped(workload.seqLen)} tokens a step · ${micro} ${micro === "1" ? "micro-batch" : "micro-batches"} of ${s.microBatch} · ${software.name}`,
@@ -79,7 +79,7 @@ export function jobLines(spec: ResolvedSpec, { paint }: ReportStyle, settled: Se
 }
 
 /** `32 x NVIDIA A100 + 32 x NVIDIA H100`. */
-function devicesOf({ cluster }: ResolvedSpec): string {
+export function devicesText(cluster: ResolvedSpec["cluster"]): string {
   const groups = cluster.groups?.map((group) => ({ numDevices: group.numDevices, device: group.view.device.name }));
   return (groups ?? [{ numDevices: cluster.numDevices, device: cluster.device.name }])
     .map(({ numDevices, device }) => `${grouped(numDevices)} x ${device}`)
