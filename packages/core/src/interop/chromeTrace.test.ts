@@ -137,3 +137,18 @@ describe("chromeTrace()", () => {
     );
   });
 });
+
+it("writes charges as a thread of their own, and says which slices the step hangs on", () => {
+  const events = eventsOf({
+    ...pair,
+    spans: [{ ...pair.spans[0]!, critical: true }, pair.spans[1]!],
+    chargeNames: ["compute", "bubble"],
+    charges: [{ rankIndex: 1, startSec: Float64Array.of(0, 1.2e-3), part: Uint8Array.of(1, 0), endSec: 2.2e-3 }],
+  });
+  const charges = events.filter(({ pid, tid, ph }) => pid === 8 && tid === 3 && ph === "X");
+  expect(charges.map(({ name, ts, dur }) => [name, ts, dur])).toEqual([
+    ["bubble", 0, 1200],
+    ["compute", 1200, 1000],
+  ]);
+  expect(events.find(({ name, pid }) => name === "F0" && pid === 0)!.args).toEqual({ critical: 1 });
+});

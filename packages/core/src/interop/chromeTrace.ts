@@ -1,10 +1,11 @@
 // Writes a timeline in the Trace Event Format, which Perfetto and chrome://tracing open: a process per rank, a thread per stream, complete
-// slices (`X`), flow arrows (`s` to `f`) for sends, stacked counters (`C`) for memory. Times are microseconds, to the nanosecond.
+// slices (`X`), flow arrows (`s` to `f`) for sends, stacked counters (`C`) for memory, and a thread that says what each instant was charged to. Times
+// are microseconds, to the nanosecond.
 //
 // Source: "Trace Event Format" (Google, docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU). Flow ends sit inside the
 // slices they join, which the format demands. Text comes in pieces, one event each, so that a large trace never is one string.
 
-import type { TimelineMemory, TimelineSend, TimelineSpan, TimelineSpans } from "../simulate/spans.ts";
+import type { TimelineCharges, TimelineMemory, TimelineSend, TimelineSpan, TimelineSpans } from "../simulate/spans.ts";
 import { assert } from "../units/errors.ts";
 
 /** Pieces of one JSON document, in order. */
@@ -33,6 +34,7 @@ function* traceEvents(timeline: TimelineSpans): Generator<TraceEvent> {
   for (const span of timeline.spans) yield slice(timeline, span);
   for (const [id, send] of timeline.sends.entries()) yield* flow(timeline, send, id);
   for (const memory of timeline.memory) yield* counters(timeline, memory);
+  for (const charges of timeline.charges ?? []) yield* chargeSlices(timeline, charges);
 }
 
 function slice(timeline: TimelineSpans, span: TimelineSpan): TraceEvent {
@@ -50,7 +52,24 @@ function slice(timeline: TimelineSpans, span: TimelineSpan): TraceEvent {
     name: span.name,
     cat: span.category,
   };
+  if (span.critical === true) return { ...event, args: { ...span.args, critical: 1 } };
   return span.args === undefined ? event : { ...event, args: span.args };
+}
+
+/** Their thread follows those of the streams. */
+function* chargeSlices(timeline: TimelineSpans, charges: TimelineCharges): Generator<TraceEvent> {
+  const { startSec, part, endSec, rankIndex } = charges;
+  const names = timeline.chargeNames ?? [];
+  const { rank } = timeline.ranks[rankIndex]!;
+  const tid = timeline.streams.length;
+  yield { ph: "M", pid: rank, tid, name: "thread_name", args: { name: "charged to" } };
+  yield { ph: "M", pid: rank, tid, name: "thread_sort_index", args: { sort_index: tid } };
+  for (let i = 0; i < part.length; i++) {
+    const name = names[part[i]!];
+    assert(name !== undefined, `charge ${part[i]} has a name among ${names.length}`);
+    const ts = micros(startSec[i]!);
+    yield { ph: "X", pid: rank, tid, ts, dur: round(micros(startSec[i + 1] ?? endSec) - ts), name, cat: "charge" };
+  }
 }
 
 /** Leaves in the middle of the sending slice and arrives in the middle of the receiving one, or at its very start when that is earlier. */

@@ -1,6 +1,6 @@
 // Other tools' formats: timelines, engines' configurations (out and in), launch files.
 
-export type { TimelineMemory, TimelineSend, TimelineSpan, TimelineSpans } from "../simulate/spans.ts";
+export type { TimelineCharges, TimelineMemory, TimelineSend, TimelineSpan, TimelineSpans } from "../simulate/spans.ts";
 export { chromeTrace } from "./chromeTrace.ts";
 export * from "./engines/index.ts";
 export * from "./launch/index.ts";

@@ -15,6 +15,8 @@ export interface SimulateOptions {
   readonly timeline?: boolean | TimelineOptions;
   /** Totals of ops for every pipeline rank, for explanations (StepResult.rankOps). */
   readonly rankOps?: boolean;
+  /** Buffers alive at the peak of every pipeline rank (StepResult.buffers). */
+  readonly buffers?: boolean;
   readonly contention?: Partial<ContentionParameters>;
   readonly noise?: Partial<NoiseParameters>;
   readonly power?: Partial<PowerParameters>;
@@ -35,6 +37,7 @@ export interface ResolvedOptions {
   readonly ignoreMemory: boolean;
   readonly timeline: Required<TimelineOptions> | null;
   readonly rankOps: boolean;
+  readonly buffers: boolean;
   readonly contention: ContentionParameters;
   readonly noise: NoiseParameters;
   readonly power: PowerParameters;
@@ -52,6 +55,7 @@ export function resolveOptions(options: SimulateOptions): ResolvedOptions {
         ? null
         : { maxRanks: asked.maxRanks ?? 16, maxSpans: asked.maxSpans ?? 200_000 },
     rankOps: options.rankOps ?? false,
+    buffers: options.buffers ?? false,
     contention: { ...defaultContention, ...options.contention },
     noise: { ...defaultNoise, ...options.noise },
     power: { ...defaultPower, ...options.power },

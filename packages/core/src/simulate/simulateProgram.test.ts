@@ -218,7 +218,8 @@ describe("memory of a step", () => {
       for (const { parts } of result.timeline!.memory) {
         const activations = parts.activations!;
         expect(Math.min(...Array.from(activations))).toBeGreaterThanOrEqual(-1);
-        expect(activations[activations.length - 1]!).toBeCloseTo(0, 0);
+        // What is left is a scalar that lives through steps (the loss).
+        expect(activations[activations.length - 1]!).toBeLessThan(16);
       }
     }
   });

@@ -18,6 +18,7 @@ import { devicesOf, type Kinds, kindsOf, nodesOf, perDevice } from "./deviceKind
 import { gatherCost } from "./gatherStream.ts";
 import { loadOf, meanJoules } from "./kindLoads.ts";
 import { largestBuffers } from "./memory/largestBuffers.ts";
+import { peakBuffers } from "./memory/peakBuffers.ts";
 import type { ProgramMemory } from "./memory/rankMemory.ts";
 import { stragglerFrac } from "./noise.ts";
 import { type ResolvedOptions, resolveOptions, type SimulateOptions } from "./options.ts";
@@ -30,7 +31,6 @@ import { flushCost, heldSeconds, messageSeconds } from "./stepEnds.ts";
 import { opTotals, sourceShares, stepRelStd } from "./stepTotals.ts";
 import type { ActionCost } from "./streams/simulateAction.ts";
 import { stepTimeline } from "./timeline.ts";
-import { boundaryBytes } from "./transfers.ts";
 import type { Infeasible, RankClass, StepBrief, StepResult } from "./types.ts";
 
 export interface StepSite {
@@ -274,6 +274,13 @@ function runStep(
         lateFrac,
       }),
       sources: sourceShares(costs),
+      ...(options.buffers
+        ? {
+            buffers: runs.flatMap(({ program: own, timeline, memory }) =>
+              memory.ranks.map((_, rank) => peakBuffers(own, timeline, memory, rank)),
+            ),
+          }
+        : {}),
       ...(options.timeline === null
         ? {}
         : {
@@ -287,7 +294,10 @@ function runStep(
               variants: paceRun.variants,
               actionOptions: { computeFloor, full: options.full },
               meetSec,
-              bytesOf: boundaryBytes,
+              synchronousSec,
+              stepSec,
+              readySec: paceEnd.flushes.map((flush) => flush.readySec),
+              replicaSec: paceEnd.replicaSec,
               limits: options.timeline,
             }),
           }),

@@ -13,7 +13,10 @@ export interface TimelineSpan {
   readonly category: string;
   readonly startSec: number;
   readonly durationSec: number;
+  /** More about it: `microBatch`; of an op `shape`, `workFlops`, `sizeBytes`, `source` and `relStd` of its duration. Equal spans may share one object. */
   readonly args?: Readonly<Record<string, string | number>>;
+  /** The step would end sooner if it did. Absent: it would not, or nobody knows. */
+  readonly critical?: true;
 }
 
 /** An arrow from one span to another: a message that the second waits for. */
@@ -29,6 +32,17 @@ export interface TimelineMemory {
   readonly rankIndex: number;
   readonly timeSec: ArrayLike<number>;
   readonly parts: Readonly<Record<string, ArrayLike<number>>>;
+  /** Of the device. */
+  readonly capacityBytes?: number;
+}
+
+/** What every instant of a rank is charged to; pieces follow each other from 0 to `endSec`. */
+export interface TimelineCharges {
+  readonly rankIndex: number;
+  readonly startSec: Float64Array;
+  /** Index into `chargeNames`. */
+  readonly part: Uint8Array;
+  readonly endSec: number;
 }
 
 export interface TimelineSpans {
@@ -39,4 +53,7 @@ export interface TimelineSpans {
   readonly spans: readonly TimelineSpan[];
   readonly sends: readonly TimelineSend[];
   readonly memory: readonly TimelineMemory[];
+  /** Keys of time parts (report/stepParts.ts), and who lost which second to them; a simulation knows, a trace does not. */
+  readonly chargeNames?: readonly string[];
+  readonly charges?: readonly TimelineCharges[];
 }

@@ -1,21 +1,30 @@
 // Spans of a step for traces, made only when asked for. Bounded: a pipeline rank stands for all its copies, at most `maxRanks` pipeline ranks are shown
 // (evenly chosen, first and last included), and ops inside actions appear for as many leading actions as `maxSpans` allows; the other actions are
-// single spans. Op spans are those of the action in steady state, scaled where the schedule overlapped a pair.
+// single spans. Op spans are those of the action in steady state; an overlapped pair shows its two actions only.
 
 import type { ModelSpec } from "../model/types.ts";
 import { rankOf } from "../parallel/mesh.ts";
 import type { Program } from "../parallel/program.ts";
 import { decodeAction } from "../parallel/schedules/index.ts";
-import { type ActionVariants, KIND_NAMES } from "./actionDurations.ts";
+import type { ActionVariants } from "./actionDurations.ts";
+import { CHARGES, rankCharges, scaledCharges } from "./charges.ts";
+import { memorySeries } from "./memory/memorySeries.ts";
 import type { ProgramMemory } from "./memory/rankMemory.ts";
+import { type OpFacts, opFactsOf } from "./opFacts.ts";
 import type { TimelineOptions } from "./options.ts";
-import { type PipelineTimeline, type StageBoundary, stashSeries } from "./pipeline/index.ts";
+import { criticalPath, type PipelineTimeline } from "./pipeline/index.ts";
 import type { SiteCosts } from "./siteCosts.ts";
-import type { TimelineSend, TimelineSpan, TimelineSpans } from "./spans.ts";
+import type { TimelineCharges, TimelineSend, TimelineSpan, TimelineSpans } from "./spans.ts";
 import type { Variant } from "./stageActions.ts";
 import type { RankTail } from "./stepTail.ts";
-import { runStreams } from "./streams/runStreams.ts";
-import { type ActionOptions, actionSpans, builtSpans, type StreamSpan } from "./streams/simulateAction.ts";
+import type { ChargeLog } from "./streams/runStreams.ts";
+import {
+  type ActionLayout,
+  type ActionOptions,
+  actionLayout,
+  builtLayout,
+  type StreamSpan,
+} from "./streams/simulateAction.ts";
 import { STREAMS } from "./streams/streamOps.ts";
 
 export interface TimelineInput {
@@ -31,7 +40,12 @@ export interface TimelineInput {
   readonly actionOptions: ActionOptions;
   /** When all ranks meet before the update. */
   readonly meetSec: number;
-  readonly bytesOf: (program: Program, boundary: StageBoundary) => number;
+  /** When the slowest has updated and gathered; the step's end lies later by the wait for slow ranks. */
+  readonly synchronousSec: number;
+  readonly stepSec: number;
+  /** By pipeline rank: when reductions beside the last backward have ended, and sums with a second holder of the stages. */
+  readonly readySec: readonly number[];
+  readonly replicaSec: readonly number[];
   readonly limits: Required<TimelineOptions>;
 }
 
@@ -44,14 +58,15 @@ export function stepTimeline(input: TimelineInput): TimelineSpans {
   const shown = chosenRanks(schedule.numRanks, limits.maxRanks);
   const spans: TimelineSpan[] = [];
   const spanOfAction = new Map<number, number>();
-  const opSpans = opSpanTable(input);
-  const budget = {
-    left: limits.maxSpans - shown.reduce((sum, rank) => sum + graph.offsets[rank + 1]! - graph.offsets[rank]!, 0),
-  };
+  const layouts = layoutTable(input);
+  const factsOf = opFactsOf(program);
+  const path = stepPath(input);
+  const numActions = shown.reduce((sum, rank) => sum + graph.offsets[rank + 1]! - graph.offsets[rank]!, 0);
+  const budget = { left: limits.maxSpans - numActions };
   shown.forEach((rank, rankIndex) => {
     for (let a = graph.offsets[rank]!; a < graph.offsets[rank + 1]!; a++) {
       const { kind, chunk, microBatch } = decodeAction(graph.codes[a]!);
-      const durationSec = endSec[a]! - startSec[a]!;
+      const isCritical = path.actions.has(a);
       spanOfAction.set(a, spans.length);
       spans.push({
         rankIndex,
@@ -59,17 +74,21 @@ export function stepTimeline(input: TimelineInput): TimelineSpans {
         name: `${kind}${microBatch}${schedule.numChunks > 1 ? ` chunk ${chunk}` : ""}`,
         category: categories[kind],
         startSec: startSec[a]!,
-        durationSec,
+        durationSec: endSec[a]! - startSec[a]!,
         args: { microBatch, chunk, stage: schedule.stageOf[rank]![chunk]! },
+        ...(isCritical ? { critical: true } : {}),
       });
-      const inside = opSpans(rank, chunk, graph.codes[a]! & 3, isOnce(input, rank, a));
+      // Ops of an overlapped pair interleave in a way the level-2 engine does not resolve: the pair shows as its two actions only.
+      if (isPaired(input, rank, a)) continue;
+      const inside = layouts(rank, a).spans;
       if (inside.length > budget.left) continue;
       budget.left -= inside.length;
-      pushOps(spans, inside, { rankIndex, fromSec: startSec[a]!, scale: 1, limitSec: pairedLimit(input, rank, a) });
+      pushOps(spans, inside, factsOf, { rankIndex, fromSec: startSec[a]!, isCritical });
     }
-    pushTail(input, spans, rank, rankIndex);
+    pushTail(input, spans, { rank, rankIndex, factsOf, path });
   });
   queueStreams(spans);
+  const charged = { left: limits.maxSpans };
   return {
     title: `${input.model.name}, one step`,
     ranks: shown.map((rank) => ({
@@ -79,22 +98,82 @@ export function stepTimeline(input: TimelineInput): TimelineSpans {
     streams: ["actions", ...STREAMS],
     spans,
     sends: sendsOf(input, spanOfAction),
-    memory: shown.map((rank, rankIndex) => {
-      const series = stashSeries(timeline, memory.deltas, rank);
-      const at = memory.ranks[rank]!;
-      const constant = (bytes: number) => new Float64Array(series.timeSec.length).fill(bytes);
-      return {
-        rankIndex,
-        timeSec: series.timeSec,
-        parts: {
-          parameters: constant(at.parameterBytes),
-          gradients: constant(at.gradientBytes),
-          optimizer: constant(at.optimizerBytes),
-          activations: series.bytes,
-        },
-      };
-    }),
+    memory: shown.map((rank, rankIndex) => ({
+      rankIndex,
+      ...memorySeries(timeline, memory, rank, { meetSec: input.meetSec, endSec: input.synchronousSec }),
+      capacityBytes: memory.ranks[rank]!.capacityBytes,
+    })),
+    chargeNames: CHARGES,
+    charges: shown.map((rank, rankIndex) => chargesOf(input, rank, rankIndex, layouts, charged)),
   };
+}
+
+/** Actions that the step's end hangs on, and the ranks that everyone waits for: before the update, and in it. */
+interface StepPath {
+  readonly actions: ReadonlySet<number>;
+  readonly lastRank: number;
+  readonly updateRank: number;
+}
+
+function stepPath(input: TimelineInput): StepPath {
+  const { timeline, costs, readySec, replicaSec } = input;
+  const tailOf = (rank: number) => costs[rank]!.tails.tail(rank);
+  const latest = (secondsOf: (rank: number) => number) => {
+    let last = 0;
+    for (let rank = 1; rank < timeline.schedule.numRanks; rank++) if (secondsOf(rank) > secondsOf(last)) last = rank;
+    return last;
+  };
+  const lastRank = latest((rank) => readySec[rank]! + tailOf(rank).reduce.durationSec + replicaSec[rank]!);
+  const updateRank = latest((rank) => tailOf(rank).update.durationSec + tailOf(rank).gather.durationSec);
+  return { actions: new Set(criticalPath(timeline, lastRank).actions), lastRank, updateRank };
+}
+
+/** Charges of a rank, action by action in detail for as long as the budget lasts, then share by share. */
+function chargesOf(
+  input: TimelineInput,
+  rank: number,
+  rankIndex: number,
+  layouts: (rank: number, action: number) => ActionLayout,
+  budget: { left: number },
+): TimelineCharges {
+  const { timeline, costs, variants } = input;
+  const { graph, schedule } = timeline;
+  const { actions, tails } = costs[rank]!;
+  const known = new Map<string, ChargeLog>();
+  const inside = (action: number): ChargeLog => {
+    const { kind, chunk } = decodeAction(graph.codes[action]!);
+    const variant: Variant = isOnce(input, rank, action) ? "once" : "plain";
+    const { charges } = layouts(rank, action);
+    const detailed = charges.share.length <= budget.left;
+    if (detailed) budget.left -= charges.share.length;
+    const key = `${kind}:${chunk}:${variant}:${detailed}`;
+    let found = known.get(key);
+    if (found === undefined) {
+      found = scaledCharges(actions.cost(schedule.stageOf[rank]![chunk]!, kind, variant), detailed ? charges : null);
+      known.set(key, found);
+    }
+    return found;
+  };
+  const tail = tails.tail(rank);
+  return rankCharges(
+    {
+      timeline,
+      rank,
+      inside,
+      perActionSec: variants.perActionSec,
+      readySec: input.readySec[rank]!,
+      tail,
+      tailCharges: (phase) => {
+        const built = tails.parts(rank, phase);
+        return scaledCharges(tail[phase], built === null ? null : builtLayout(built, input.actionOptions).charges);
+      },
+      replicaSec: input.replicaSec[rank]!,
+      meetSec: input.meetSec,
+      synchronousSec: input.synchronousSec,
+      stepSec: input.stepSec,
+    },
+    rankIndex,
+  );
 }
 
 function chosenRanks(numRanks: number, most: number): number[] {
@@ -111,64 +190,75 @@ function isOnce(input: TimelineInput, rank: number, action: number): boolean {
   return actions.lastDiffers && variants.lastGradient[rank * timeline.schedule.numChunks + chunk] === action;
 }
 
-function opSpanTable(
-  input: TimelineInput,
-): (rank: number, chunk: number, kind: number, once: boolean) => readonly StreamSpan[] {
-  const { program, actionOptions } = input;
-  const known = new Map<string, readonly StreamSpan[]>();
-  return (rank, chunk, kind, once) => {
+function layoutTable(input: TimelineInput): (rank: number, action: number) => ActionLayout {
+  const { program, actionOptions, timeline } = input;
+  const known = new Map<string, ActionLayout>();
+  return (rank, action) => {
+    const { kind, chunk } = decodeAction(timeline.graph.codes[action]!);
     const stage = program.schedule.stageOf[rank]![chunk]!;
-    const variant: Variant = once ? "once" : "plain";
-    const { prices, actions } = input.costs[rank]!;
+    const variant: Variant = isOnce(input, rank, action) ? "once" : "plain";
     const key = `${rank}:${stage}:${kind}:${variant}`;
     let found = known.get(key);
     if (found === undefined) {
-      found = actionSpans(prices, actions.request(stage, KIND_NAMES[kind]!, variant), actionOptions);
+      const { prices, actions } = input.costs[rank]!;
+      found = actionLayout(prices, actions.request(stage, kind, variant), actionOptions);
       known.set(key, found);
     }
     return found;
   };
 }
 
-/** Where the next action of the rank overlaps this one, ops may not reach beyond what the pair has. */
-function pairedLimit(input: TimelineInput, rank: number, action: number): number {
+/** Whether the action runs together with the next or the previous one of its rank. */
+function isPaired(input: TimelineInput, rank: number, action: number): boolean {
   const { timeline } = input;
   const flags = timeline.schedule.overlapped?.[rank];
-  if (flags === undefined) return Number.POSITIVE_INFINITY;
+  if (flags === undefined) return false;
   const i = action - timeline.graph.offsets[rank]!;
-  return flags[i] === 1 || (i > 0 && flags[i - 1] === 1) ? 0 : Number.POSITIVE_INFINITY;
+  return flags[i] === 1 || (i > 0 && flags[i - 1] === 1);
 }
 
 function pushOps(
   spans: TimelineSpan[],
   inside: readonly StreamSpan[],
-  at: { readonly rankIndex: number; readonly fromSec: number; readonly scale: number; readonly limitSec: number },
+  factsOf: (priced: StreamSpan["priced"]) => OpFacts,
+  at: { readonly rankIndex: number; readonly fromSec: number; readonly isCritical: boolean },
 ): void {
-  // Ops of an overlapped pair interleave in a way the level-2 engine does not resolve: the pair shows as its two actions only.
-  if (at.limitSec === 0) return;
   for (const op of inside) {
     if (op.durationSec <= 0) continue;
     spans.push({
       rankIndex: at.rankIndex,
       streamIndex: 1 + STREAMS.indexOf(op.stream as (typeof STREAMS)[number]),
-      name: op.name,
+      name: op.priced.name,
       category: op.stream,
-      startSec: at.fromSec + op.startSec * at.scale,
-      durationSec: op.durationSec * at.scale,
+      startSec: at.fromSec + op.startSec,
+      durationSec: op.durationSec,
+      args: factsOf(op.priced),
+      // In an action of the path, an op that the action was charged with.
+      ...(at.isCritical && op.exposedSec > 0 ? { critical: true } : {}),
     });
   }
 }
 
-function pushTail(input: TimelineInput, spans: TimelineSpan[], rank: number, rankIndex: number): void {
+function pushTail(
+  input: TimelineInput,
+  spans: TimelineSpan[],
+  at: {
+    readonly rank: number;
+    readonly rankIndex: number;
+    readonly factsOf: (priced: StreamSpan["priced"]) => OpFacts;
+    readonly path: StepPath;
+  },
+): void {
   const { meetSec, actionOptions } = input;
+  const { rank, rankIndex, factsOf, path } = at;
   const { tails } = input.costs[rank]!;
   const tail = tails.tail(rank);
-  const phases: readonly (readonly [keyof RankTail, number])[] = [
-    ["reduce", meetSec - tail.reduce.durationSec],
-    ["update", meetSec],
-    ["gather", meetSec + tail.update.durationSec],
+  const phases: readonly (readonly [keyof RankTail, number, boolean])[] = [
+    ["reduce", input.readySec[rank]!, rank === path.lastRank],
+    ["update", meetSec, rank === path.updateRank],
+    ["gather", meetSec + tail.update.durationSec, rank === path.updateRank],
   ];
-  for (const [phase, fromSec] of phases) {
+  for (const [phase, fromSec, isCritical] of phases) {
     const built = tails.parts(rank, phase);
     if (built === null) continue;
     spans.push({
@@ -178,13 +268,9 @@ function pushTail(input: TimelineInput, spans: TimelineSpan[], rank: number, ran
       category: "optimizer",
       startSec: fromSec,
       durationSec: tail[phase].durationSec,
+      ...(isCritical ? { critical: true } : {}),
     });
-    pushOps(spans, builtSpans(built, runStreams(built.ops, 0, actionOptions.computeFloor)), {
-      rankIndex,
-      fromSec,
-      scale: 1,
-      limitSec: Number.POSITIVE_INFINITY,
-    });
+    pushOps(spans, builtLayout(built, actionOptions).spans, factsOf, { rankIndex, fromSec, isCritical });
   }
 }
 

@@ -104,7 +104,7 @@ export function pairSeconds(
 }
 
 /** Hidden states that leave a stage's last block, or gradients that leave its first. */
-export function boundaryBytes(program: Program, boundary: StageBoundary): number {
+function boundaryBytes(program: Program, boundary: StageBoundary): number {
   const { uses } = program.stages[boundary.fromStage]!;
   const forward = boundary.direction === "forward";
   const use = forward ? uses[uses.length - 1] : uses[0];

@@ -1,5 +1,6 @@
 // What a simulated step says. Plain values; report/, interop/ and the CLI read nothing else.
 
+import type { RankBuffers } from "./memory/peakBuffers.ts";
 import type { TimelineSpans } from "./spans.ts";
 
 export type TimeKind = "compute" | "tp" | "cp" | "ep" | "dp" | "pp" | "copy";
@@ -137,6 +138,8 @@ export interface StepResult {
   readonly notes: readonly string[];
   /** Share of the step's priced seconds by cost source. */
   readonly sources: Readonly<Record<string, number>>;
+  /** When the caller asked for them: buffers alive at the peak, aligned with `ranks`. */
+  readonly buffers?: readonly RankBuffers[];
   /** When the caller asked for one. */
   readonly timeline?: TimelineSpans;
 }

@@ -31,6 +31,21 @@ export interface ProgramMemory {
   /** Micro-batches whose stash a rank holds at its peak, per chunk on average. */
   readonly stashesAtPeak: (rank: number) => number;
   readonly gradientBytesOf: (stage: number) => number;
+  /** What the running action of a rank holds by kind at its fullest op; other micro-batches hold activations. */
+  readonly whileRuns: (rank: number, action: number) => KindBytes;
+  readonly held: (rank: number) => HeldBytes;
+  /** What a stage sends on and yet keeps, for each micro-batch. */
+  readonly keptBytesOf: (stage: number) => number;
+}
+
+/** What a rank holds beside the stash. */
+export interface HeldBytes {
+  /** Always, buffers of the framework included. */
+  readonly persistent: KindBytes;
+  /** Gathered parameters during the pipeline. */
+  readonly gatheredBytes: number;
+  /** During the update, in place of stash and gathered parameters. */
+  readonly updateBytes: number;
 }
 
 export function programMemory(request: MemoryRequest): ProgramMemory {
@@ -49,6 +64,7 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
     ? stashTimeline(timeline, hostDeltas(timeline, stages))
     : null;
   const peakAction = stash.peakAction.slice();
+  const heldOf: HeldBytes[] = [];
   const ranks = schedule.stageOf.map((stagesHere, rank): MemoryBreakdown => {
     const held = stagesHere.map((stage) => stages[stage]!);
     const capacityBytes =
@@ -72,6 +88,7 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
     const gathered = gatheredBytes(program, software, rank, held);
     const inPipeline = stash.peakBytes[rank]!;
     const composition = peakComposition(timeline, stages, rank, stash.peakAction[rank]!);
+    heldOf.push({ persistent, gatheredBytes: gathered, updateBytes });
     const inUpdate = updateBytes > inPipeline + gathered;
     if (inUpdate) peakAction[rank] = -1;
     const activationBytes = inUpdate ? 0 : inPipeline - composition.gradient - composition.workspace;
@@ -114,6 +131,9 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
       return perMicroBatch > 0 ? Math.max(1, Math.round(ranks[rank]!.activationBytes / perMicroBatch)) : 0;
     },
     gradientBytesOf: (stage) => stages[stage]!.persistent.gradient,
+    whileRuns: (rank, action) => peakComposition(timeline, stages, rank, action),
+    held: (rank) => heldOf[rank]!,
+    keptBytesOf: (stage) => stages[stage]!.keptBytes,
   };
 }
 

@@ -20,6 +20,8 @@ export interface StageMemory {
   /** Input and weight gradients in one action: block by block, B then W where backward is split, else B. */
   readonly peakBW: KindBytes;
   readonly hostStashBytes: number;
+  /** Sent on and yet kept, by each micro-batch; part of afterF, peakB and peakBW. */
+  readonly keptBytes: number;
   readonly updateBytes: number;
   readonly optimizedElements: number;
   /** Idle segments at the fullest point of backward. */
@@ -81,6 +83,7 @@ export function stageMemory(blocks: readonly BlockMemory[], keptBytes: number): 
     peakW,
     peakBW,
     hostStashBytes,
+    keptBytes,
     updateBytes,
     optimizedElements,
     idleSegmentBytes,

@@ -13,11 +13,12 @@ export interface CriticalPath {
   readonly leadSec: number;
 }
 
-export function criticalPath(timeline: PipelineTimeline): CriticalPath {
+/** @param from the rank whose last action the path leads to; the one that ends last when absent. */
+export function criticalPath(timeline: PipelineTimeline, from?: number): CriticalPath {
   const { schedule, graph, startSec, endSec, overlapP2p } = timeline;
   const { offsets, needs, rankOf } = graph;
-  let at = -1;
-  for (let rank = 0; rank < schedule.numRanks; rank++) {
+  let at = from === undefined ? -1 : offsets[from + 1]! - 1;
+  for (let rank = 0; rank < schedule.numRanks && from === undefined; rank++) {
     const last = offsets[rank + 1]! - 1;
     if (last >= offsets[rank]! && (at < 0 || endSec[last]! > endSec[at]!)) at = last;
   }

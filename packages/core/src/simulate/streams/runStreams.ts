@@ -32,11 +32,24 @@ export interface StreamRun {
 /** Copy of a few words to the host, synchronisation, and Python's turn to use them: PCIe or C2C round trip plus cudaStreamSynchronize. */
 const READ_BACK_SEC = 20e-6;
 
+/** What each instant of an action was charged to, in time order; for timelines. */
+export interface ChargeLog {
+  /** Seconds of each piece and its index into SHARES. */
+  readonly lengthSec: number[];
+  readonly share: number[];
+}
+
 /**
  * @param hostLeadSec how far the host is ahead when the device begins: 0 after a synchronisation, more in steady state.
  * @param computeFloor least rate of a compute op under contention.
+ * @param log takes down every charge, for timelines.
  */
-export function runStreams(ops: StreamOps, hostLeadSec: number, computeFloor: number): StreamRun {
+export function runStreams(
+  ops: StreamOps,
+  hostLeadSec: number,
+  computeFloor: number,
+  log: ChargeLog | null = null,
+): StreamRun {
   const {
     stream,
     durationSec,
@@ -157,7 +170,10 @@ export function runStreams(ops: StreamOps, hostLeadSec: number, computeFloor: nu
       step < Number.POSITIVE_INFINITY,
       `an op can run at ${time} s (${left} left): the op list has a dependency cycle`,
     );
-    if (blockingTotal > 0 && step > 0) charge(counting, running, computeHead, deps, done, share, step);
+    if (blockingTotal > 0 && step > 0) {
+      const charged = charge(counting, running, computeHead, deps, done, share, step);
+      if (log !== null) noteCharge(log, charged, step);
+    }
     time += step;
     for (let s = 0; s < NUM_STREAMS; s++) {
       const op = running[s]!;
@@ -214,7 +230,7 @@ function maxOf(values: Int32Array): number {
   return most;
 }
 
-/** Charges `step` seconds to the op that holds up the action. */
+/** Charges `step` seconds to the op that holds up the action, and says which share that is. */
 function charge(
   into: { readonly shares: Float64Array; readonly exposedSec: Float64Array },
   running: Int32Array,
@@ -223,7 +239,7 @@ function charge(
   done: Uint8Array,
   share: Uint8Array,
   step: number,
-): void {
+): number {
   let op = running[0]!;
   if (op === -1 && computeHead !== -1) {
     for (let s = 1; s < NUM_STREAMS && op === -1; s++) {
@@ -239,10 +255,20 @@ function charge(
   }
   if (op === -1) {
     into.shares[HOST_SHARE]! += step;
-    return;
+    return HOST_SHARE;
   }
   into.shares[share[op]!]! += step;
   into.exposedSec[op]! += step;
+  return share[op]!;
+}
+
+function noteCharge(log: ChargeLog, share: number, sec: number): void {
+  const last = log.share.length - 1;
+  if (last >= 0 && log.share[last] === share) log.lengthSec[last]! += sec;
+  else {
+    log.share.push(share);
+    log.lengthSec.push(sec);
+  }
 }
 
 function waits(deps: Int32Array, done: Uint8Array, op: number): boolean {

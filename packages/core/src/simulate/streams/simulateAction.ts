@@ -1,12 +1,13 @@
 // Seconds of one action of a stage in steady state: what it costs, what of that is exposed communication and host time, and what it leaves
 // running (spill). Built from the stream engine; long stages are extrapolated from a few of their repeated blocks.
 
+import type { PricedOp } from "../../cost/priceOps.ts";
 import { assert } from "../../units/errors.ts";
 import type { BlockPrices } from "./blockPrices.ts";
 import { type ActionRequest, type BuiltAction, buildAction } from "./buildAction.ts";
 import { compressBlocks, type SkippedRepeats } from "./repeats.ts";
-import { runStreams, type StreamRun } from "./runStreams.ts";
-import { NUM_SHARES, NUM_STREAMS, SHARES, STREAMS } from "./streamOps.ts";
+import { type ChargeLog, runStreams, type StreamRun } from "./runStreams.ts";
+import { HOST_SHARE, NUM_SHARES, NUM_STREAMS, STREAMS } from "./streamOps.ts";
 
 const REDUCE = STREAMS.indexOf("reduce");
 
@@ -93,19 +94,24 @@ export function simulateBuilt(built: BuiltAction, options: ActionOptions): Actio
  * A run as it goes in the middle of a step. The host does not wait for the device, so by the time an action starts it is ahead by what the action before
  * left idle: the first run measures that lead, the second uses it. When the host is the bottleneck the second run lasts exactly the host's time.
  */
-export function runSteady(built: BuiltAction, computeFloor: number): StreamRun {
+function runSteady(built: BuiltAction, computeFloor: number): StreamRun {
   return warmed(built, runStreams(built.ops, 0, computeFloor), computeFloor);
 }
 
 function warmed(built: BuiltAction, cold: StreamRun, computeFloor: number): StreamRun {
-  const host = SHARES.indexOf("host");
-  if (cold.shares[host]! <= 0) return cold;
-  return runStreams(built.ops, Math.max(0, cold.durationSec - cold.hostEndSec), computeFloor);
+  const leadSec = leadOf(cold);
+  return leadSec === 0 ? cold : runStreams(built.ops, leadSec, computeFloor);
+}
+
+/** How far the host is ahead when an action starts after another like it; without a lead the first run is the steady one. */
+function leadOf(cold: StreamRun): number {
+  if (cold.shares[HOST_SHARE]! <= 0) return 0;
+  return Math.max(0, cold.durationSec - cold.hostEndSec);
 }
 
 /** The host's lead grows or melts along the whole action, so no few layers stand for the rest. The first layer's launches do not count. */
 function hostBound(run: StreamRun): boolean {
-  return run.shares[SHARES.indexOf("host")]! > 1e-3 * run.durationSec;
+  return run.shares[HOST_SHARE]! > 1e-3 * run.durationSec;
 }
 
 /** Equal periods, in which every stream advances alike: a growing backlog (of reductions, of copies to the host) drains at another speed than it grows. */
@@ -205,23 +211,38 @@ function streamEnds(built: BuiltAction, run: StreamRun, position: number): Float
 
 /** One op on a stream, for traces. */
 export interface StreamSpan {
-  readonly name: string;
+  readonly priced: PricedOp;
   readonly stream: string;
   readonly startSec: number;
   readonly durationSec: number;
+  /** Seconds of it that the action was charged with: it held the action up. */
+  readonly exposedSec: number;
 }
 
-/** Every op of an action with its place on the streams, uncompressed. */
-export function actionSpans(prices: BlockPrices, request: ActionRequest, options: ActionOptions): StreamSpan[] {
+/** An action laid out for a timeline, uncompressed. */
+export interface ActionLayout {
+  readonly spans: readonly StreamSpan[];
+  /** What each instant was charged to, as runStreams does it. */
+  readonly charges: ChargeLog;
+}
+
+/** Every op of an action with its place on the streams, in steady state. */
+export function actionLayout(prices: BlockPrices, request: ActionRequest, options: ActionOptions): ActionLayout {
   const built = buildAction(prices, request);
-  return builtSpans(built, runSteady(built, options.computeFloor));
+  const cold = runStreams(built.ops, 0, options.computeFloor);
+  return builtLayout(built, options, leadOf(cold));
 }
 
-export function builtSpans(built: BuiltAction, run: StreamRun): StreamSpan[] {
-  return built.priced.map((each, i) => ({
-    name: each.name,
+/** @param hostLeadSec as runStreams takes it; a step's tail starts with none. */
+export function builtLayout(built: BuiltAction, options: ActionOptions, hostLeadSec = 0): ActionLayout {
+  const charges: ChargeLog = { lengthSec: [], share: [] };
+  const run = runStreams(built.ops, hostLeadSec, options.computeFloor, charges);
+  const spans = built.priced.map((priced, i) => ({
+    priced,
     stream: STREAMS[built.ops.stream[i]!]!,
     startSec: run.startSec[i]!,
     durationSec: run.endSec[i]! - run.startSec[i]!,
+    exposedSec: run.exposedSec[i]!,
   }));
+  return { spans, charges };
 }
