@@ -1,4 +1,5 @@
-// Writes docs/accuracy.md: how far predictions are from published measurements, per source, and the worst rows with their reasons.
+// Writes docs/accuracy.md: how far predictions are from published measurements, per source, and the worst rows with their reasons; and the
+// figures that the app and the reports show (accuracyData.ts).
 // Usage: npx tsx scripts/writeAccuracy.ts [shared folder, default ../shared]
 //
 // Reasons come from scripts/accuracyReasons.json: a row's id, or the beginning of several ids, to the physical reason of the error.
@@ -12,17 +13,27 @@ import {
   type ValidationRow,
   validateText,
 } from "../packages/core/src/validate/index.ts";
+import { writeAccuracyData } from "./accuracyData.ts";
 
 const shared = process.argv[2] ?? "../shared";
 const reasons = JSON.parse(readFileSync("scripts/accuracyReasons.json", "utf8")) as Record<string, string>;
 
 const rows: ValidationRow[] = [];
 const summary: SummaryEntry[] = [];
+const sources: unknown[] = [];
 for (const name of ["training.jsonl", "training_memory.jsonl"]) {
-  const report = validateText({ name, text: readFileSync(join(shared, "validation", name), "utf8") });
+  const text = readFileSync(join(shared, "validation", name), "utf8");
+  sources.push(
+    ...text
+      .trim()
+      .split("\n")
+      .map((line): unknown => JSON.parse(line)),
+  );
+  const report = validateText({ name, text });
   rows.push(...report.rows);
   summary.push(...report.summary);
 }
+writeAccuracyData({ rows, summary, sources, reasonOf: (id) => reasonOf(id) ?? "" });
 const tables = [...csvFiles("kernels"), ...csvFiles("network")].map((path) => {
   const report = validateText({ name: path, text: readFileSync(join(shared, "data", path), "utf8") });
   return {
@@ -86,16 +97,18 @@ function worst(quantity: Quantity, limit: number): readonly string[] {
     "",
     "| row | error | reason |",
     "|---|---:|---|",
-    ...scored.map(({ row, error }) => `| ${row.id} | ${percent(error)} | ${reasonOf(row.id)} |`),
+    ...scored.map(
+      ({ row, error }) => `| ${row.id} | ${percent(error)} | ${reasonOf(row.id) ?? "not yet understood"} |`,
+    ),
     "",
   ];
 }
 
-function reasonOf(id: string): string {
+function reasonOf(id: string): string | undefined {
   const key = Object.keys(reasons)
     .filter((prefix) => id.startsWith(prefix))
     .sort((a, b) => b.length - a.length)[0];
-  return key === undefined ? "not yet understood" : (reasons[key] ?? "");
+  return key === undefined ? undefined : reasons[key];
 }
 
 function tableSection(): readonly string[] {

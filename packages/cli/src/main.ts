@@ -34,6 +34,11 @@ const entries: readonly Entry[] = [
     load: () => import("./commands/explain.ts"),
   },
   {
+    name: "report",
+    summary: "write one predicted job as a page to print or to send",
+    load: () => import("./commands/report.ts"),
+  },
+  {
     name: "export",
     summary: "write a job as the configuration of a training engine, with launch files",
     load: () => import("./commands/export.ts"),

@@ -318,7 +318,8 @@ function camelAxis(axis: string): string {
     .join("");
 }
 
-function numWorkers(value: unknown): number | undefined {
+/** Of --workers; undefined: as many as there are cores. */
+export function numWorkers(value: unknown): number | undefined {
   if (value === undefined) return undefined;
   const count = Number(value);
   if (Number.isInteger(count) && count >= 1) return count;

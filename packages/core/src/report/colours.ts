@@ -28,6 +28,19 @@ export const timeColours = {
   straggler: colour("red", "#8f3550", "#cf6f8c"),
 } as const satisfies Readonly<Record<string, PartColour>>;
 
+/** Losses of a waterfall from peak to achieved (plan/explain) that are no time part of their own: what kernels lose, and uneven stages. */
+export const lossColours = {
+  kernels: timeColours.compute,
+  useful: timeColours.compute,
+  nonModel: colour("dim", "#6c7683", "#98a3b0"),
+  gemm: colour("green", "#3d7f73", "#6cb5a6"),
+  attention: colour("green", "#5d7f2e", "#a3c06a"),
+  clock: colour("green", "#99703f", "#cfa874"),
+  memory: colour("green", "#5c9577", "#93cdb0"),
+  recompute: colour("blue", "#5b6b86", "#8fa1c0"),
+  imbalance: colour("red", "#d0705f", "#ea9a8a"),
+} as const satisfies Readonly<Record<string, PartColour>>;
+
 /** By key of a memory part. */
 export const memoryColours = {
   parameters: colour("blue", "#2f6fc4", "#629ff0"),
@@ -46,6 +59,12 @@ export type MemoryColourKey = keyof typeof memoryColours;
 export function timeColour(key: string): PartColour {
   const known: Readonly<Record<string, PartColour>> = timeColours;
   return known[key] ?? known[`exposed_${key}`] ?? memoryColours.reserved;
+}
+
+/** Colour of a loss of the waterfall, or of a component of a comparison (`kernels`, `tp`, `bubble`). */
+export function lossColour(key: string): PartColour {
+  const own: Readonly<Record<string, PartColour>> = lossColours;
+  return own[key] ?? timeColour(key);
 }
 
 /** Colour of a kind of memory by its part key. */

@@ -1,7 +1,8 @@
-// The comparison as one page that needs nothing else: styles and charts (SVG) are inside, no script, no reference to anywhere. It reads in light and dark,
-// on paper and without colour: every bar says its figure, every part its name (as a tooltip and in the table).
+// The comparison as one page that needs nothing else (htmlPage.ts). It reads without colour: every bar says its figure, every part its name (as a tooltip
+// and in the table).
 
 import { formatBytes, formatPercent, formatSeconds, grouped } from "../units/format.ts";
+import { barChart, type ChartRow, escaped, type Segment } from "./barChart.ts";
 import {
   type ComparedJob,
   comparedSec,
@@ -18,8 +19,7 @@ import {
   timeTitle,
   verdictLines,
 } from "./comparison.ts";
-import { barChart, type ChartRow, escaped, type Segment } from "./comparisonChart.ts";
-import { comparisonStyle } from "./comparisonStyle.ts";
+import { htmlPage, legendText, section, wide, wideChart } from "./htmlPage.ts";
 import { plainStyle } from "./paint.ts";
 import { memoryParts } from "./stepParts.ts";
 import { jobLines } from "./stepReport.ts";
@@ -35,25 +35,15 @@ export function comparisonHtml(of: JobComparison): string {
     ...(fitting.length === 0 ? [] : [timeSection(of), componentSection(of, fitting)]),
     memorySection(of),
     ...(fitting.length === 0 ? [] : [smallCharts(of)]),
-    `<section><h2>Figures</h2><div class="wide">${figureTable(of)}</div></section>`,
+    section("Figures", "", wide(figureTable(of))),
     `<section><h2>Jobs</h2>${of.jobs.map(jobText).join("")}</section>`,
   ];
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escaped(title)}</title>
-<style>${comparisonStyle}</style>
-</head>
-<body>
-<main>
-${sections.join("\n")}
-<footer>Predicted by Meshwright. Intervals are one standard deviation; jobs closer than the uncertainty of their ratio are called ties.</footer>
-</main>
-</body>
-</html>
-`;
+  return htmlPage({
+    title,
+    sections,
+    footer:
+      "Predicted by Meshwright. Intervals are one standard deviation; jobs closer than the uncertainty of their ratio are called ties.",
+  });
 }
 
 function timeSection(of: JobComparison): string {
@@ -117,7 +107,7 @@ function componentTable(of: JobComparison, fitting: readonly FittingJob[]): stri
     });
     return `<tr><th scope="row"><i class="part-${key}"></i>${escaped(name)}</th>${cells.join("")}</tr>`;
   });
-  return `<div class="wide"><table><thead><tr><td></td>${head}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+  return wide(`<table><thead><tr><td></td>${head}</tr></thead><tbody>${rows.join("")}</tbody></table>`);
 }
 
 function memorySection(of: JobComparison): string {
@@ -197,17 +187,4 @@ function jobText(job: ComparedJob): string {
   const rule = job.baseline === undefined ? [] : [`Baseline: ${job.baseline.title}, ${job.baseline.source}`];
   const lines = [...jobLines(job.spec, plainStyle), ...rule];
   return `<h3>${escaped(job.name)}</h3><p>${lines.map(escaped).join("<br>")}</p>`;
-}
-
-function section(title: string, note: string, body: string): string {
-  return `<section><h2>${escaped(title)}</h2><p class="note">${escaped(note)}</p>${body}</section>`;
-}
-
-/** A chart as wide as the page; narrow screens scroll it. */
-function wideChart(rows: readonly ChartRow[], limit = Number.POSITIVE_INFINITY): string {
-  return `<div class="wide">${barChart(rows, { limit })}</div>`;
-}
-
-function legendText(entries: readonly { readonly className: string; readonly name: string }[]): string {
-  return `<p class="legend">${entries.map((entry) => `<span><i class="${entry.className}"></i>${escaped(entry.name)}</span>`).join(" ")}</p>`;
 }

@@ -3,11 +3,12 @@
 
 import type { Comparison, Explanation, Need, Needs, Sensitivity, SensitivityKind } from "../plan/index.ts";
 import type { ResolvedSpec } from "../spec/types.ts";
-import { formatFlopRate, formatPercent, formatSeconds } from "../units/format.ts";
+import { formatPercent, formatSeconds } from "../units/format.ts";
 import { waterfallBar } from "./bars.ts";
 import type { ReportStyle, Tone } from "./paint.ts";
 import { jobLines } from "./stepReport.ts";
 import { pad, textTable } from "./textTable.ts";
+import { waterfallRows } from "./waterfallRows.ts";
 
 /** The whole report; lines joined, no trailing newline. */
 export function explanationReport(spec: ResolvedSpec, explanation: Explanation, style: ReportStyle): string {
@@ -42,38 +43,18 @@ const tones: Readonly<Record<string, Tone>> = {
   clock: "blue",
 };
 
-/** Parts smaller than this share are summed in one line. */
-const SHOWN_FRAC = 0.0005;
-
 function waterfallSection({ waterfall: of }: Explanation, { paint, width, verbose }: ReportStyle): readonly string[] {
   const barWidth = Math.max(10, Math.min(50, width - 58));
-  const rate = (frac: number) => formatFlopRate(frac * of.peakFlopsPerSec);
-  const line = (name: string, frac: number, from: number, tone: Tone, seconds: string, sign: string) => {
-    const drawn = waterfallBar(from, Math.abs(frac), barWidth);
-    return `  ${pad(name, 28, "left")}${pad(`${sign}${formatPercent(Math.abs(frac))}`, 9, "right")}${pad(seconds, 10, "right")}  ${drawn.gap}${paint[tone](drawn.bar)}`;
-  };
-  const lines = [line(`peak, ${rate(1)}`, 1, 0, "dim", formatSeconds(of.stepSec), "")];
-  let left = 1;
-  let restSec = 0;
-  let restFrac = 0;
-  for (const { key, name, durationSec, stepFrac } of of.losses) {
-    if (stepFrac === 0) continue;
-    if (Math.abs(stepFrac) < SHOWN_FRAC && !verbose) {
-      restSec += durationSec;
-      restFrac += stepFrac;
-      left -= stepFrac;
-      continue;
-    }
-    const from = stepFrac > 0 ? left - stepFrac : left;
-    left -= stepFrac;
-    const sign = stepFrac > 0 ? "-" : "+";
-    lines.push(line(name, stepFrac, from, tones[key] ?? "yellow", formatSeconds(Math.abs(durationSec)), sign));
-  }
-  if (Math.abs(restFrac) > 1e-9)
-    lines.push(
-      `  ${pad("all else", 28, "left")}${pad(`${restFrac > 0 ? "-" : "+"}${formatPercent(Math.abs(restFrac))}`, 9, "right")}${pad(formatSeconds(Math.abs(restSec)), 10, "right")}`,
-    );
-  lines.push(line(`achieved, ${rate(of.usefulFrac)}`, of.usefulFrac, 0, "green", formatSeconds(of.usefulSec), ""));
+  const lines = waterfallRows(of, { all: verbose }).map((row) => {
+    const isLoss = row.kind === "loss" || row.kind === "rest";
+    const sign = isLoss ? (row.lossFrac > 0 ? "-" : "+") : "";
+    const frac = isLoss ? Math.abs(row.lossFrac) : row.toFrac;
+    const head = `  ${pad(row.name, 28, "left")}${pad(`${sign}${formatPercent(frac)}`, 9, "right")}${pad(formatSeconds(Math.abs(row.durationSec)), 10, "right")}`;
+    if (row.kind === "rest") return head;
+    const drawn = waterfallBar(row.fromFrac, frac, barWidth);
+    const tone = row.kind === "peak" ? "dim" : row.kind === "achieved" ? "green" : (tones[row.key] ?? "yellow");
+    return `${head}  ${drawn.gap}${paint[tone](drawn.bar)}`;
+  });
   return [
     `${paint.bold("From peak to achieved")} ${paint.dim("(share and seconds of the step, the mean device; achieved is model FLOPs, causal)")}`,
     ...lines,

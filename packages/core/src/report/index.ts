@@ -1,7 +1,10 @@
 // Formats results for people (text) and programs (JSON). Nothing here computes a prediction.
 
+export { accuracyNote } from "./accuracyNote.ts";
 export { bar, stackedBar, waterfallBar } from "./bars.ts";
 export {
+  lossColour,
+  lossColours,
   type MemoryColourKey,
   memoryColour,
   memoryColours,
@@ -24,6 +27,8 @@ export { type CurveOptions, type CurvePoint, drawCurve } from "./curve.ts";
 export { explanationReport } from "./explanation.ts";
 export * from "./explanationJson.ts";
 export { infeasibleReport } from "./infeasibleReport.ts";
+export { type JobReport, jobHtml } from "./jobHtml.ts";
+export { jobWords, type WordedFact } from "./jobWords.ts";
 export { layoutsText } from "./layoutsText.ts";
 export { modelReport } from "./modelReport.ts";
 export { type Paint, plainPaint, plainStyle, type ReportStyle, type Tone } from "./paint.ts";
@@ -35,3 +40,4 @@ export { memoryParts, timeParts } from "./stepParts.ts";
 export { slowestRank, stepReport } from "./stepReport.ts";
 export { type Column, pad, textTable, visibleWidth } from "./textTable.ts";
 export { type NamedReport, validationText } from "./validationText.ts";
+export { type WaterfallRow, waterfallRows } from "./waterfallRows.ts";

@@ -130,13 +130,15 @@ function headline(spec: ResolvedSpec, result: StepResult, { paint }: ReportStyle
   );
 }
 
-function formatEnergy(joules: number): string {
+/** `1.06 kWh`. */
+export function formatEnergy(joules: number): string {
   const kwh = joules / 3.6e6;
   if (kwh >= 1000) return `${(kwh / 1000).toPrecision(3)} MWh`;
   return kwh >= 1 ? `${kwh.toPrecision(3)} kWh` : `${(kwh * 1000).toPrecision(3)} Wh`;
 }
 
-function rankName({ pipelineRank, pipeline, devices }: RankClass): string {
+/** `pipeline rank 3 of pipeline 0 on a100`. */
+export function rankName({ pipelineRank, pipeline, devices }: RankClass): string {
   const on = devices === undefined ? "" : ` on ${devices.map((each) => each.group).join(" and ")}`;
   return `pipeline rank ${pipelineRank}${pipeline === undefined ? "" : ` of pipeline ${pipeline}`}${on}`;
 }
@@ -249,7 +251,7 @@ function opSection(result: StepResult, { paint, verbose }: ReportStyle): readonl
 }
 
 /** FLOP/s for what computes, bytes/s for what moves. */
-function rateOf(op: OpTotal): string {
+export function rateOf(op: OpTotal): string {
   if (op.durationSec <= 0) return "";
   if (op.workFlops > 0) return formatFlopRate(op.workFlops / op.durationSec);
   return op.sizeBytes > 0 ? formatRate(op.sizeBytes / op.durationSec) : "";

@@ -1,4 +1,4 @@
-// A chart of horizontal bars as SVG: a row per job, each of one or several segments from the left, with its label at the end; a whisker for an interval,
+// A chart of horizontal bars as SVG: a row per job or rank, each of one or several segments from the left, with its label at the end; a whisker for an interval,
 // an upright mark for a limit. All rows share the scale, which begins at 0.
 
 export interface Segment {
