@@ -54,6 +54,11 @@ const entries: readonly Entry[] = [
     load: () => import("./commands/validate.ts"),
   },
   {
+    name: "calibrate",
+    summary: "measure your own machine: a script for GPU nodes, and imports of what was measured",
+    load: () => import("./commands/calibrate.ts"),
+  },
+  {
     name: "model",
     summary: "describe a model: architecture, parameters, FLOPs",
     load: () => import("./commands/model.ts"),

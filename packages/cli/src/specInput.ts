@@ -26,7 +26,7 @@ export function addSpecOptions(command: Command, parts: { readonly strategy: boo
     const placeholder = field.type.kind === "flag" ? "[bool]" : field.type.kind === "count" ? "<n>" : "<value>";
     command.option(`--${key.replaceAll("_", "-")} ${placeholder}`, `${field.doc} (default: ${field.fallback})`);
   };
-  for (const key of ["model", "cluster", "software", "name"] as const) add(key, topFields[key]);
+  for (const key of ["model", "cluster", "software", "calibration", "name"] as const) add(key, topFields[key]);
   for (const [key, field] of Object.entries<Field>(workloadFields)) add(key, field);
   if (parts.strategy) for (const [key, field] of Object.entries<Field>(strategyFields)) add(key, field);
   command.option("--set <path=value...>", "set any field of the spec, such as software.attention=flash3 (repeatable)");
@@ -133,7 +133,7 @@ function mergeOptions(base: unknown, options: Description, findings: Finding[]):
       collect(findings, () => set(section, key, optionValue(value, table[key]!, flag)));
     }
   };
-  take(topFields, undefined, ["model", "cluster", "software", "name"]);
+  take(topFields, undefined, ["model", "cluster", "software", "calibration", "name"]);
   take(workloadFields, "workload", Object.keys(workloadFields));
   take(strategyFields, "strategy", Object.keys(strategyFields));
   for (const assignment of (options["set"] as readonly string[] | undefined) ?? []) {

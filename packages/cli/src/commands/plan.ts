@@ -342,6 +342,7 @@ function writeSpec(
     ...kept,
     model: moved(kept["model"], from, target),
     cluster: moved(kept["cluster"], from, target),
+    ...(kept["calibration"] === undefined ? {} : { calibration: moved(kept["calibration"], from, target) }),
     strategy: strategyDescription(strategy),
     ...(Object.keys(changes).length === 0
       ? {}

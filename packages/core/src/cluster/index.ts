@@ -5,6 +5,10 @@ export type { CatalogueEntry, Platform, ScaleUpFacts, ScaleUpKind, TypicalNode }
 export { deviceByName, deviceNames, deviceSources, devices, findDevice, findPlatform, platforms } from "./catalogue.ts";
 export { clusterFromDescription } from "./description.ts";
 export { deviceFromDescription } from "./deviceDescription.ts";
+export { readCalibration } from "./measurements/readCalibration.ts";
+export * from "./measurements/types.ts";
+export { withMeasurements } from "./measurements/withMeasurements.ts";
+export { writeCalibration } from "./measurements/writeCalibration.ts";
 export {
   assembleMixed,
   changedCluster,

@@ -1,6 +1,7 @@
 // What a job runs on: devices, their memory and links, and the nested levels of the network.
 
 import type { DType } from "../units/dtype.ts";
+import type { MeasuredCollectives, MeasuredKernels } from "./measurements/types.ts";
 import type { MixedFacts } from "./mixed.ts";
 
 export interface DeviceSpec {
@@ -27,6 +28,8 @@ export interface DeviceSpec {
   readonly basedOn?: string;
   /** Per-figure provenance: key of the figure -> source. */
   readonly source: Readonly<Record<string, string>>;
+  /** Kernels timed on this machine; prices follow them (cost/measurements). */
+  readonly measured?: MeasuredKernels;
 }
 
 export type LinkKind = "nvlink" | "xgmi" | "pcie" | "infiniband" | "ethernet" | "ici" | "dcn" | "other";
@@ -76,6 +79,8 @@ export interface ClusterSpec {
   readonly levels: readonly NetworkLevel[];
   readonly usdPerDeviceHour?: number;
   readonly notes: readonly string[];
+  /** Collectives timed on this machine; prices follow them. */
+  readonly measured?: MeasuredCollectives;
   /**
    * Devices of several kinds, nodes of several sizes, or islands that a slower link joins; absent in a cluster of one kind. Device, node, levels and
    * price above are then those of the fastest group: what holds for a rank stands in its group's view.

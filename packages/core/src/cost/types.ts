@@ -3,8 +3,8 @@
 
 import type { DType } from "../units/dtype.ts";
 
-/** Where a duration came from, from most to least direct. */
-export type CostSource = "table" | "interpolated" | "fit" | "sibling" | "analytic";
+/** Where a duration came from, from most to least direct. `measured`: on the user's own machine (measurements/). */
+export type CostSource = "measured" | "table" | "interpolated" | "fit" | "sibling" | "analytic";
 
 export interface Cost {
   readonly durationSec: number;

@@ -52,6 +52,11 @@ export const topFields = {
     fallback: "megatron-core",
     doc: "What the framework does: a name of `meshwright software`, or a preset with changes",
   },
+  calibration: {
+    type: { kind: "custom", shapes: "file path, or a list of them" },
+    fallback: "none",
+    doc: "Measurements of the cluster's own machine (docs/calibration.md): prices follow them",
+  },
   plan: {
     type: { kind: "custom", shapes: "section" },
     fallback: "every strategy, least time",

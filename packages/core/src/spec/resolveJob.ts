@@ -1,13 +1,13 @@
 // A job without a strategy: what a search starts from. Of the strategy section only what no dimension of the search varies is kept (optimizer, routing,
 // dealing of sequences, precision); the rest stands for the strategy that the file would run.
 
-import { clusterFromDescription } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
 import type { ModelSpec } from "../model/types.ts";
 import type { Software, Strategy, Workload } from "../parallel/strategy.ts";
 import { type Finding, InputError } from "../units/errors.ts";
 import { topFields } from "./fields.ts";
 import { lengthNotes, required, requireSections } from "./jobParts.ts";
+import { clusterOfJob } from "./measuredCluster.ts";
 import { modelFromSource } from "./modelSource.ts";
 import { readSoftware } from "./readSoftware.ts";
 import { readStrategy } from "./readStrategy.ts";
@@ -42,7 +42,7 @@ export function resolveJob(description: unknown, sources: SpecSources): JobSpec 
     (value) => modelFromSource(value, { sources, seqLen: workload.seqLen }),
     findings,
   );
-  const cluster = required(read, "cluster", (value) => clusterFromSource(value, sources), findings);
+  const cluster = clusterOfJob(read, sources, findings);
   if (!workload.batchWritten)
     findings.push({
       path: "workload.global_batch",
@@ -73,16 +73,6 @@ export function resolveJob(description: unknown, sources: SpecSources): JobSpec 
     plan: read.raw("plan"),
     notes: [...notes, ...cluster.notes],
   };
-}
-
-/** Shorthand, a file that describes one, or the description itself. */
-export function clusterFromSource(value: unknown, sources: SpecSources): ClusterSpec {
-  if (typeof value === "string" && /\.(ya?ml|json)$/i.test(value.trim())) {
-    const loaded = sources.load(value.trim());
-    if (loaded === undefined) throw new InputError({ path: "cluster", message: `There is no file "${value.trim()}"` });
-    return clusterFromDescription(loaded);
-  }
-  return clusterFromDescription(value);
 }
 
 const nothingWritten = readStrategy({}, []);

@@ -9,11 +9,11 @@ import { checkGroupOrder } from "./checkMixed.ts";
 import { checkStrategy } from "./checkStrategy.ts";
 import { strategyFields, topFields } from "./fields.ts";
 import { lengthNotes, required, requireSections } from "./jobParts.ts";
+import { clusterOfJob } from "./measuredCluster.ts";
 import { modelFromSource } from "./modelSource.ts";
 import { readSoftware } from "./readSoftware.ts";
 import { readStrategy } from "./readStrategy.ts";
 import { readWorkload } from "./readWorkload.ts";
-import { clusterFromSource } from "./resolveJob.ts";
 import { resolveStrategy } from "./resolveStrategy.ts";
 import { SectionReader } from "./sectionReader.ts";
 import type { ResolvedSpec, SpecSources } from "./types.ts";
@@ -31,7 +31,7 @@ export function resolveSpec(description: unknown, sources: SpecSources): Resolve
     (value) => modelFromSource(value, { sources, seqLen: workload.seqLen }),
     findings,
   );
-  const described = required(read, "cluster", (value) => clusterFromSource(value, sources), findings);
+  const described = clusterOfJob(read, sources, findings);
   const software = readSoftware(read.raw("software"), findings);
   const name = read.text("name");
   // Arithmetic on stand-ins for misread fields would only confuse: it waits until those that enter it read well.

@@ -2,6 +2,7 @@
 
 import { devices } from "../../cluster/index.ts";
 import type { DeviceSpec } from "../../cluster/types.ts";
+import { measuredKernel } from "../measurements/measuredPrice.ts";
 import type { Cost, KernelQuery } from "../types.ts";
 import attention from "./data/attention.json" with { type: "json" };
 import attentionTrain from "./data/attentionTrain.json" with { type: "json" };
@@ -40,7 +41,9 @@ const model = createKernelModel(tables, byId);
  * Pure and deterministic; a few microseconds a call.
  */
 export function kernelCost(device: DeviceSpec, query: KernelQuery, conditions?: KernelConditions): Cost {
-  return model.cost(device, query, conditions);
+  const cost = model.cost(device, query, conditions);
+  if (device.measured === undefined) return cost;
+  return measuredKernel(device, query, cost, (on, alone) => model.cost(on, alone));
 }
 
 /** Seconds of one named elementwise kernel of an inference engine, on warm buffers. */

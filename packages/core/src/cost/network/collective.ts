@@ -11,6 +11,7 @@
 
 import type { ClusterSpec } from "../../cluster/types.ts";
 import { assert } from "../../units/errors.ts";
+import { measuredCollective } from "../measurements/measuredPrice.ts";
 import type { CollectiveQuery, Cost } from "../types.ts";
 import { type GroupSplit, splitGroup } from "./levels.ts";
 import {
@@ -41,6 +42,12 @@ export function collectiveCost(
   query: CollectiveQuery,
   tables: NetworkTables = shippedTables,
 ): Cost {
+  const cost = modelledCollective(cluster, query, tables);
+  if (cluster.measured === undefined) return cost;
+  return measuredCollective(cluster, query, cost, (on, alone) => modelledCollective(on, alone, tables));
+}
+
+function modelledCollective(cluster: ClusterSpec, query: CollectiveQuery, tables: NetworkTables): Cost {
   const size = query.spans.at(-1) ?? 1;
   assert(
     query.spans.length <= cluster.levels.length,

@@ -74,4 +74,11 @@ export const HYBRID_START_SEC = 20e-6;
 export const EXCHANGE_NODE_SEC = 11e-6;
 
 /** Relative standard deviations by where a duration comes from; from the held-out residuals in docs/cost-network.md. */
-export const REL_STD = { table: 0.06, interpolated: 0.09, sibling: 0.16, fit: 0.15, analytic: 0.25 } as const;
+export const REL_STD = {
+  measured: 0.06,
+  table: 0.06,
+  interpolated: 0.09,
+  sibling: 0.16,
+  fit: 0.15,
+  analytic: 0.25,
+} as const;

@@ -1,0 +1,62 @@
+// The cluster of a job with what was measured on it: `cluster:` and `calibration:` together. A calibration that describes its machine is the cluster where the
+// job names none.
+
+import { type Calibration, clusterFromDescription, readCalibration, withMeasurements } from "../cluster/index.ts";
+import type { ClusterSpec } from "../cluster/types.ts";
+import { type Finding, InputError } from "../units/errors.ts";
+import type { topFields } from "./fields.ts";
+import { required } from "./jobParts.ts";
+import { quote, type SectionReader } from "./sectionReader.ts";
+import type { SpecSources } from "./types.ts";
+
+/** Undefined with findings when the cluster is missing or cannot be read, or a calibration is none or of another machine. */
+export function clusterOfJob(
+  read: SectionReader<typeof topFields>,
+  sources: SpecSources,
+  findings: Finding[],
+): ClusterSpec | undefined {
+  const before = findings.length;
+  const calibrations = collected(findings, () => calibrationsOf(read.raw("calibration"), sources)) ?? [];
+  const described = calibrations.find(({ cluster }) => cluster !== undefined);
+  const cluster =
+    read.raw("cluster") === undefined && described !== undefined
+      ? collected(findings, () => clusterFromDescription(described.cluster))
+      : required(read, "cluster", (value) => clusterFromSource(value, sources), findings);
+  if (cluster === undefined || findings.length > before) return cluster;
+  return collected(findings, () => withMeasurements(cluster, calibrations, "calibration"));
+}
+
+/** Shorthand, a file that describes one, or the description itself. */
+function clusterFromSource(value: unknown, sources: SpecSources): ClusterSpec {
+  if (typeof value === "string" && /\.(ya?ml|json)$/i.test(value.trim())) {
+    const loaded = sources.load(value.trim());
+    if (loaded === undefined) throw new InputError({ path: "cluster", message: `There is no file "${value.trim()}"` });
+    return clusterFromDescription(loaded);
+  }
+  return clusterFromDescription(value);
+}
+
+function calibrationsOf(value: unknown, sources: SpecSources): Calibration[] {
+  if (value === undefined) return [];
+  const list = Array.isArray(value) ? (value as readonly unknown[]) : [value];
+  return list.map((each) => {
+    if (typeof each === "string") {
+      const loaded = sources.load(each.trim());
+      if (loaded === undefined)
+        throw new InputError({ path: "calibration", message: `There is no file "${each.trim()}"` });
+      return readCalibration(loaded, `calibration ${each.trim()}`);
+    }
+    if (typeof each === "object" && each !== null) return readCalibration(each, "calibration");
+    throw new InputError({ path: "calibration", message: `Expected a file path, got ${quote(each)}` });
+  });
+}
+
+function collected<T>(findings: Finding[], step: () => T): T | undefined {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    findings.push(...error.findings);
+    return undefined;
+  }
+}
