@@ -2,8 +2,8 @@
 //
 // Pipeline ranks follow their action lists (actions.ts); an action runs once its inputs have arrived. Within an action the ranks of a pipeline rank
 // (tp x cp x dp, its lanes) run block use by block use, op by op. Bytes are counted in the declared formats.
-// After the last action: replicas of bidirectional schedules add their gradients, gradients are reduced, tied embeddings synchronised,
-// parameters updated, updated shards gathered.
+// After the last action: replicas of bidirectional schedules add their gradients, gradients are reduced, tied embeddings synchronised, the norm of all
+// gradients summed, parameters updated, updated shards gathered.
 
 import { assert, coordinatesOf, decodeAction, meshSize, type Program, replicaPrograms } from "@meshwright/core";
 import { type ActionRecord, ActionRunner } from "./actions.ts";
@@ -15,7 +15,7 @@ import { initialiseParameters } from "./initialise.ts";
 import { firstStep } from "./kernels/optimizer.ts";
 import { LockStepMail } from "./lockStepMail.ts";
 import { assembled, gradientPieces, parameterPieces } from "./results.ts";
-import { addReplicas, gradNormTail, syncEmbedding } from "./stepEnd.ts";
+import { addReplicas, gradientNorm, syncEmbedding, updateParameters } from "./stepEnd.ts";
 import { RankStore } from "./store.ts";
 import { TrafficBook } from "./traffic.ts";
 
@@ -26,7 +26,7 @@ export interface StepOutcome {
   /** Parameters after the optimizer step. */
   readonly updated: ReadonlyMap<string, Float64Array>;
   /** Global sum of squares of the gradient, as the program computes it. */
-  readonly gradNormSquared: number | null;
+  readonly gradNormSquared: number;
   readonly traffic: TrafficBook;
   /** Per rank: bytes in HBM before the step, at its peak, and after. */
   readonly memory: readonly { readonly startBytes: number; readonly peakBytes: number; readonly endBytes: number }[];
@@ -68,8 +68,8 @@ export function runStep(program: Program, options: { readonly vocab: number }): 
   if (program.reducePolicy === "lastMicroBatch") eachPlace(parts, (frame, block) => runPhase(frame, block.reduce));
   syncEmbedding(parts);
   const gradients = assembled(mesh, gradientPieces(parts), copyTolerance);
-  eachPlace(parts, (frame, block) => runPhase(frame, block.update));
-  const gradNormSquared = gradNormTail(parts);
+  const gradNormSquared = gradientNorm(parts);
+  updateParameters(parts);
   if (program.gatherPolicy === "afterUpdate") eachPlace(parts, (frame, block) => runPhase(frame, block.gather));
   for (const store of stores)
     assert(store.leftovers().length === 0, `rank ${store.rank} frees everything: ${store.leftovers().join(", ")}`);

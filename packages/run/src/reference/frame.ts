@@ -32,7 +32,7 @@ export interface Run {
   readonly stores: readonly RankStore[];
   /** How ops reach other ranks. */
   readonly exchanges: Exchanges;
-  readonly traffic: TrafficBook;
+  traffic: TrafficBook;
   /** Rows of the token table: ids are below this. */
   readonly vocab: number;
   /** Token ids of the step that runs. */

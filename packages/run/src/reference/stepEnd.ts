@@ -2,7 +2,7 @@
 // gradients is summed over the ranks.
 
 import { assert, tableRanks } from "@meshwright/core";
-import { type EngineParts, runPhase } from "./engineParts.ts";
+import { type EngineParts, eachPlace, runPhase } from "./engineParts.ts";
 import type { Frame } from "./frame.ts";
 import { at, set } from "./kernels/mat.ts";
 import type { Place } from "./store.ts";
@@ -53,8 +53,14 @@ export function syncEmbedding(parts: EngineParts): void {
   runPhase(frame, embeddingSync.reduce);
 }
 
-/** The tail's partial norm of a rank is the sum over its block uses. */
-export function gradNormTail(parts: EngineParts): number | null {
+/** Sum of squares of all gradients, on every rank: each adds up its block uses, then the tail adds up the ranks. */
+export function gradientNorm(parts: EngineParts): number {
+  eachPlace(parts, (frame, block) =>
+    runPhase(
+      frame,
+      block.update.filter((op) => op.kind === "gradNorm"),
+    ),
+  );
   const { tail } = parts.program;
   const partial = (rank: number, p: number): number => {
     let sum = 0;
@@ -73,12 +79,17 @@ export function gradNormTail(parts: EngineParts): number | null {
   for (const [p, ranks] of parts.lanes.entries()) {
     for (const rank of ranks) set(parts.state.stores[rank]!.persistentOrNew(place, 0), 0, 0, partial(rank, p));
   }
-  const frame: Frame = {
-    run: parts.state,
-    ranks: parts.lanes.flat().sort((a, b) => a - b),
-    place,
-    lastRouting: null,
-  };
-  runPhase(frame, tail.update);
+  const ranks = parts.lanes.flat().sort((a, b) => a - b);
+  runPhase({ run: parts.state, ranks, place, lastRouting: null }, tail.update);
   return at(parts.state.stores[first.rank]!.get(place, 0), 0, 0);
+}
+
+/** The optimizer's step, and what brings it its gradients. */
+export function updateParameters(parts: EngineParts): void {
+  eachPlace(parts, (frame, block) =>
+    runPhase(
+      frame,
+      block.update.filter((op) => op.kind !== "gradNorm"),
+    ),
+  );
 }

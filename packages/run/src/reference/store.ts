@@ -73,6 +73,12 @@ export class RankStore {
     this.hostPeakBytes = Math.max(this.hostPeakBytes, this.heldBytes.host);
   }
 
+  /** Peaks count from here. */
+  beginPeaks(): void {
+    this.peakBytes = this.heldBytes.hbm;
+    this.hostPeakBytes = this.heldBytes.host;
+  }
+
   // Persistent buffers.
 
   addPersistent(place: Place, id: BufferId): Mat {

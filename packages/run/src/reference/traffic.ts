@@ -41,6 +41,14 @@ export class TrafficBook {
     entry.count += 1;
   }
 
+  /** Takes over what another book holds; keys name ranks, so books of different ranks never meet in one. */
+  take(entries: ReadonlyMap<string, Traffic>): void {
+    for (const [key, entry] of entries) {
+      assert(!this.entries.has(key), `${key} is entered once`);
+      this.entries.set(key, { ...entry });
+    }
+  }
+
   /** `rank axis kind` -> traffic. */
   get byRank(): ReadonlyMap<string, Traffic> {
     return this.entries;

@@ -1,4 +1,4 @@
-// Says whether a program is right: runs it, and compares loss and every gradient with the unsplit model's, updated parameters with the
+// Says whether a program, or an engine that ran it, is right: compares loss and every gradient with the unsplit model's, updated parameters with the
 // unsplit optimizer step, bytes on the wire with what declared shapes predict, and memory with what liveness predicts.
 
 import { type ActionMemory, actionMemory, assert, type Program } from "@meshwright/core";
@@ -15,7 +15,7 @@ export interface Verification {
   readonly worstParameter: string;
   /** The same for parameters after the step; null where the optimizer is not elementwise. */
   readonly updateMaxRelErr: number | null;
-  readonly gradNormRelErr: number | null;
+  readonly gradNormRelErr: number;
   readonly bytes: { readonly predicted: number; readonly executed: number; readonly mismatches: readonly string[] };
   readonly memory: {
     /** Per rank: static bytes plus what liveness predicts at the schedule's worst moment. */
@@ -31,7 +31,11 @@ export function verifyProgram(
   request: TruthRequest,
   truth: Truth = unsplitStep(request),
 ): Verification {
-  const outcome = runStep(program, { vocab: request.model.vocab });
+  return judgeStep(program, runStep(program, { vocab: request.model.vocab }), truth);
+}
+
+/** Compares what an engine did in one step from the proofs' parameters with the unsplit model and with the program's own promises. */
+export function judgeStep(program: Program, outcome: StepOutcome, truth: Truth): Verification {
   const { worst: gradMaxRelErr, name: worstParameter } = compare(outcome.gradients, truth.gradients);
   const elementwise = program.blocks
     .flatMap((block) => block.update)
@@ -45,7 +49,7 @@ export function verifyProgram(
     gradMaxRelErr,
     worstParameter,
     updateMaxRelErr: elementwise ? compare(outcome.updated, updatedTruth(program, truth)).worst : null,
-    gradNormRelErr: outcome.gradNormSquared === null ? null : Math.abs(outcome.gradNormSquared - norm) / norm,
+    gradNormRelErr: Math.abs(outcome.gradNormSquared - norm) / norm,
     bytes: compareTraffic(program, outcome),
     memory: compareMemory(program, outcome),
     outcome,

@@ -4,7 +4,7 @@
 import { assert } from "@meshwright/core";
 
 export interface Mat {
-  readonly data: Float64Array;
+  readonly data: Float64Array | Float32Array;
   readonly rows: number;
   readonly cols: number;
   /** Elements between starts of rows, and where the first row starts. */
@@ -49,8 +49,11 @@ export function add(m: Mat, row: number, col: number, value: number): void {
 /** All elements in row-major order, as a fresh array. */
 export function flatten(m: Mat): Float64Array {
   const { rows, cols, stride, offset, data } = m;
-  if (stride === cols) return data.slice(offset, offset + rows * cols);
   const flat = new Float64Array(rows * cols);
+  if (stride === cols) {
+    flat.set(data.subarray(offset, offset + rows * cols));
+    return flat;
+  }
   for (let i = 0; i < rows; i++) flat.set(data.subarray(offset + i * stride, offset + i * stride + cols), i * cols);
   return flat;
 }

@@ -1,0 +1,73 @@
+// What a rank keeps between steps, by name: parameters, master copies and optimizer state, each a whole slice of a global tensor or a shard of one.
+// Checkpoints read and write these views.
+
+import { assert, type BufferId, type DType, type Mesh, type ParamSlice, paramName } from "@meshwright/core";
+import { type EngineParts, placesOf } from "../../reference/engineParts.ts";
+import { shardOffset, sliceIndices } from "../../reference/slices.ts";
+import { elementsIn } from "./elements.ts";
+
+/** parameter: what forward reads. master: what the optimizer updates. state0, state1: moments, in the optimizer's order. */
+export type ShardRole = "parameter" | "master" | `state${number}`;
+
+export interface NamedShard {
+  /** Global name of the parameter: `layers.3.attention.qkv`. */
+  readonly name: string;
+  readonly role: ShardRole;
+  readonly dtype: DType;
+  readonly slice: ParamSlice;
+  /** Where in the rank's slice (row-major) the view starts; it may reach beyond its end by padding. */
+  readonly offset: number;
+  /** Elements of the whole slice on this rank. */
+  readonly sliceLength: number;
+  /** A view of the rank's memory, valid as long as the engine. */
+  readonly values: Float32Array;
+}
+
+/** Index in the global tensor of each element of a shard, row-major; padding is left out, so it may be shorter than `values`. */
+export function globalIndices(shard: NamedShard, mesh: Mesh, rank: number): Int32Array {
+  const indices = sliceIndices(shard.slice, mesh, rank);
+  return indices.subarray(shard.offset, Math.min(indices.length, shard.offset + shard.values.length));
+}
+
+export function namedShards(parts: EngineParts): NamedShard[] {
+  const shards: NamedShard[] = [];
+  for (const { rank, places } of placesOf(parts)) {
+    for (const place of places) {
+      const { buffers, update } = place.block;
+      const add = (id: BufferId, role: ShardRole, slice: ParamSlice | undefined): void => {
+        const decl = buffers[id]!;
+        if (decl.shared === true || slice === undefined) return;
+        const values = elementsIn(parts.state.stores[rank]!.get(place, id));
+        const sliceLength = sliceIndices(slice, parts.program.mesh, rank).length;
+        const isState = role !== "parameter" && role !== "master";
+        // Factored moments (adafactor) are no slices of the tensor: they start where the rank's shard does.
+        const whole = isState && values.length !== sliceLength && decl.shape.length === 1 && decl.param === undefined;
+        const offset = whole ? 0 : shardOffset(slice, parts.program.mesh, rank, values.length, sliceLength);
+        shards.push({
+          name: paramName(slice.name, place.label),
+          role,
+          dtype: decl.dtype,
+          slice,
+          offset,
+          sliceLength,
+          values,
+        });
+      };
+      const masters = new Set<BufferId>();
+      for (const op of update) {
+        if (op.kind !== "optimizer") continue;
+        for (const [i, master] of op.masters.entries()) {
+          const slice = buffers[master]!.param;
+          assert(slice !== undefined, `${buffers[master]!.name} names its parameter`);
+          if (buffers[master]!.kind !== "parameter") add(master, "master", slice);
+          masters.add(master);
+          for (const [n, state] of op.states[i]!.entries()) add(state, `state${n}`, slice);
+        }
+      }
+      for (const [id, decl] of buffers.entries())
+        if (decl.kind === "parameter" && decl.scope === "persistent" && decl.view === undefined)
+          add(id, "parameter", decl.param);
+    }
+  }
+  return shards;
+}
