@@ -18,6 +18,7 @@ interface SourceRow {
   readonly accelerator: string;
   readonly gpus: number;
   readonly seq_len: number;
+  readonly global_batch: number | null;
   readonly precision: string;
   readonly model: { readonly name: string; readonly experts?: number; readonly hybrid_pattern?: unknown };
 }
@@ -76,11 +77,13 @@ function packed({ rows, sources, reasonOf }: AccuracyInput): PackedAccuracy {
       const given = byId.get(row.id);
       if (given === undefined) throw new Error(`row ${row.id} stands in no file`);
       const { predicted = {}, measured = {} } = row;
-      const time = measured.step_time_s !== undefined;
-      // Throughput alone stands as the time of a token on one device, so that one axis holds both.
-      const step = time
-        ? [measured.step_time_s, predicted.step_time_s]
-        : [inverse(measured.tokens_per_s_per_gpu), inverse(predicted.tokens_per_s_per_gpu)];
+      // Throughput alone becomes the time of a step, where the source prints the batch; else that of one token on one device.
+      const tokens = given.global_batch === null ? 1 : (given.global_batch * given.seq_len) / given.gpus;
+      const isStep = measured.step_time_s !== undefined || given.global_batch !== null;
+      const step =
+        measured.step_time_s !== undefined
+          ? [measured.step_time_s, predicted.step_time_s]
+          : [over(tokens, measured.tokens_per_s_per_gpu), over(tokens, predicted.tokens_per_s_per_gpu)];
       const remark =
         row.status === "ok"
           ? Math.max(Math.abs(errorOf(row, "step_time") ?? 0), Math.abs(errorOf(row, "peak_memory") ?? 0)) > 0.1
@@ -99,7 +102,7 @@ function packed({ rows, sources, reasonOf }: AccuracyInput): PackedAccuracy {
         lists.precisions.at(given.precision),
         given.gpus,
         given.seq_len,
-        time ? 1 : 0,
+        isStep ? 1 : 0,
         figure(step[0]),
         figure(step[1]),
         figure(measured.peak_mem_gib),
@@ -119,8 +122,8 @@ function kindOf(model: SourceRow["model"]): string {
   return (model.experts ?? 0) > 0 ? "mixture of experts" : "dense";
 }
 
-function inverse(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : 1 / value;
+function over(tokens: number, tokensPerSec: number | undefined): number | undefined {
+  return tokensPerSec === undefined ? undefined : tokens / tokensPerSec;
 }
 
 function figure(value: number | undefined): number | null {

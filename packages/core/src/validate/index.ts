@@ -13,6 +13,7 @@ import { validateRows } from "./validateRows.ts";
 export * from "./layouts.ts";
 export type { Predictor, StepSpec } from "./scoreTraining.ts";
 export { errorOf, summarise } from "./summary.ts";
+export { type AccuracyEntry, accuracySummary } from "./accuracySummary.ts";
 export { type RowSpec, specOfRow } from "./trainingRows.ts";
 export * from "./types.ts";
 
