@@ -10,10 +10,10 @@ import { validateTable } from "./tableRows.ts";
 import type { ValidationReport } from "./types.ts";
 import { validateRows } from "./validateRows.ts";
 
+export { type AccuracyEntry, accuracySummary } from "./accuracySummary.ts";
 export * from "./layouts.ts";
 export type { Predictor, StepSpec } from "./scoreTraining.ts";
 export { errorOf, summarise } from "./summary.ts";
-export { type AccuracyEntry, accuracySummary } from "./accuracySummary.ts";
 export { type RowSpec, specOfRow } from "./trainingRows.ts";
 export * from "./types.ts";
 

@@ -16,7 +16,7 @@ export function Residuals({ rows }: { readonly rows: readonly ScoredRow[] }) {
     LIMIT_FRAC,
   );
   const most = Math.max(1, ...bins.map(({ count }) => count));
-  const ranges = plotRanges(width, height, { left: 40, right: 12, top: 8, bottom: 38 });
+  const ranges = plotRanges(width, height, { left: 40, right: 12, top: 22, bottom: 36 });
   const x = linearScale({ domain: [-LIMIT_FRAC, LIMIT_FRAC], range: ranges.x, numTicks: 5 });
   const y = linearScale({ domain: [0, most], range: ranges.y, numTicks: 4 });
   const within = rows.filter(({ error }) => Math.abs(error) <= 0.1).length;

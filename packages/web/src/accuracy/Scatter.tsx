@@ -32,6 +32,8 @@ export function Scatter({ rows, quantity, colourBy, groups, picked, onPick }: Sc
   const [near, setNear] = useState<{ readonly point: ScoredRow; readonly x: number; readonly y: number } | null>(null);
   const height = Math.round(Math.min(520, Math.max(280, width * 0.68)));
   const format = quantity === "step" ? formatSeconds : formatBytes;
+  // Round ticks stay round: 200 s, not 3 min 20 s.
+  const axisText = quantity === "step" ? (sec: number) => (sec >= 1 ? `${sec} s` : `${sec * 1000} ms`) : formatBytes;
   const domain = useMemo(() => logDomain(rows.flatMap(({ measured, predicted }) => [measured, predicted])), [rows]);
   const ordered = useMemo(
     () => [...rows].sort((a, b) => groups.indexOf(a.row[colourBy]) - groups.indexOf(b.row[colourBy])),
@@ -61,8 +63,8 @@ export function Scatter({ rows, quantity, colourBy, groups, picked, onPick }: Sc
         y={y}
         xTitle={quantity === "step" ? "measured step time" : "measured peak memory"}
         yTitle={quantity === "step" ? "predicted step time" : "predicted peak memory"}
-        formatX={format}
-        formatY={format}
+        formatX={axisText}
+        formatY={axisText}
         label={`Predicted against measured for ${rows.length} runs; the tables below hold the figures`}
         onPointerMove={find}
         onPointerLeave={() => setNear(null)}

@@ -12,7 +12,7 @@ export interface PlotFrame {
   readonly bottom: number;
 }
 
-export const plotMargin: PlotFrame = { left: 62, right: 12, top: 8, bottom: 38 };
+export const plotMargin: PlotFrame = { left: 56, right: 12, top: 22, bottom: 36 };
 
 /** Width of an element in points, followed as it changes; `first` until it is known. */
 export function useWidth(first: number): readonly [RefObject<HTMLDivElement | null>, number] {
@@ -85,7 +85,7 @@ export function Plot(props: {
       <text class="title" x={right} y={height - 4} text-anchor="end">
         {props.xTitle}
       </text>
-      <text class="title" transform={`translate(11 ${top}) rotate(-90)`} text-anchor="end" dominant-baseline="central">
+      <text class="title" x={left - 6} y={top - 9}>
         {props.yTitle}
       </text>
       {props.children}
