@@ -128,6 +128,17 @@ describe("meshwright calibrate --import", () => {
     expect(collectives).toEqual([{ op: "reduce_scatter", ranks: 8, ranks_per_node: 8, bytes: 8192, latency_us: 300 }]);
   });
 
+  test("gives a file that `cost` prices from", async () => {
+    await meshwright("calibrate", "--import", "trace.json", "--out", "mine.json");
+    const ask = ["cost", "gemm", "--m", "4096", "--n", "1024", "--k", "8192", "--calibration", "mine.json", "--json"];
+    const { duration_s, source } = JSON.parse((await meshwright(...ask)).out);
+    expect(duration_s).toBeCloseTo(110e-6, 9);
+    expect(source).toBe("measured");
+    const other = await meshwright(...ask, "--device", "a100");
+    expect(other.code).toBe(2);
+    expect(other.err).toContain("was measured on NVIDIA H100");
+  });
+
   test("joins files, and refuses all of them when one is bad", async () => {
     const both = await meshwright("calibrate", "--import", "trace.json", "nccl.txt", "--op", "all_reduce");
     expect(JSON.parse(both.out).collectives).toHaveLength(3);

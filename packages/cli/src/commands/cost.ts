@@ -29,6 +29,7 @@ export const define: DefineCommand = (command, io) => {
     const sub = command.command(name).summary(summary).description(summary);
     options(sub);
     sub
+      .option("--calibration <file>", "measurements of this machine (docs/calibration.md)")
       .option("--plot [size]", "draw the curve over one of its sizes")
       .option("--json", "print as JSON; with --plot, all points")
       .action((values: Readonly<Record<string, unknown>>) => answer(ask, values, io));

@@ -7,7 +7,7 @@ export { clusterFromDescription } from "./description.ts";
 export { deviceFromDescription } from "./deviceDescription.ts";
 export { readCalibration } from "./measurements/readCalibration.ts";
 export * from "./measurements/types.ts";
-export { withMeasurements } from "./measurements/withMeasurements.ts";
+export { measuredDevice, withMeasurements } from "./measurements/withMeasurements.ts";
 export { writeCalibration } from "./measurements/writeCalibration.ts";
 export {
   assembleMixed,

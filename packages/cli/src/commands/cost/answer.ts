@@ -13,7 +13,7 @@ import type { Io } from "../../io.ts";
 import { OptionReader, type Question, type Sizes } from "./question.ts";
 
 export function answer(ask: (read: OptionReader) => Question, values: Readonly<Record<string, unknown>>, io: Io): void {
-  const question = ask(new OptionReader(values));
+  const question = ask(new OptionReader(values, io.cwd));
   const plot = values["plot"];
   if (plot === undefined) {
     if (values["json"] === true) {

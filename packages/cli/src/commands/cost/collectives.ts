@@ -1,9 +1,10 @@
 // Questions about one collective of a group on a cluster.
 
-import { type ClusterSpec, clusterFromShorthand, stridedPlacement } from "@meshwright/core/cluster";
+import { type ClusterSpec, stridedPlacement } from "@meshwright/core/cluster";
 import type { CollectiveOp } from "@meshwright/core/cost";
 import { collectiveCost } from "@meshwright/core/cost/network";
 import { InputError, parseBytes } from "@meshwright/core/units";
+import { readCluster } from "./machine.ts";
 import { byteRate, type OptionReader, type Question, required } from "./question.ts";
 
 /** Subcommand, collective, summary. */
@@ -27,7 +28,7 @@ export const sizeMeaning: Readonly<Record<CollectiveOp, string>> = {
 };
 
 export function collective(op: CollectiveOp, read: OptionReader): Question {
-  const parsed = read.parse("cluster", clusterFromShorthand);
+  const parsed = readCluster(read);
   const size = read.parse("size", parseBytes);
   const stride = read.count("stride");
   const asked = read.has("ranks") ? read.count("ranks") : undefined;

@@ -1,13 +1,14 @@
 // Questions about one kernel on one device.
 
-import { type DeviceSpec, deviceByName } from "@meshwright/core/cluster";
+import type { DeviceSpec } from "@meshwright/core/cluster";
 import type { AttentionImpl, GemmDType } from "@meshwright/core/cost";
 import { kernelCost } from "@meshwright/core/cost/kernels";
 import { parseBytes } from "@meshwright/core/units";
+import { readDevice } from "./machine.ts";
 import { byteRate, flopRate, type OptionReader, type Question, required } from "./question.ts";
 
 export function gemm(read: OptionReader): Question {
-  const parsed = read.parse("device", deviceByName);
+  const parsed = readDevice(read);
   const sizes = { m: read.count("m"), n: read.count("n"), k: read.count("k"), batch: read.count("batch") };
   const device: DeviceSpec = required(read, parsed);
   const dtype = read.text("dtype") as GemmDType;
@@ -36,7 +37,7 @@ export function gemm(read: OptionReader): Question {
 }
 
 export function groupedGemm(read: OptionReader): Question {
-  const parsed = read.parse("device", deviceByName);
+  const parsed = readDevice(read);
   const sizes = { groups: read.count("groups"), rows: read.count("rows"), n: read.count("n"), k: read.count("k") };
   const maxRows = read.count("maxRows", 0);
   const device: DeviceSpec = required(read, parsed);
@@ -63,7 +64,7 @@ export function groupedGemm(read: OptionReader): Question {
 }
 
 export function attention(read: OptionReader): Question {
-  const parsed = read.parse("device", deviceByName);
+  const parsed = readDevice(read);
   const sizes = { seq: read.count("seq"), batch: read.count("batch"), heads: read.count("heads") };
   const kvHeads = read.count("kvHeads", 0) || sizes.heads;
   const headDim = read.count("headDim");
@@ -109,7 +110,7 @@ export function attention(read: OptionReader): Question {
 }
 
 export function memory(read: OptionReader): Question {
-  const parsed = read.parse("device", deviceByName);
+  const parsed = readDevice(read);
   const size = read.parse("size", parseBytes);
   const numKernels = read.count("kernels");
   const device: DeviceSpec = required(read, parsed);

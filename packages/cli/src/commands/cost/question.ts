@@ -25,10 +25,13 @@ export interface Question {
 /** Options of a question, typed, with all findings kept. */
 export class OptionReader {
   readonly findings: Finding[] = [];
+  readonly cwd: string;
   private readonly values: Readonly<Record<string, unknown>>;
 
-  constructor(values: Readonly<Record<string, unknown>>) {
+  /** @param cwd folder that paths start from. */
+  constructor(values: Readonly<Record<string, unknown>>, cwd: string) {
     this.values = values;
+    this.cwd = cwd;
   }
 
   text(key: string): string {

@@ -2,7 +2,7 @@
 
 import { InputError } from "../../units/errors.ts";
 import { deviceFromDescription } from "../deviceDescription.ts";
-import type { ClusterSpec } from "../types.ts";
+import type { ClusterSpec, DeviceSpec } from "../types.ts";
 import type { Calibration } from "./types.ts";
 
 /**
@@ -22,26 +22,31 @@ export function withMeasurements(
       message: "Measurements belong to clusters of one kind of device, and this one has several groups",
       hint: "leave the calibration out",
     });
-  for (const { device } of calibrations) {
-    const { id, name } = deviceFromDescription(device);
-    if (id !== cluster.device.id && name !== cluster.device.name)
+  const device = measuredDevice(cluster.device, calibrations, path);
+  const collectives = calibrations.flatMap((each) => each.collectives);
+  return {
+    ...cluster,
+    device,
+    ...(collectives.length === 0 ? {} : { measured: { points: collectives, on: cluster } }),
+  };
+}
+
+/** A device priced by measurements of it. Throws InputError when a calibration was measured on another one. */
+export function measuredDevice(device: DeviceSpec, calibrations: readonly Calibration[], path: string): DeviceSpec {
+  for (const calibration of calibrations) {
+    const { id, name } = deviceFromDescription(calibration.device);
+    if (id !== device.id && name !== device.name)
       throw new InputError({
         path,
-        message: `The calibration was measured on ${name}, the cluster has ${cluster.device.name}`,
-        hint: `give a calibration of ${cluster.device.name}, or leave it out`,
+        message: `The calibration was measured on ${name}, not on ${device.name}`,
+        hint: `give a calibration of ${device.name}, or leave it out`,
       });
   }
-  const kernels = {
+  const points = {
     gemm: calibrations.flatMap((each) => each.kernels.gemm),
     attention: calibrations.flatMap((each) => each.kernels.attention),
     memory: calibrations.flatMap((each) => each.kernels.memory),
   };
-  const collectives = calibrations.flatMap((each) => each.collectives);
-  const numKernels = kernels.gemm.length + kernels.attention.length + kernels.memory.length;
-  return {
-    ...cluster,
-    device:
-      numKernels === 0 ? cluster.device : { ...cluster.device, measured: { points: kernels, on: cluster.device } },
-    ...(collectives.length === 0 ? {} : { measured: { points: collectives, on: cluster } }),
-  };
+  const numPoints = points.gemm.length + points.attention.length + points.memory.length;
+  return numPoints === 0 ? device : { ...device, measured: { points, on: device } };
 }
