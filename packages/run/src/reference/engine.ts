@@ -13,6 +13,7 @@ import { type EngineParts, eachPlace, engineParts, placesOf, runPhase } from "./
 import type { Run } from "./frame.ts";
 import { initialiseParameters } from "./initialise.ts";
 import { firstStep } from "./kernels/optimizer.ts";
+import { plainKernels } from "./kernels/plain.ts";
 import { LockStepMail } from "./lockStepMail.ts";
 import { assembled, gradientPieces, parameterPieces } from "./results.ts";
 import { addReplicas, gradientNorm, syncEmbedding, updateParameters } from "./stepEnd.ts";
@@ -47,6 +48,7 @@ export function runStep(program: Program, options: { readonly vocab: number }): 
     tokens: hashedTokens(options.vocab),
     globalTokens: program.globalTokens,
     replicaShares: program.replicaShares,
+    kernels: plainKernels,
     optimizer: firstStep,
     lossScale: 1,
     loss: 0,

@@ -21,6 +21,7 @@ import type { Exchanges } from "./exchanges.ts";
 import type { AttentionRows } from "./kernels/attention.ts";
 import type { Mat } from "./kernels/mat.ts";
 import type { OptimizerSettings } from "./kernels/optimizer.ts";
+import type { Kernels } from "./kernels/plain.ts";
 import { type Routing, routingOrder } from "./kernels/routing.ts";
 import type { Place, RankStore } from "./store.ts";
 import type { TrafficBook } from "./traffic.ts";
@@ -30,6 +31,7 @@ export interface Run {
   readonly mesh: Mesh;
   /** By rank; only those that run in this process are there. */
   readonly stores: readonly RankStore[];
+  readonly kernels: Kernels;
   /** How ops reach other ranks. */
   readonly exchanges: Exchanges;
   traffic: TrafficBook;

@@ -12,38 +12,9 @@ import {
   routingAt,
   rowsAt,
 } from "./frame.ts";
-import { attention, attentionBackward } from "./kernels/attention.ts";
-import { batchMatmul, softmax, softmaxBackward } from "./kernels/batchAttention.ts";
-import { conv, convBackward } from "./kernels/conv.ts";
-import * as elementwise from "./kernels/elementwise.ts";
-import {
-  embedding,
-  embeddingBackward,
-  logitsMax,
-  logitsSum,
-  lossBackward,
-  lossSum,
-  mergeStats,
-} from "./kernels/embedding.ts";
-import { biasGrad, groupedMatmul, matmul } from "./kernels/linear.ts";
-import { at, clear, copyInto, flatten, type Mat, set, unflatten } from "./kernels/mat.ts";
-import {
-  combine,
-  combineBackward,
-  expertBias,
-  expertBiasBackward,
-  expertOrder,
-  permute,
-  permuteBackward,
-  permuteEntries,
-  permuteEntriesBackward,
-  regroup,
-  router,
-  routerBackward,
-} from "./kernels/moe.ts";
-import { norm, normBackward } from "./kernels/norm.ts";
-import { optimizerStep } from "./kernels/optimizer.ts";
-import { scan, scanBackward } from "./kernels/scan.ts";
+import { dropoutKeeps } from "./kernels/elementwise.ts";
+import { at, flatten, type Mat, set, unflatten } from "./kernels/mat.ts";
+import { expertOrder } from "./kernels/moe.ts";
 import { shardOffset, sliceIndices } from "./slices.ts";
 
 export type LocalOp = Exclude<Op, { readonly kind: "collective" | "ringShift" | "exchange" }>;
@@ -56,22 +27,29 @@ function rowsPerExpert(frame: Frame, rank: number, routing: number): number[] {
 
 export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
   const m = (id: number): Mat => matOf(frame, rank, id);
-  const { mesh, vocab, tokens, globalTokens } = frame.run;
+  const { mesh, vocab, tokens, globalTokens, kernels } = frame.run;
   const firstId = (axis: Parameters<typeof coordinateAlong>[2] | null, shardRows: number) =>
     axis === null ? 0 : coordinateAlong(mesh, rank, axis) * shardRows;
   const fresh = (accumulate: boolean, ...outs: readonly (Mat | undefined)[]) => {
-    if (!accumulate) for (const out of outs) if (out !== undefined) clear(out);
+    if (!accumulate) for (const out of outs) if (out !== undefined) kernels.clear(out);
   };
   switch (op.kind) {
     case "matmul":
-      matmul(m(op.a), m(op.b), m(op.out), op, op.bias === undefined ? undefined : m(op.bias));
+      kernels.matmul(m(op.a), m(op.b), m(op.out), op, op.bias === undefined ? undefined : m(op.bias));
       return;
     case "groupedMatmul": {
-      groupedMatmul(op.role, m(op.a), m(op.b), m(op.out), rowsPerExpert(frame, rank, op.routing), op.accumulate);
+      kernels.groupedMatmul(
+        op.role,
+        m(op.a),
+        m(op.b),
+        m(op.out),
+        rowsPerExpert(frame, rank, op.routing),
+        op.accumulate,
+      );
       return;
     }
     case "expertBias":
-      expertBias(
+      kernels.expertBias(
         rowsPerExpert(frame, rank, op.routing),
         {
           x: m(op.x),
@@ -85,7 +63,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     case "expertBiasBackward": {
       const { weighted } = op;
       fresh(op.accumulate, m(op.dbias));
-      expertBiasBackward(
+      kernels.expertBiasBackward(
         rowsPerExpert(frame, rank, op.routing),
         {
           dy: m(op.dy),
@@ -100,15 +78,15 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       return;
     }
     case "biasGrad":
-      biasGrad(m(op.x), m(op.out), op.accumulate);
+      kernels.biasGrad(m(op.x), m(op.out), op.accumulate);
       return;
     case "norm":
-      norm(op.norm, m(op.x), m(op.weight), op.bias === undefined ? undefined : m(op.bias), m(op.y), op.width);
+      kernels.norm(op.norm, m(op.x), m(op.weight), op.bias === undefined ? undefined : m(op.bias), m(op.y), op.width);
       return;
     case "normBackward": {
       const dbias = op.dbias === undefined ? undefined : m(op.dbias);
       fresh(op.accumulate, m(op.dweight), dbias);
-      normBackward(op.norm, {
+      kernels.normBackward(op.norm, {
         x: m(op.x),
         weight: m(op.weight),
         dy: m(op.dy),
@@ -120,10 +98,10 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       return;
     }
     case "activation":
-      elementwise.activation(op.fn, op.gated, m(op.x), m(op.y), op.rowScale === undefined ? undefined : m(op.rowScale));
+      kernels.activation(op.fn, op.gated, m(op.x), m(op.y), op.rowScale === undefined ? undefined : m(op.rowScale));
       return;
     case "activationBackward":
-      elementwise.activationBackward(
+      kernels.activationBackward(
         op.fn,
         op.gated,
         m(op.x),
@@ -135,37 +113,45 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       );
       return;
     case "add":
-      elementwise.addTo(m(op.a), m(op.b), m(op.out));
+      kernels.addTo(m(op.a), m(op.b), m(op.out));
       return;
     case "mul":
-      elementwise.multiply(m(op.a), m(op.b), m(op.out));
+      kernels.multiply(m(op.a), m(op.b), m(op.out));
       return;
     case "sigmoidGate":
-      elementwise.sigmoidGate(m(op.gate), m(op.x), m(op.out));
+      kernels.sigmoidGate(m(op.gate), m(op.x), m(op.out));
       return;
     case "sigmoidGateBackward":
-      elementwise.sigmoidGateBackward(m(op.gate), m(op.x), m(op.dy), m(op.dgate), m(op.dx));
+      kernels.sigmoidGateBackward(m(op.gate), m(op.x), m(op.dy), m(op.dgate), m(op.dx));
       return;
     case "rope":
-      elementwise.rope(m(op.x), m(op.out), rowsAt(frame, rank, op.layout).position, op);
+      kernels.rope(m(op.x), m(op.out), rowsAt(frame, rank, op.layout).position, op);
       return;
     case "headConcat":
-      elementwise.headConcat(m(op.a), m(op.b), m(op.out), op);
+      kernels.headConcat(m(op.a), m(op.b), m(op.out), op);
       return;
     case "headSplit":
-      elementwise.headSplit(m(op.x), m(op.a), m(op.b), op);
+      kernels.headSplit(m(op.x), m(op.a), m(op.b), op);
       return;
     case "dropout":
-      elementwise.dropout(m(op.x), m(op.mask), m(op.y), op.p, dropoutMask(frame, rank, op, m(op.x).cols));
+      kernels.dropout(m(op.x), m(op.mask), m(op.y), op.p, dropoutMask(frame, rank, op, m(op.x).cols));
       return;
     case "dropoutBackward":
-      elementwise.dropoutBackward(m(op.dy), m(op.mask), m(op.dx), op.p);
+      kernels.dropoutBackward(m(op.dy), m(op.mask), m(op.dx), op.p);
       return;
     case "attention":
-      attention(attentionRowsAt(frame, rank, op.geometry), m(op.q), m(op.k), m(op.v), m(op.out), m(op.lse), op.merge);
+      kernels.attention(
+        attentionRowsAt(frame, rank, op.geometry),
+        m(op.q),
+        m(op.k),
+        m(op.v),
+        m(op.out),
+        m(op.lse),
+        op.merge,
+      );
       return;
     case "attentionBackward":
-      attentionBackward(attentionRowsAt(frame, rank, op.geometry), {
+      kernels.attentionBackward(attentionRowsAt(frame, rank, op.geometry), {
         q: m(op.q),
         k: m(op.k),
         v: m(op.v),
@@ -180,13 +166,13 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       });
       return;
     case "batchMatmul":
-      batchMatmul(op.which, attentionRowsAt(frame, rank, op.geometry), m(op.a), m(op.b), m(op.out));
+      kernels.batchMatmul(op.which, attentionRowsAt(frame, rank, op.geometry), m(op.a), m(op.b), m(op.out));
       return;
     case "softmax":
-      softmax(attentionRowsAt(frame, rank, op.geometry), m(op.x), m(op.y));
+      kernels.softmax(attentionRowsAt(frame, rank, op.geometry), m(op.x), m(op.y));
       return;
     case "softmaxBackward":
-      softmaxBackward(m(op.y), m(op.dy), m(op.dx));
+      kernels.softmaxBackward(m(op.y), m(op.dy), m(op.dx));
       return;
     case "embedding": {
       const rows = rowsAt(frame, rank, op.layout);
@@ -195,7 +181,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         op.positions === undefined
           ? undefined
           : { table: m(op.positions), position: rows.position, scale: op.positionScale ?? 1 };
-      embedding(table, m(op.out), idsOf(rows, tokens, op.shift), firstId(op.vocabAxis, table.rows), positions);
+      kernels.embedding(table, m(op.out), idsOf(rows, tokens, op.shift), firstId(op.vocabAxis, table.rows), positions);
       return;
     }
     case "embeddingBackward": {
@@ -204,7 +190,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       const dpositions = op.dpositions === undefined ? undefined : m(op.dpositions);
       fresh(op.accumulate, dtable, dpositions);
       const positions = dpositions === undefined ? undefined : { dtable: dpositions, position: rows.position };
-      embeddingBackward(
+      kernels.embeddingBackward(
         m(op.dout),
         dtable,
         idsOf(rows, tokens, op.shift),
@@ -214,11 +200,11 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       return;
     }
     case "logitsMax":
-      logitsMax(m(op.logits), m(op.rowMax));
+      kernels.logitsMax(m(op.logits), m(op.rowMax));
       return;
     case "logitsSum": {
       const logits = m(op.logits);
-      logitsSum(
+      kernels.logitsSum(
         logits,
         m(op.rowMax),
         m(op.sums),
@@ -235,13 +221,13 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         { max: m(op.maxA), sums: m(op.sumsA) },
         { max: m(op.maxB), sums: m(op.sumsB) },
       ];
-      mergeStats(a, b, { max: m(op.rowMax), sums: m(op.sums) }, inB);
+      kernels.mergeStats(a, b, { max: m(op.rowMax), sums: m(op.sums) }, inB);
       return;
     }
     case "loss": {
       const loss = m(op.loss);
       const before = at(loss, 0, 0);
-      lossSum(m(op.sums), loss, op.scale / globalTokens);
+      kernels.lossSum(m(op.sums), loss, op.scale / globalTokens);
       if (countsTokens(frame, rank, op.layout)) frame.run.loss += at(loss, 0, 0) - before;
       return;
     }
@@ -249,7 +235,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       const logits = m(op.logits);
       const targets = idsOf(rowsAt(frame, rank, op.layout), tokens, op.shift);
       const buffers = { logits, rowMax: m(op.rowMax), sums: m(op.sums), dlogits: m(op.dlogits) };
-      lossBackward(
+      kernels.lossBackward(
         buffers,
         targets,
         firstId(op.vocabAxis, logits.cols),
@@ -260,7 +246,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     case "router": {
       const routing = m(op.routing);
       enterRouting(frame.run, routing, op.geometry);
-      router(
+      kernels.router(
         op.geometry,
         m(op.logits),
         m(op.probs),
@@ -271,28 +257,29 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       return;
     }
     case "routerBackward":
-      routerBackward(m(op.gates), m(op.routing), m(op.dgates), m(op.dlogits));
+      kernels.routerBackward(m(op.gates), m(op.routing), m(op.dgates), m(op.dlogits));
       return;
     case "permute":
-      if (op.perCopy === true) permuteEntries(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
-      else permute(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
+      if (op.perCopy === true)
+        kernels.permuteEntries(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
+      else kernels.permute(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
       return;
     case "permuteBackward":
       if (op.perCopy === true)
-        permuteEntriesBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
-      else permuteBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
+        kernels.permuteEntriesBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
+      else kernels.permuteBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
       return;
     case "combine":
       // Rows that are weighted already come together as a row's copies' gradients do.
       if (op.gates === undefined)
-        permuteBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
-      else combine(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.gates), m(op.out));
+        kernels.permuteBackward(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.out));
+      else kernels.combine(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.x), m(op.gates), m(op.out));
       return;
     case "combineBackward":
       if (op.weighted === undefined)
-        permute(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
+        kernels.permute(routingAt(frame, rank, op.routing), op.geometry.topk, m(op.dout), m(op.dx));
       else
-        combineBackward(routingAt(frame, rank, op.routing), op.geometry.topk, {
+        kernels.combineBackward(routingAt(frame, rank, op.routing), op.geometry.topk, {
           dout: m(op.dout),
           x: m(op.weighted.x),
           gates: m(op.weighted.gates),
@@ -301,10 +288,10 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         });
       return;
     case "regroup":
-      regroup(expertOrder(expertCounts(frame, rank, op.routing)), op.direction, m(op.x), m(op.out));
+      kernels.regroup(expertOrder(expertCounts(frame, rank, op.routing)), op.direction, m(op.x), m(op.out));
       return;
     case "scan":
-      scan(
+      kernels.scan(
         { ...op, batch: wholeSequences(op.layout) },
         { x: m(op.x), perHead: m(op.perHead), decay: m(op.decay), skip: m(op.skip) },
         m(op.y),
@@ -314,20 +301,20 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       const gradients = { dx: m(op.dx), dperHead: m(op.dperHead), ddecay: m(op.ddecay), dskip: m(op.dskip) };
       fresh(op.accumulate, gradients.ddecay, gradients.dskip);
       const inputs = { x: m(op.x), perHead: m(op.perHead), decay: m(op.decay), skip: m(op.skip) };
-      scanBackward({ ...op, batch: wholeSequences(op.layout) }, inputs, m(op.dy), gradients);
+      kernels.scanBackward({ ...op, batch: wholeSequences(op.layout) }, inputs, m(op.dy), gradients);
       return;
     }
     case "conv":
-      conv(m(op.x), m(op.weight), m(op.y), wholeSequences(op.layout));
+      kernels.conv(m(op.x), m(op.weight), m(op.y), wholeSequences(op.layout));
       return;
     case "convBackward":
       fresh(op.accumulate, m(op.dweight));
-      convBackward(m(op.x), m(op.weight), m(op.dy), m(op.dx), m(op.dweight), wholeSequences(op.layout));
+      kernels.convBackward(m(op.x), m(op.weight), m(op.dy), m(op.dx), m(op.dweight), wholeSequences(op.layout));
       return;
     case "copy":
     case "cast": {
       inheritRouting(frame.run, m(op.x), m(op.out));
-      if (m(op.x).rows === m(op.out).rows) return copyInto(m(op.x), m(op.out));
+      if (m(op.x).rows === m(op.out).rows) return kernels.copyInto(m(op.x), m(op.out));
       unflatten(flatten(m(op.x)), m(op.out));
       return;
     }
@@ -351,7 +338,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     }
     case "optimizer":
       for (const [i, master] of op.masters.entries()) {
-        optimizerStep(op.algorithm, m(op.grads[i]!), m(master), op.states[i]!.map(m), frame.run.optimizer);
+        kernels.optimizerStep(op.algorithm, m(op.grads[i]!), m(master), op.states[i]!.map(m), frame.run.optimizer);
         if (op.params[i] !== master) unflatten(flatten(m(master)), m(op.params[i]!));
       }
       return;
@@ -393,7 +380,7 @@ function dropoutMask(
   if (geometry === undefined) {
     const { token } = rowsAt(frame, rank, op.layout);
     const firstColumn = op.columnAxis === null ? 0 : coordinateAlong(mesh, rank, op.columnAxis) * cols;
-    return (row, col) => elementwise.dropoutKeeps(token[row]!, firstColumn + col, op.site, op.p);
+    return (row, col) => dropoutKeeps(token[row]!, firstColumn + col, op.site, op.p);
   }
   const { token, position } = rowsAt(frame, rank, geometry.layout);
   const keys = attentionRowsAt(frame, rank, geometry).keys;
@@ -406,11 +393,6 @@ function dropoutMask(
     const sequence = Math.floor(row / (geometry.heads * numQueries));
     const head = firstHead + (Math.floor(row / numQueries) % geometry.heads);
     const query = token[sequence * numQueries + (row % numQueries)]!;
-    return elementwise.dropoutKeeps(
-      query,
-      head * geometry.layout.seqLen + keys.position[sequence * numKeys + col]!,
-      op.site,
-      op.p,
-    );
+    return dropoutKeeps(query, head * geometry.layout.seqLen + keys.position[sequence * numKeys + col]!, op.site, op.p);
   };
 }

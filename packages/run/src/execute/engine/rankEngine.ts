@@ -22,6 +22,7 @@ import type { Frame, OpWatch, Run } from "../../reference/frame.ts";
 import { type InitialValue, initialiseParameters } from "../../reference/initialise.ts";
 import { clear } from "../../reference/kernels/mat.ts";
 import { firstStep, type OptimizerSettings } from "../../reference/kernels/optimizer.ts";
+import { type Kernels, plainKernels } from "../../reference/kernels/plain.ts";
 import type { MatMemory } from "../../reference/matMemory.ts";
 import { gradientPieces, parameterPieces, type TensorPiece } from "../../reference/results.ts";
 import { addReplicas, gradientNorm, syncEmbedding, updateParameters } from "../../reference/stepEnd.ts";
@@ -41,6 +42,8 @@ export interface RankEngineOptions {
   readonly link: RankLink;
   readonly groups: GroupsOf;
   readonly memory: MatMemory;
+  /** The plain ones when absent. */
+  readonly kernels?: Kernels;
   /** Rows of the token table, padding included. */
   readonly vocab: number;
   readonly initial: InitialValue;
@@ -140,6 +143,7 @@ export class RankEngine {
       tokens: noTokens,
       globalTokens: program.globalTokens,
       replicaShares: program.replicaShares,
+      kernels: options.kernels ?? plainKernels,
       optimizer: firstStep,
       lossScale: 1,
       loss: 0,
