@@ -9,8 +9,10 @@ import { render } from "preact";
 import { App, addAppCommands } from "./app/App.tsx";
 import { listenToKeys } from "./app/commands.ts";
 import { watchErrors } from "./app/errors.ts";
+import { acceptDrops } from "./app/jobFiles.ts";
 import { startTheme } from "./app/theme.ts";
 import { warmWorkers } from "./compute/client.ts";
+import { startSearching } from "./search/searchState.ts";
 import { startAddressBar } from "./state/addressBar.ts";
 
 const root = document.getElementById("app");
@@ -21,5 +23,7 @@ startTheme();
 warmWorkers();
 addAppCommands();
 listenToKeys(document);
+acceptDrops(document);
 await startAddressBar();
 render(<App />, root);
+startSearching();

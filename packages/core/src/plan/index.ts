@@ -27,6 +27,7 @@ export {
 } from "./request.ts";
 export { anyFits } from "./search/anyFits.ts";
 export * from "./search/counts.ts";
+export { type CrewOptions, type Hand, searchWithCrew } from "./search/crew.ts";
 export { makeEvaluate } from "./search/evaluate.ts";
 export { sharedSchedules } from "./search/schedules.ts";
 export type { Found, NearMiss } from "./search/searchCore.ts";
@@ -37,8 +38,11 @@ export {
   type SearchProgress,
   searchPlan,
 } from "./search/searchPlan.ts";
-export { bestOfLayouts, type CoreAnswer, type CoreTask, taskRunner } from "./search/task.ts";
+export { surveyLayouts } from "./search/survey.ts";
+export { bestOfLayouts, type CoreAnswer, type CoreTask, leafKey, taskRunner } from "./search/task.ts";
 export { listCores } from "./space/enumerate.ts";
+export { focusedJob } from "./space/focus.ts";
 export { leafJob } from "./space/leaf.ts";
 export { type Limits, noLimits, readLimits } from "./space/limits.ts";
 export type { Core, Leaf, PlanJob } from "./space/types.ts";
+export { strategyWords } from "./strategyWords.ts";

@@ -32,6 +32,9 @@ export function findingsOf(error: unknown): readonly Finding[] | null {
 }
 
 export function watchErrors(): void {
-  window.addEventListener("error", (event) => reportError(event.error ?? event.message, "Something failed"));
+  window.addEventListener("error", (event) => {
+    // A browser says this when a picture grows with its frame: it draws it a frame later, and nothing is lost.
+    if (!/ResizeObserver loop/.test(event.message)) reportError(event.error ?? event.message, "Something failed");
+  });
   window.addEventListener("unhandledrejection", (event) => reportError(event.reason, "Something failed"));
 }

@@ -1,8 +1,9 @@
 // The task `catalogue`: names to choose from, with the facts that help to choose.
 
-import { softwareNames } from "@meshwright/core";
 import { devices, platforms } from "@meshwright/core/cluster";
+import { ENGINES, type EngineName, LAUNCHERS, type LauncherName } from "@meshwright/core/interop";
 import { catalogueModel, catalogueNames, parameterCounts } from "@meshwright/core/model";
+import { softwareNames } from "@meshwright/core/parallel/software";
 
 export interface ModelEntry {
   readonly name: string;
@@ -39,9 +40,12 @@ export interface Catalogue {
   readonly devices: readonly DeviceEntry[];
   readonly platforms: readonly PlatformEntry[];
   readonly software: readonly string[];
+  readonly engines: readonly EngineName[];
+  readonly launchers: readonly LauncherName[];
 }
 
-export function catalogue(_: null): Catalogue {
+/** @param _ nothing to say: the catalogue is one. */
+export function catalogue(_: Readonly<Record<string, never>>): Catalogue {
   return {
     models: catalogueNames().map((name) => {
       const model = catalogueModel(name)!; // a name from the catalogue's own list
@@ -69,5 +73,7 @@ export function catalogue(_: null): Catalogue {
     })),
     platforms: platforms.map(({ id, device, devicesPerNode }) => ({ id, device, devicesPerNode })),
     software: softwareNames(),
+    engines: ENGINES,
+    launchers: LAUNCHERS,
   };
 }

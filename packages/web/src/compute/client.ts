@@ -13,7 +13,7 @@ let pool: WorkerPool | undefined;
 function workers(): WorkerPool {
   pool ??= new WorkerPool(
     () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "meshwright" }),
-    Math.min(MOST_SEARCHERS, Math.max(1, (navigator.hardwareConcurrency ?? 2) - 1)),
+    Math.min(MOST_SEARCHERS, Math.max(1, navigator.hardwareConcurrency ?? 2)),
   );
   return pool;
 }
@@ -32,15 +32,17 @@ export interface ComputeOptions {
   readonly signal?: AbortSignal;
   /** `person` (unless stated): somebody waits for it. `search`: one of many, on the other workers. */
   readonly lane?: Lane;
+  /** Ports in the input, which move to the worker. */
+  readonly ports?: readonly MessagePort[];
 }
 
 /** Throws InputError on wrong input, AbortError when the signal says so, Error on our fault. */
 export async function compute<N extends TaskName>(
   name: N,
   input: TaskInput<N>,
-  { signal, lane = "person" }: ComputeOptions = {},
+  { signal, lane = "person", ports }: ComputeOptions = {},
 ): Promise<TaskOutput<N>> {
-  const answer = (await workers().run(name, input, { lane, signal })) as Answer<TaskOutput<N>>;
+  const answer = (await workers().run(name, input, { lane, signal, ports })) as Answer<TaskOutput<N>>;
   switch (answer.kind) {
     case "ok":
       return answer.value;

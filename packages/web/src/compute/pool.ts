@@ -2,16 +2,24 @@
 // that is free. A worker that works on something nobody wants any more is ended and a new one started: the library is synchronous, and a page
 // without shared memory has no other way to stop it.
 
-import { type Remote, releaseProxy, wrap } from "comlink";
+import { type Remote, releaseProxy, transfer, wrap } from "comlink";
 import type { Answer, ComputeWorker, TaskName } from "./contract.ts";
 
 export type Lane = "person" | "search";
+
+export interface PoolOptions {
+  readonly lane: Lane;
+  readonly signal?: AbortSignal | undefined;
+  /** Ports in the input, which move to the worker. */
+  readonly ports?: readonly MessagePort[] | undefined;
+}
 
 interface Job {
   readonly name: TaskName;
   readonly input: unknown;
   readonly lane: Lane;
   readonly signal: AbortSignal | undefined;
+  readonly ports: readonly MessagePort[];
   readonly settle: (answer: Answer<unknown>) => void;
   readonly fail: (reason: unknown) => void;
 }
@@ -44,15 +52,11 @@ export class WorkerPool {
     while (this.slots.length < 1 + this.numSearchers) this.add("search");
   }
 
-  run(
-    name: TaskName,
-    input: unknown,
-    at: { readonly lane: Lane; readonly signal?: AbortSignal | undefined },
-  ): Promise<Answer<unknown>> {
+  run(name: TaskName, input: unknown, at: PoolOptions): Promise<Answer<unknown>> {
     if (at.lane === "search") this.warm();
     return new Promise((settle, fail) => {
       if (at.signal?.aborted === true) return fail(at.signal.reason);
-      const job: Job = { name, input, lane: at.lane, signal: at.signal, settle, fail };
+      const job: Job = { name, input, lane: at.lane, signal: at.signal, ports: at.ports ?? [], settle, fail };
       at.signal?.addEventListener("abort", () => this.giveUp(job), { once: true });
       this.waiting.push(job);
       this.next();
@@ -83,7 +87,7 @@ export class WorkerPool {
     };
     slot.worker.addEventListener("error", failed, { once: true });
     const { worker } = slot;
-    slot.remote.run(job.name, job.input).then(
+    slot.remote.run(job.name, transfer(job.input, [...job.ports])).then(
       (answer) => {
         worker.removeEventListener("error", failed);
         if (slot.job !== job) return;

@@ -2,10 +2,22 @@
 // Types alone reach the page (contract.ts), so nothing that a task imports is loaded there.
 
 import { catalogue } from "./catalogue.ts";
+import { engineFiles } from "./engineFiles.ts";
+import { jobFacts } from "./jobFacts.ts";
+import { judge } from "./judge.ts";
+import { planHelp } from "./planHelp.ts";
+import { planSearch } from "./planSearch.ts";
+import { planSurvey } from "./planSurvey.ts";
 import { predict } from "./predict.ts";
 
 export const tasks = {
   catalogue,
+  engineFiles,
+  jobFacts,
+  judge,
+  planHelp,
+  planSearch,
+  planSurvey,
   predict,
 };
 

@@ -14,19 +14,27 @@ export interface SelectProps<T extends string> {
   readonly options: readonly Option<T>[];
   readonly onChange: (value: T) => void;
   readonly label?: string;
+  readonly disabled?: boolean | undefined;
 }
 
-export function Select<T extends string>({ id, value, options, onChange, label }: SelectProps<T>) {
+/** Options may come later than the value: the one that is chosen says so itself. A value that is no option is shown as it is. */
+export function Select<T extends string>({ id, value, options, onChange, label, disabled }: SelectProps<T>) {
+  const isKnown = options.some((option) => option.value === value);
   return (
     <select
       id={id}
       class="input"
-      value={value}
+      disabled={disabled}
       aria-label={label}
       onChange={(event) => onChange(event.currentTarget.value as T)} // its options hold T alone
     >
+      {isKnown ? null : (
+        <option value={value} selected>
+          {value}
+        </option>
+      )}
       {options.map((option) => (
-        <option key={option.value} value={option.value} title={option.help}>
+        <option key={option.value} value={option.value} title={option.help} selected={option.value === value}>
           {option.label}
         </option>
       ))}
