@@ -3,6 +3,7 @@
 export { assembleCluster, type ClusterFacts, specOf } from "./assemble.ts";
 export type { CatalogueEntry, Platform, ScaleUpFacts, ScaleUpKind, TypicalNode } from "./catalogue.ts";
 export { deviceByName, deviceNames, deviceSources, devices, findDevice, findPlatform, platforms } from "./catalogue.ts";
+export { clusterDescription } from "./describeCluster.ts";
 export { clusterFromDescription } from "./description.ts";
 export { deviceFromDescription } from "./deviceDescription.ts";
 export { readCalibration } from "./measurements/readCalibration.ts";

@@ -1,6 +1,13 @@
 // Light, dark, or as the system is. CSS follows the root's data-theme; canvases ask `isDark` and colours of core/report.
 
-import { memoryColour, memoryColours, type PartColour, timeColour, timeColours } from "@meshwright/core/report";
+import {
+  lossColours,
+  memoryColour,
+  memoryColours,
+  type PartColour,
+  timeColour,
+  timeColours,
+} from "@meshwright/core/report";
 import { computed, effect, signal } from "@preact/signals";
 import { store, type ThemeChoice } from "../state/store.ts";
 
@@ -56,13 +63,17 @@ export function nextTheme(): void {
   store.theme.value = choices[(choices.indexOf(store.theme.peek()) + 1) % choices.length] ?? "auto";
 }
 
-/** `--time-tp`, `--memory-parameters`...: one variable for each entry of the colour table. */
+/** `--time-tp`, `--loss-gemm`, `--memory-parameters`...: one variable for each entry of the colour table. */
 function partVariables(): string {
   const variables = (dark: boolean) =>
     [
       ...Object.entries<PartColour>(timeColours).map(
         ([key, colour]) => [`time-${key.replace("exposed_", "")}`, colour] as const,
       ),
+      ...Object.entries<PartColour>(timeColours).map(
+        ([key, colour]) => [`loss-${key.replace("exposed_", "")}`, colour] as const,
+      ),
+      ...Object.entries<PartColour>(lossColours).map(([key, colour]) => [`loss-${key}`, colour] as const),
       ...Object.entries<PartColour>(memoryColours).map(([key, colour]) => [`memory-${key}`, colour] as const),
     ]
       .map(([name, colour]) => `--${name}:${dark ? colour.dark : colour.light};`)
