@@ -50,7 +50,8 @@ export function checkLayers(root) {
   for (const name of Object.keys(packages)) {
     const folder = join(root, "packages", name);
     for (const file of sourceFiles(join(folder, "src"))) {
-      const isTest = /\.test\.tsx?$/.test(file);
+      // Fixtures are test-only too: they are never built.
+      const isTest = /\.(test|fixture)\.(tsx?|mjs)$/.test(file);
       for (const specifier of importsOf(readFileSync(file, "utf8"))) {
         const problem = checkImport({ name, folder, file, specifier, isTest });
         if (problem !== undefined)
@@ -69,7 +70,7 @@ function checkImport({ name, folder, file, specifier, isTest }) {
   const bare = specifier.startsWith("@") ? specifier.split("/").slice(0, 2).join("/") : specifier.split("/")[0];
   if (bare.startsWith("@meshwright/"))
     return rules.workspace.includes(bare) ? undefined : `packages/${name} may not import ${bare}`;
-  const isTool = isTest && (bare === "vitest" || bare === "fast-check");
+  const isTool = isTest && ["vitest", "fast-check", "tsx"].includes(bare);
   if (isTool || declared(folder).includes(bare)) return undefined;
   return name === "core"
     ? "packages/core has no runtime dependencies"
