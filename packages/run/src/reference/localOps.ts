@@ -15,6 +15,7 @@ import {
 import { dropoutKeeps } from "./kernels/elementwise.ts";
 import { at, flatten, type Mat, set, unflatten } from "./kernels/mat.ts";
 import { expertOrder } from "./kernels/moe.ts";
+import type { OptimizerSettings } from "./kernels/optimizer.ts";
 import { shardOffset, sliceIndices } from "./slices.ts";
 
 export type LocalOp = Exclude<Op, { readonly kind: "collective" | "ringShift" | "exchange" }>;
@@ -338,13 +339,21 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     }
     case "optimizer":
       for (const [i, master] of op.masters.entries()) {
-        kernels.optimizerStep(op.algorithm, m(op.grads[i]!), m(master), op.states[i]!.map(m), frame.run.optimizer);
+        kernels.optimizerStep(op.algorithm, m(op.grads[i]!), m(master), op.states[i]!.map(m), settingsOf(frame, master));
         if (op.params[i] !== master) unflatten(flatten(m(master)), m(op.params[i]!));
       }
       return;
     default:
       assert(false, `op ${(op satisfies never as Op).kind} has a kernel`);
   }
+}
+
+/** The settings of the step for one parameter: vectors decay only where the step says so. */
+function settingsOf(frame: Frame, master: BufferId): OptimizerSettings {
+  const { optimizer } = frame.run;
+  const slice = frame.place.block.buffers[master]!.param;
+  assert(slice !== undefined, "what the optimizer updates names its parameter");
+  return optimizer.decaysVectors || slice.columns > 1 ? optimizer : { ...optimizer, weightDecay: 0 };
 }
 
 /** Where in the rank's slice of its parameter a gradient of `length` elements starts: it is the slice, or a shard of it. */

@@ -16,6 +16,8 @@ export interface OptimizerSettings {
   readonly epsilon: number;
   /** Gradients are multiplied by this before use: clipping, and 1 / the scale of the loss. */
   readonly gradScale: number;
+  /** Whether vectors (norm weights, biases) decay as matrices do. */
+  readonly decaysVectors: boolean;
 }
 
 /** The step of the proofs: they show that a split update equals the whole one, not that a recipe trains well. */
@@ -27,6 +29,7 @@ export const firstStep: OptimizerSettings = {
   beta2: 0.95,
   epsilon: 1e-8,
   gradScale: 1,
+  decaysVectors: true,
 };
 
 /** Updates `master` in place from `grad`; `states` as the algorithm needs them (adamw: m, v; sgd: momentum; muon: momentum). */
