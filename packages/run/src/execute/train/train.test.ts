@@ -92,8 +92,8 @@ describe("progress", () => {
 
   it("fits the width", () => {
     const losses = Array.from({ length: 300 }, (_, i) => 300 - i);
-    const line = progressLine({ step: 20, totalSteps: 100, loss: 3.14159, tokensPerSec: 123_456 }, losses, 80);
-    expect(line).toMatch(/^step 20\/100 {2}loss 3\.1416 {2}123k tokens\/s {2}█/);
+    const line = progressLine({ step: 20, totalSteps: 100, loss: 2.34567, tokensPerSec: 123_456 }, losses, 80);
+    expect(line).toMatch(/^step 20\/100 {2}loss 2\.3457 {2}123k tokens\/s {2}█/);
     expect(line.length).toBeLessThan(80);
   });
 
