@@ -339,7 +339,13 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     }
     case "optimizer":
       for (const [i, master] of op.masters.entries()) {
-        kernels.optimizerStep(op.algorithm, m(op.grads[i]!), m(master), op.states[i]!.map(m), settingsOf(frame, master));
+        kernels.optimizerStep(
+          op.algorithm,
+          m(op.grads[i]!),
+          m(master),
+          op.states[i]!.map(m),
+          settingsOf(frame, master),
+        );
         if (op.params[i] !== master) unflatten(flatten(m(master)), m(op.params[i]!));
       }
       return;
