@@ -52,6 +52,13 @@ export const memoryColours = {
   reserved: colour("dim", "#7b838d", "#8b949e"),
 } as const satisfies Readonly<Record<string, PartColour>>;
 
+/** Actions of a pipeline schedule: compute, told apart by what it computes. */
+export const actionColours = {
+  forward: colour("blue", "#3c78b4", "#74aee6"),
+  backward: colour("green", "#2c7a50", "#4fb37c"),
+  "weight gradient": colour("yellow", "#6f8f2a", "#a9cc62"),
+} as const satisfies Readonly<Record<string, PartColour>>;
+
 export type TimeColourKey = keyof typeof timeColours;
 export type MemoryColourKey = keyof typeof memoryColours;
 
@@ -71,4 +78,10 @@ export function lossColour(key: string): PartColour {
 export function memoryColour(key: string): PartColour {
   const known: Readonly<Record<string, PartColour>> = memoryColours;
   return known[key] ?? memoryColours.reserved;
+}
+
+/** Colour of an action by what it computes; null for what is none. */
+export function actionColour(key: string): PartColour | null {
+  const known: Readonly<Record<string, PartColour>> = actionColours;
+  return known[key] ?? null;
 }

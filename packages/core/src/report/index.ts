@@ -3,6 +3,8 @@
 export { accuracyNote } from "./accuracyNote.ts";
 export { bar, stackedBar, waterfallBar } from "./bars.ts";
 export {
+  actionColour,
+  actionColours,
   lossColour,
   lossColours,
   type MemoryColourKey,
