@@ -54,7 +54,7 @@ export const memoryColours = {
 
 /** Actions of a pipeline schedule: compute, told apart by what it computes. */
 export const actionColours = {
-  forward: colour("blue", "#3c78b4", "#74aee6"),
+  forward: colour("blue", "#5575a6", "#93b2df"),
   backward: colour("green", "#2c7a50", "#4fb37c"),
   "weight gradient": colour("yellow", "#6f8f2a", "#a9cc62"),
 } as const satisfies Readonly<Record<string, PartColour>>;

@@ -1,6 +1,7 @@
 // The table of tasks: what a page can ask of a worker. A page adds its own in a file of its folder (`timeline/task.ts`) and one line here.
 // Types alone reach the page (contract.ts), so nothing that a task imports is loaded there.
 
+import { openTrace, timeline } from "../timeline/task.ts";
 import { whatIf, whatIfChoices, whatIfScaling, whatIfSensitivities } from "../whatif/tasks.ts";
 import { catalogue } from "./catalogue.ts";
 import { engineFiles } from "./engineFiles.ts";
@@ -24,6 +25,8 @@ export const tasks = {
   whatIfChoices,
   whatIfScaling,
   whatIfSensitivities,
+  timeline,
+  openTrace,
 };
 
 export type Tasks = typeof tasks;
