@@ -1,6 +1,7 @@
 // The table of tasks: what a page can ask of a worker. A page adds its own in a file of its folder (`timeline/task.ts`) and one line here.
 // Types alone reach the page (contract.ts), so nothing that a task imports is loaded there.
 
+import { learnLayer, learnSchedule, learnSchedules } from "../learn/tasks.ts";
 import { openTrace, timeline } from "../timeline/task.ts";
 import { whatIf, whatIfChoices, whatIfScaling, whatIfSensitivities } from "../whatif/tasks.ts";
 import { catalogue } from "./catalogue.ts";
@@ -17,6 +18,9 @@ export const tasks = {
   engineFiles,
   jobFacts,
   judge,
+  learnLayer,
+  learnSchedule,
+  learnSchedules,
   planHelp,
   planSearch,
   planSurvey,
