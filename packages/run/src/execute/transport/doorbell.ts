@@ -1,8 +1,9 @@
 // How a rank sleeps and is woken. Every rank has one bell: whoever changes something that it may wait for rings it. A waiting rank looks at the bell for a
 // while (a wake-up costs about 5 us, a lost time slice 230 us), then sleeps in slices, between which its caller checks deadlines and the other ranks.
 
-/** Loads before sleeping: about 20-40 us. */
-const spinLoads = 20_000;
+/** Loads between looks at the clock, and how long to spin: longer than a wake-up costs, far shorter than a lost time slice. */
+const spinLoads = 500;
+const spinMs = 0.03;
 
 /** Two words: number of rings, and whether the owner sleeps. */
 export const bellWords = 2;
@@ -32,13 +33,7 @@ export class Doorbell {
     if (ready()) return;
     let startMs = -1;
     for (;;) {
-      let rung = false;
-      for (let i = 0; i < spinLoads; i++) {
-        if (Atomics.load(words, index) !== seen) {
-          rung = true;
-          break;
-        }
-      }
+      const rung = spin(words, index, seen);
       if (!rung) {
         startMs = startMs < 0 ? performance.now() : startMs;
         Atomics.store(words, index + 1, 1);
@@ -50,4 +45,13 @@ export class Doorbell {
       if (ready()) return;
     }
   }
+}
+
+/** @returns whether the bell was rung while looking. */
+function spin(words: Int32Array, index: number, seen: number): boolean {
+  const untilMs = performance.now() + spinMs;
+  do {
+    for (let i = 0; i < spinLoads; i++) if (Atomics.load(words, index) !== seen) return true;
+  } while (performance.now() < untilMs);
+  return false;
 }

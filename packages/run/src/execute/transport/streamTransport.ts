@@ -34,8 +34,10 @@ export interface StreamEndpoint {
   readonly bell: Doorbell;
   outRing(peer: number): ByteRing;
   inRing(peer: number): ByteRing;
-  /** After writing into outRing or freeing space of inRing. */
-  ring(peer: number): void;
+  /** After writing into outRing. */
+  wrote(peer: number): void;
+  /** After taking something out of inRing. */
+  freed(peer: number): void;
   /** null while the peer is there, else what became of it. */
   gone(peer: number): { readonly died: boolean; readonly reason: string } | null;
   raise(raised: Raised): void;
@@ -315,6 +317,7 @@ export class StreamTransport implements Transport {
   private checkOpen(): void {
     assert(!this.isClosed, `rank ${this.rank} uses its transport before it closes it`);
     if (this.failed !== null) throw this.failed;
+    if (this.endpoint.raised() !== null) this.giveUp("post", this.rank, () => false);
   }
 
   private checkLength(from: number, tag: number, length: number, wanted: number): void {
@@ -386,7 +389,7 @@ export class StreamTransport implements Transport {
       queue.shift();
       this.numQueued -= 1;
     }
-    if (wrote) this.endpoint.ring(to);
+    if (wrote) this.endpoint.wrote(to);
   }
 
   /** Takes in what has arrived from a rank. */
@@ -415,7 +418,7 @@ export class StreamTransport implements Transport {
         if (message.got < message.length) break;
         this.arriving[from] = null;
         if (message.type === frame.call) {
-          this.endpoint.ring(from);
+          this.endpoint.freed(from);
           this.hearCall(from, message.target!);
           continue;
         }
@@ -424,7 +427,7 @@ export class StreamTransport implements Transport {
       if (expected !== null && message.target === expected.into && expected.from === from) expected.done = true;
       filled = ring.filled();
     }
-    this.endpoint.ring(from);
+    this.endpoint.freed(from);
   }
 
   /** Reads a header and decides where the bytes go: to whoever waits for them, else aside. */

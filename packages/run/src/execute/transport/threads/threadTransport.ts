@@ -39,7 +39,8 @@ export function threadTransport(
     bell: bells[rank]!,
     outRing: (peer) => outRings[peer]!,
     inRing: (peer) => inRings[peer]!,
-    ring: (peer) => bells[peer]!.ring(),
+    wrote: (peer) => bells[peer]!.ring(),
+    freed: (peer) => bells[peer]!.ring(),
     gone: (peer) => {
       const state = stateOf(layout, peer);
       return state === "running"

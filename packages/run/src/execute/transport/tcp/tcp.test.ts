@@ -1,0 +1,14 @@
+import { afterAll, describe } from "vitest";
+import { transportContract } from "../contract.fixture.ts";
+import { TcpRanks } from "./processes.fixture.ts";
+
+describe("TCP", () => {
+  const ranks = new TcpRanks();
+  afterAll(() => ranks.stop());
+  transportContract({
+    run: (numRanks, task, options) => ranks.run(numRanks, task, options),
+    numRanks: 4,
+    lengths: [0, 70_001],
+    extra: [],
+  });
+});
