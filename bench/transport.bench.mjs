@@ -5,7 +5,8 @@
 // Algorithm bandwidth is buffer bytes / time of one all-reduce, as nccl-tests defines "algbw". Times are the median of batches, each batch on rank 0
 // between two barriers; a loaded machine shows in the spread, so the best batch is printed too. Uses the build (npm run build).
 
-import { spawn, spawnSync } from "node:child_process";
+import { fork } from "node:child_process";
+import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 
@@ -87,6 +88,38 @@ async function onThreads(quick) {
   return rows;
 }
 
+async function tcpRank([rank, port, mode]) {
+  const { connectTcp } = await import(dist("transport/index.js"));
+  const transport = await connectTcp({
+    rank: Number(rank),
+    numRanks: 2,
+    host: "127.0.0.1",
+    port: Number(port),
+    job: "bench",
+  });
+  process.send(await measure(transport, (n) => new Float32Array(n), mode === "quick"));
+  transport.close();
+  process.exit();
+}
+
+async function onTcp(quick) {
+  const port = await new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port: free } = server.address();
+      server.close(() => resolve(free));
+    });
+  });
+  const ranks = [0, 1].map(
+    (rank) =>
+      new Promise((resolve, reject) => {
+        const child = fork(self, ["--tcp-rank", String(rank), String(port), quick ? "quick" : "full"]);
+        child.once("message", resolve);
+        child.once("exit", (code) => reject(new Error(`rank ${rank} ended with ${code}`)));
+      }),
+  );
+  return (await Promise.all(ranks))[0];
+}
+
 function text(name, rows) {
   const lines = [`\n${name}`];
   for (const { kind, sizeBytes, medianSec, bestSec } of rows) {
@@ -104,12 +137,14 @@ function text(name, rows) {
 }
 
 if (!isMainThread) await threadRank();
+else if (process.argv[2] === "--tcp-rank") await tcpRank(process.argv.slice(3));
 else {
   const args = process.argv.slice(2);
   const quick = args.includes("--quick");
   const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : null;
   const report = {};
   if (only === null || only === "threads") report.threads = await onThreads(quick);
+  if (only === null || only === "tcp") report.tcp = await onTcp(quick);
   if (args.includes("--json"))
     process.stdout.write(`${JSON.stringify({ version: 1, node: process.version, transports: report }, null, 2)}\n`);
   else for (const [name, rows] of Object.entries(report)) process.stdout.write(`${text(name, rows)}\n`);

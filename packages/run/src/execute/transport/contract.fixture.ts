@@ -10,19 +10,13 @@ export interface RankRunner {
   run(numRanks: number, task: RankTask, options: Partial<TransportOptions>): Promise<(RankReport | null)[]>;
   /** Ranks of the collective tests. */
   readonly numRanks: number;
+  /** Groups of several sizes, powers of two and not, some at the same time, one in another order than ranks. */
+  readonly groups: readonly (readonly number[])[];
   readonly lengths: readonly number[];
   readonly extra: readonly ("direct" | "native")[];
 }
 
 const quick: Partial<TransportOptions> = { timeoutMs: 20_000, compareAfterMs: 50 };
-
-/** Groups of many sizes, some at the same time, one in another order than ranks. */
-function groupsOf(numRanks: number): readonly (readonly number[])[] {
-  const groups: number[][] = [];
-  for (const size of [2, 3, 4, 5, 6, 8]) if (size <= numRanks) groups.push(Array.from({ length: size }, (_, i) => i));
-  if (numRanks >= 4) groups.push([0, 2], [1, 3], [3, 1, 2]);
-  return groups;
-}
 
 export function transportContract(runner: RankRunner): void {
   const outcomes = async (
@@ -41,7 +35,7 @@ export function transportContract(runner: RankRunner): void {
   };
 
   it("all collectives with all algorithms equal plain sums and send what the closed forms say", async () => {
-    const plan = { groups: groupsOf(runner.numRanks), lengths: runner.lengths, extra: runner.extra };
+    const plan = { groups: runner.groups, lengths: runner.lengths, extra: runner.extra };
     const run = (part: ScenarioPlan) => runner.run(runner.numRanks, { kind: "scenario", plan: part }, {});
     const reports = await run(plan);
     const results = (each: RankReport | null): ScenarioResult[] =>
@@ -50,7 +44,7 @@ export function transportContract(runner: RankRunner): void {
     expect(results(reports[0]!)[0]!.numChecks).toBeGreaterThan(100);
     // All ranks of a group hold the same bits, and a second run gives the same.
     const bits: Record<string, number> = {};
-    const again = await run({ ...plan, groups: plan.groups.slice(-3) });
+    const again = await run({ ...plan, groups: plan.groups.slice(-1) });
     for (const result of [...reports, ...again].flatMap(results)) {
       for (const [name, hash] of Object.entries(result.bits)) {
         bits[name] ??= hash;

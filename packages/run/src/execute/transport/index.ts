@@ -13,5 +13,6 @@ export {
   type TransportOptions,
   type TransportTraffic,
 } from "./contract.ts";
+export { connectTcp, type TcpOptions } from "./tcp/tcpTransport.ts";
 export { threadTransport } from "./threads/threadTransport.ts";
 export { createThreadWorld, markRankDead, type ThreadWorld } from "./threads/threadWorld.ts";

@@ -8,7 +8,12 @@ describe("TCP", () => {
   transportContract({
     run: (numRanks, task, options) => ranks.run(numRanks, task, options),
     numRanks: 4,
-    lengths: [0, 70_001],
+    groups: [
+      [0, 1],
+      [0, 1, 2, 3],
+      [3, 1, 2],
+    ],
+    lengths: [13, 70_001],
     extra: [],
   });
 });

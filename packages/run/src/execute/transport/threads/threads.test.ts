@@ -8,6 +8,15 @@ describe("threads", () => {
   transportContract({
     run: (numRanks, task, options) => ranks.run(numRanks, task, options),
     numRanks: 8,
+    groups: [
+      [0, 2],
+      [1, 3],
+      [0, 1],
+      [0, 1, 2, 3, 4, 5, 6, 7],
+      [2, 1, 0],
+      [0, 1, 2, 3, 4],
+      [0, 1, 2, 3, 4, 5],
+    ],
     lengths: [0, 13, 5000],
     extra: ["direct"],
   });
