@@ -51,6 +51,7 @@ export function runStep(program: Program, options: { readonly vocab: number }): 
     kernels: plainKernels,
     optimizer: firstStep,
     lossScale: 1,
+    microBatchWeights: null,
     loss: 0,
     routings: new WeakMap(),
     tokenCache: new WeakMap(),

@@ -46,6 +46,8 @@ export interface Run {
   optimizer: OptimizerSettings;
   /** The loss is multiplied by this before backward, so that gradients of 16 bits do not vanish; the optimizer divides by it. */
   lossScale: number;
+  /** What each micro-batch counts in loss and gradients; null: 1. Gradient codes weigh parts of the batch. */
+  microBatchWeights: readonly number[] | null;
   /** Sum of the losses, each token counted once. */
   loss: number;
   /** What is known of a routing matrix. */

@@ -228,7 +228,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     case "loss": {
       const loss = m(op.loss);
       const before = at(loss, 0, 0);
-      kernels.lossSum(m(op.sums), loss, op.scale / globalTokens);
+      kernels.lossSum(m(op.sums), loss, (op.scale * weightOf(frame)) / globalTokens);
       if (countsTokens(frame, rank, op.layout)) frame.run.loss += at(loss, 0, 0) - before;
       return;
     }
@@ -240,7 +240,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         buffers,
         targets,
         firstId(op.vocabAxis, logits.cols),
-        (op.scale * frame.run.lossScale) / globalTokens,
+        (op.scale * weightOf(frame) * frame.run.lossScale) / globalTokens,
       );
       return;
     }
@@ -352,6 +352,10 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     default:
       assert(false, `op ${(op satisfies never as Op).kind} has a kernel`);
   }
+}
+
+function weightOf({ run, place }: Frame): number {
+  return run.microBatchWeights?.[place.microBatch] ?? 1;
 }
 
 /** The settings of the step for one parameter: vectors decay only where the step says so. */

@@ -51,6 +51,7 @@ export class RankStore {
   private readonly micro = new Map<string, Map<BufferId, Mat>>();
   private readonly microHeld = new Map<string, number>();
   readonly heldBytes: Record<MemoryTier, number> = { hbm: 0, host: 0, nvme: 0 };
+  private readonly persistentBytes: Record<MemoryTier, number> = { hbm: 0, host: 0, nvme: 0 };
   /** Most bytes held in HBM, and in the host's memory. */
   peakBytes = 0;
   hostPeakBytes = 0;
@@ -89,6 +90,7 @@ export class RankStore {
     const owner = ownerKey(place, decl);
     if (owner !== null && !this.sharedOwners.has(owner)) this.sharedOwners.set(owner, m);
     this.charge(decl, 1);
+    this.persistentBytes[decl.tier] += bufferBytes(decl);
     return m;
   }
 
@@ -171,6 +173,23 @@ export class RankStore {
   /** Frees what a micro-batch holds in a block use: after a forward pass whose backward never comes. */
   dropMicro(place: Place): void {
     for (const id of [...(this.micro.get(microKey(place))?.keys() ?? [])]) this.free(place, id);
+  }
+
+  /** Frees everything that does not outlive a step: after a step that is given up. */
+  dropTransient(): void {
+    for (const [maps, scope] of [
+      [this.micro, "micro"],
+      [this.gathered, "gathered"],
+    ] as const) {
+      for (const [key, map] of maps) {
+        for (const m of map.values()) this.memory.release(m);
+        map.clear();
+        if (scope === "micro") this.microHeld.set(key, 0);
+      }
+    }
+    this.heldBytes.hbm = this.persistentBytes.hbm;
+    this.heldBytes.host = this.persistentBytes.host;
+    this.heldBytes.nvme = this.persistentBytes.nvme;
   }
 
   /** Transient buffers still held anywhere, by block key: must be empty at the end of a step. */

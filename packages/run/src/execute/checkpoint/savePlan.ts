@@ -31,7 +31,7 @@ export class SavePlan {
   private readonly mine: readonly HeldFragment[];
   private readonly tensors: Readonly<Record<string, TensorRecord>>;
   private readonly numRanks: number;
-  private readonly views: ReadonlyMap<string, ShardView>;
+  private readonly views: ReadonlyMap<string, readonly ShardView[]>;
 
   constructor(options: SavePlanOptions) {
     const { program, rank, shards } = options;
@@ -40,7 +40,12 @@ export class SavePlan {
     this.numRanks = written.length;
     this.mine = written[rank]!;
     this.tensors = recordsOf(written);
-    this.views = new Map(shards.map((shard) => [`${shard.name} ${shard.role} ${shard.offset}`, shard]));
+    const views = new Map<string, ShardView[]>();
+    for (const shard of shards) {
+      const key = `${shard.name} ${shard.role}`;
+      views.set(key, [...(views.get(key) ?? []), shard]);
+    }
+    this.views = views;
   }
 
   request(facts: CheckpointFacts): SaveRequest {
@@ -52,14 +57,20 @@ export class SavePlan {
 
   private source(fragment: HeldFragment, tensor: string): FragmentSource {
     const { name, shardRole, offset, runs } = fragment;
-    const view = this.views.get(`${name} ${shardRole} ${offset}`);
-    assert(view !== undefined, `rank ${this.options.rank} holds ${name} ${shardRole} from ${offset}`);
     const length = numElements(runs);
-    assert(length <= view.values.length, `${name} has ${length} elements of ${view.values.length}`);
-    const { buffer, byteOffset } = view.values;
+    // What the optimizer updates may be a part of what the rank holds: its share of a parameter that is whole everywhere.
+    const view = this.views
+      .get(`${name} ${shardRole}`)
+      ?.find((each) => each.offset <= offset && offset + length <= each.offset + each.values.length);
+    assert(
+      view !== undefined,
+      `rank ${this.options.rank} holds ${length} elements of ${name} ${shardRole} from ${offset}`,
+    );
+    const values = view.values.subarray(offset - view.offset, offset - view.offset + length);
+    const { buffer, byteOffset } = values;
     if (buffer instanceof SharedArrayBuffer) return { tensor, buffer, offsetBytes: byteOffset, numElements: length };
     const copy = new SharedArrayBuffer(length * 4);
-    new Float32Array(copy).set(view.values.subarray(0, length));
+    new Float32Array(copy).set(values);
     return { tensor, buffer: copy, offsetBytes: 0, numElements: length };
   }
 }

@@ -71,3 +71,14 @@ export function namedShards(parts: EngineParts): NamedShard[] {
   }
   return shards;
 }
+
+/** What the optimizer reads. */
+export function gradientViews(parts: EngineParts): Float32Array[] {
+  return placesOf(parts).flatMap(({ rank, places }) =>
+    places.flatMap((place) =>
+      place.block.update.flatMap((op) =>
+        op.kind === "optimizer" ? op.grads.map((id) => elementsIn(parts.state.stores[rank]!.get(place, id))) : [],
+      ),
+    ),
+  );
+}

@@ -84,7 +84,10 @@ describe("RankEngine.step()", () => {
     const seen: string[] = [];
     oneRank({}).engine.step(tokens, plainStep, {
       beforeStep: () => seen.push("before"),
-      beforeAction: (_, index) => seen.push(`action ${index}`),
+      beforeAction: (_, index) => {
+        seen.push(`action ${index}`);
+        return undefined;
+      },
       afterGradients: (engine) => seen.push(`gradients ${engine.gradients().length > 0}`),
       afterStep: (_, result) => seen.push(`after ${result.loss > 0}`),
     });

@@ -30,7 +30,7 @@ import { RankStore } from "../../reference/store.ts";
 import { type Traffic, TrafficBook } from "../../reference/traffic.ts";
 import { elementsIn } from "./elements.ts";
 import type { GroupsOf, RankLink } from "./links.ts";
-import { type NamedShard, namedShards } from "./namedShards.ts";
+import { gradientViews, type NamedShard, namedShards } from "./namedShards.ts";
 import { RankExchanges } from "./rankExchanges.ts";
 import { RankMail } from "./rankMail.ts";
 import { isNarrow, roundMat, roundValues, roundWrites } from "./rounding.ts";
@@ -53,6 +53,8 @@ export interface RankEngineOptions {
   readonly poison: boolean;
   /** Keep a span of every op. */
   readonly recordsSpans: boolean;
+  /** Told of every op besides; for code that looks inside. */
+  readonly watch?: OpWatch;
 }
 
 /** Where the batches of a run come from: a pure function of the step, the same on every rank. */
@@ -68,6 +70,8 @@ export interface StepSettings {
   readonly clipNorm: number | null;
   /** The loss is multiplied by this before backward; 1 unless gradients have 16 bits and need it. */
   readonly lossScale: number;
+  /** What each micro-batch counts in loss and gradients; absent: 1. */
+  readonly microBatchWeights?: readonly number[];
 }
 
 /** The step of the proofs. */
@@ -76,8 +80,8 @@ export const plainStep: StepSettings = { optimizer: firstStep, clipNorm: null, l
 /** Called on every rank at the same points of a step. What throws here ends the step on this rank. */
 export interface StepHooks {
   beforeStep?(engine: RankEngine): void;
-  /** Before each action of the schedule, in order: `index` counts them. */
-  beforeAction?(engine: RankEngine, index: number): void;
+  /** Before each action of the schedule, in order: `index` counts them. "stop" gives up the rest, and what was computed of gradients and loss. */
+  beforeAction?(engine: RankEngine, index: number): "stop" | undefined;
   /** Gradients are reduced and synchronised; the optimizer has not run. */
   afterGradients?(engine: RankEngine): void;
   afterStep?(engine: RankEngine, result: StepResult): void;
@@ -146,10 +150,11 @@ export class RankEngine {
       kernels: options.kernels ?? plainKernels,
       optimizer: firstStep,
       lossScale: 1,
+      microBatchWeights: null,
       loss: 0,
       routings: new WeakMap(),
       tokenCache: new WeakMap(),
-      watch: watchOf(rank, this.recorder, rounds && hasNarrowBuffers(program)),
+      watch: bothOf(watchOf(rank, this.recorder, rounds && hasNarrowBuffers(program)), options.watch ?? null),
     };
     const { dp, pp } = coordinatesOf(mesh, rank);
     const own = programOfShare(program, program.replicaShares?.[dp] ?? program.microBatchesPerStep);
@@ -176,9 +181,14 @@ export class RankEngine {
     const { state, store, parts, program } = this;
     const startBytes = store.heldBytes.hbm;
     this.begin(tokens, settings.lossScale);
-    this.clearGradients();
+    state.microBatchWeights = settings.microBatchWeights ?? null;
     for (const [index, code] of parts.program.schedule.actions[this.pipelineRank]!.entries()) {
-      hooks.beforeAction?.(this, index);
+      if (hooks.beforeAction?.(this, index) === "stop") {
+        store.dropTransient();
+        this.clearSums();
+        state.loss = 0;
+        break;
+      }
       const action = decodeAction(code);
       this.span(
         `${action.kind}${action.microBatch}${chunkSuffix(program, action.chunk)}`,
@@ -250,6 +260,16 @@ export class RankEngine {
     return gradientPieces(this.parts);
   }
 
+  /** What this rank has added to the loss of the step that runs. */
+  get ownLoss(): number {
+    return this.state.loss;
+  }
+
+  /** Views of what the optimizer reads, in an order that ranks of one program share; they may be written in `afterGradients`. */
+  gradientViews(): Float32Array[] {
+    return gradientViews(this.parts);
+  }
+
   parameters(): TensorPiece[] {
     return parameterPieces(this.parts);
   }
@@ -257,11 +277,13 @@ export class RankEngine {
   private begin(tokens: Tokens, lossScale: number): void {
     this.state.tokens = tokens;
     this.state.lossScale = lossScale;
+    this.state.microBatchWeights = null;
     this.state.loss = 0;
     this.state.traffic = new TrafficBook();
     this.runner.records.length = 0;
     this.recorder?.begin();
     this.store.beginPeaks();
+    this.clearSums();
   }
 
   /** Waits for what is on its way and adds up the ranks' losses. */
@@ -289,13 +311,13 @@ export class RankEngine {
     return sum;
   }
 
-  /** Gradients are added up over a step, so they begin at zero. */
-  private clearGradients(): void {
+  /** Gradients and losses are added up over a step, so they begin at zero. */
+  private clearSums(): void {
     for (const { places } of placesOf(this.parts)) {
       for (const place of places) {
         for (const [id, decl] of place.block.buffers.entries()) {
           if (
-            decl.kind === "gradient" &&
+            (decl.kind === "gradient" || decl.kind === "activation") &&
             decl.scope === "persistent" &&
             decl.view === undefined &&
             decl.shared !== true
@@ -325,6 +347,20 @@ function chunkSuffix(program: Program, chunk: number): string {
 
 function hasNarrowBuffers(program: Program): boolean {
   return program.blocks.some((block) => block.buffers.some((decl) => isNarrow(decl.dtype)));
+}
+
+function bothOf(first: OpWatch | null, second: OpWatch | null): OpWatch | null {
+  if (first === null || second === null) return first ?? second;
+  return {
+    before(frame: Frame, op: Op): void {
+      first.before(frame, op);
+      second.before(frame, op);
+    },
+    after(frame: Frame, op: Op): void {
+      first.after(frame, op);
+      second.after(frame, op);
+    },
+  };
 }
 
 /** Records spans and rounds what ops wrote; null where neither is wanted. */
