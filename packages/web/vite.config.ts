@@ -34,7 +34,13 @@ export default defineConfig({
     chunkSizeWarningLimit: 4000,
   },
   json: { stringify: true },
-  worker: { format: "es" },
+  worker: {
+    format: "es",
+    // Tables of data change seldom, code often: each is cached for itself.
+    rolldownOptions: {
+      output: { codeSplitting: { groups: [{ name: "tables", test: /core[\\/]src[\\/].*\.json$/ }] } },
+    },
+  },
   server: { headers: isolation, port: 5173 },
   preview: { headers: isolation },
   plugins: [

@@ -20,6 +20,7 @@ export function PageFrame() {
   }, [id]);
   return (
     <main ref={main} id="page" class="page" tabIndex={-1} aria-label={title} style={{ outline: "none" }}>
+      <h1 class="hidden-text">{title}</h1>
       <Guard key={id}>
         <LoadedPage id={id} />
       </Guard>

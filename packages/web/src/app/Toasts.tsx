@@ -5,40 +5,42 @@ import { dismiss, toasts } from "./toasts.ts";
 
 export function Toasts() {
   return (
-    <ul class="toasts" aria-label="Messages">
-      {toasts.value.map(({ id, kind, title, findings = [], action }) => (
-        <li key={id} class={`notice ${kind}`} role={kind === "error" ? "alert" : "status"}>
-          <div class="stack">
-            <strong>{title}</strong>
-            {findings.length === 0 ? null : (
-              <div class="findings">
-                {findings.map(({ path, message, hint }) => (
-                  <div key={`${path}${message}`}>
-                    {path === "" ? null : <span class="path">{path}: </span>}
-                    {message}
-                    {hint === undefined ? null : <span class="hint"> ({hint})</span>}
-                  </div>
-                ))}
-              </div>
-            )}
-            {action === undefined ? null : (
-              <div>
-                <Button
-                  onClick={() => {
-                    action.run();
-                    dismiss(id);
-                  }}
-                >
-                  {action.label}
-                </Button>
-              </div>
-            )}
-          </div>
-          <Button kind="icon" label="Close message" onClick={() => dismiss(id)}>
-            ✕
-          </Button>
-        </li>
-      ))}
-    </ul>
+    <section class="toast-region" aria-label="Messages">
+      <ul class="toasts">
+        {toasts.value.map(({ id, kind, title, findings = [], action }) => (
+          <li key={id} class={`notice ${kind}`} role={kind === "error" ? "alert" : "status"}>
+            <div class="stack">
+              <strong>{title}</strong>
+              {findings.length === 0 ? null : (
+                <div class="findings">
+                  {findings.map(({ path, message, hint }) => (
+                    <div key={`${path}${message}`}>
+                      {path === "" ? null : <span class="path">{path}: </span>}
+                      {message}
+                      {hint === undefined ? null : <span class="hint"> ({hint})</span>}
+                    </div>
+                  ))}
+                </div>
+              )}
+              {action === undefined ? null : (
+                <div>
+                  <Button
+                    onClick={() => {
+                      action.run();
+                      dismiss(id);
+                    }}
+                  >
+                    {action.label}
+                  </Button>
+                </div>
+              )}
+            </div>
+            <Button kind="icon" label="Close message" onClick={() => dismiss(id)}>
+              ✕
+            </Button>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }

@@ -8,7 +8,7 @@ export interface ButtonProps {
   readonly kind?: "plain" | "primary" | "quiet" | "icon";
   readonly disabled?: boolean;
   readonly pressed?: boolean;
-  /** What it does, where the children are a sign; shown as a tooltip too. */
+  /** Tooltip; of an icon it is the name too. */
   readonly label?: string;
 }
 
@@ -21,7 +21,7 @@ export function Button({ onClick, children, kind = "plain", disabled, pressed, l
       onClick={onClick}
       disabled={disabled}
       aria-pressed={pressed}
-      aria-label={label}
+      aria-label={kind === "icon" ? label : undefined}
       title={label}
     >
       {children}

@@ -1,8 +1,8 @@
-// A table of typed rows: sortable columns, a chosen row, keys. Arrows move between rows, Enter picks. It draws every row it gets, so a caller
-// with thousands of them shows the first and says so.
+// A table of typed rows: sortable columns, a chosen row, keys. Arrows move between rows, Enter picks. It draws the first rows and offers the rest, and a row
+// that is the same as before is not drawn again: tables change many times a second while a search runs.
 
-import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { Component, type ComponentChildren } from "preact";
+import { useRef, useState } from "preact/hooks";
 
 export interface Column<Row> {
   readonly id: string;
@@ -29,16 +29,28 @@ export interface DataTableProps<Row> {
   readonly onSort?: (sort: Sort | null) => void;
   readonly selected?: string | null;
   readonly onPick?: (row: Row) => void;
+  /** What a row's cells show beside the row itself, such as its place: a row is drawn again when this, the row or `columns` changes. */
+  readonly rowVersion?: (row: Row) => unknown;
 }
 
+const FIRST_ROWS = 40;
+
 export function DataTable<Row>(props: DataTableProps<Row>) {
-  const { rows, columns, rowKey, caption, sort = null, onSort, selected, onPick } = props;
+  const { rows, columns, rowKey, caption, sort = null, onSort, selected, onPick, rowVersion } = props;
   const body = useRef<HTMLTableSectionElement>(null);
   const sorted = sortRows(rows, columns, sort);
-  const focusRow = (index: number) => (body.current?.rows[index] as HTMLTableRowElement | undefined)?.focus();
+  const [all, setAll] = useState(false);
+  const shown = all ? sorted : sorted.slice(0, FIRST_ROWS);
+  const latestPick = useRef(onPick);
+  latestPick.current = onPick;
+  const pick = (row: Row) => latestPick.current?.(row);
+  const focusRow = (index: number) => {
+    const list = body.current?.rows;
+    list?.[Math.max(0, Math.min(index, list.length - 1))]?.focus();
+  };
   const focusable = Math.max(
     0,
-    sorted.findIndex((row) => rowKey(row) === selected),
+    shown.findIndex((row) => rowKey(row) === selected),
   );
   return (
     <div class="table-scroll">
@@ -66,38 +78,78 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           </tr>
         </thead>
         <tbody ref={body}>
-          {sorted.map((row, index) => (
-            <tr
+          {shown.map((row, index) => (
+            <TableRow
               key={rowKey(row)}
-              class={onPick === undefined ? undefined : "pick"}
-              aria-selected={selected === undefined ? undefined : rowKey(row) === selected}
-              tabIndex={onPick === undefined ? undefined : index === focusable ? 0 : -1}
-              onClick={onPick === undefined ? undefined : () => onPick(row)}
-              onKeyDown={
-                onPick === undefined
-                  ? undefined
-                  : (event) => {
-                      const to = { ArrowDown: index + 1, ArrowUp: index - 1, Home: 0, End: sorted.length - 1 }[
-                        event.key
-                      ];
-                      if (to !== undefined) focusRow(to);
-                      else if (event.key === "Enter" || event.key === " ") onPick(row);
-                      else return;
-                      event.preventDefault();
-                    }
-              }
-            >
-              {columns.map((column) => (
-                <td key={column.id} class={column.align === "right" ? "number" : undefined}>
-                  {column.cell(row, index)}
-                </td>
-              ))}
-            </tr>
+              row={row}
+              index={index}
+              version={rowVersion?.(row)}
+              columns={columns}
+              selected={selected === undefined ? undefined : rowKey(row) === selected}
+              focusable={index === focusable}
+              picks={onPick !== undefined}
+              onPick={pick}
+              onMove={focusRow}
+            />
           ))}
         </tbody>
       </table>
+      {shown.length < sorted.length ? (
+        <button type="button" class="button quiet more-rows" onClick={() => setAll(true)}>
+          Show all {sorted.length}
+        </button>
+      ) : null}
     </div>
   );
+}
+
+interface TableRowProps<Row> {
+  readonly row: Row;
+  readonly index: number;
+  readonly version: unknown;
+  readonly columns: readonly Column<Row>[];
+  readonly selected: boolean | undefined;
+  readonly focusable: boolean;
+  readonly picks: boolean;
+  /** Stable, so that it is no reason to draw again. */
+  readonly onPick: (row: Row) => void;
+  readonly onMove: (index: number) => void;
+}
+
+class TableRow<Row> extends Component<TableRowProps<Row>> {
+  override shouldComponentUpdate(next: TableRowProps<Row>): boolean {
+    const now = this.props;
+    const keys = ["row", "index", "version", "columns", "selected", "focusable", "picks"] as const;
+    return keys.some((key) => next[key] !== now[key]);
+  }
+
+  override render() {
+    const { row, index, columns, selected, focusable, picks } = this.props;
+    return (
+      <tr
+        class={picks ? "pick" : undefined}
+        aria-selected={selected}
+        tabIndex={picks ? (focusable ? 0 : -1) : undefined}
+        onClick={picks ? () => this.props.onPick(row) : undefined}
+        onKeyDown={picks ? (event) => this.onKey(event) : undefined}
+      >
+        {columns.map((column) => (
+          <td key={column.id} class={column.align === "right" ? "number" : undefined}>
+            {column.cell(row, index)}
+          </td>
+        ))}
+      </tr>
+    );
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    const { row, index, onPick, onMove } = this.props;
+    const to = { ArrowDown: index + 1, ArrowUp: index - 1, Home: 0, End: Number.MAX_SAFE_INTEGER }[event.key];
+    if (to !== undefined) onMove(to);
+    else if (event.key === "Enter" || event.key === " ") onPick(row);
+    else return;
+    event.preventDefault();
+  }
 }
 
 /** Ascending, descending, then the rows' own order. */

@@ -2,6 +2,7 @@
 // own devices, groups) is kept as it was written.
 
 import { formatBitRate, formatBytes, formatRate, grouped } from "@meshwright/core/units";
+import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 import type { DeviceEntry } from "../compute/catalogue.ts";
 import type { ClusterFacts } from "../compute/jobFacts.ts";
@@ -53,48 +54,42 @@ export function ClusterBuilder(props: {
           />
         )}
       </Field>
-      <div class="pair">
-        <Field label="nodes">
-          {(id) => (
+      <Field label="nodes" help="Nodes, and devices of each">
+        {(id) => (
+          <Times>
             <NumberInput
               id={id}
               min={1}
               value={facts === null ? undefined : Math.ceil(facts.numDevices / facts.devicesPerNode)}
               onCommit={(nodes) => nodes !== undefined && set("nodes", { nodes })}
             />
-          )}
-        </Field>
-        <Field label="per node" help="Devices of one node">
-          {(id) => (
             <NumberInput
-              id={id}
+              label="devices per node"
               min={1}
               value={facts?.devicesPerNode}
               onCommit={(count) => count !== undefined && set("devices per node", { gpus_per_node: count })}
             />
-          )}
-        </Field>
-        <Field label="NICs" help="Network cards of one node">
-          {(id) => (
+          </Times>
+        )}
+      </Field>
+      <Field label="NICs" help="Network cards of one node, and the speed of each, such as 400Gb/s">
+        {(id) => (
+          <Times>
             <NumberInput
               id={id}
               min={1}
               value={facts?.numNics}
               onCommit={(count) => count !== undefined && set("NICs", { nics: { count } })}
             />
-          )}
-        </Field>
-        <Field label="each" help="Speed of one NIC, such as 400Gb/s">
-          {(id) => (
             <TextInput
-              id={id}
+              label="speed of one NIC"
               value={facts === null ? "" : formatBitRate(facts.nicBytesPerSec)}
               onCommit={(speed) => set("NIC speed", { nics: { speed } })}
             />
-          )}
-        </Field>
-      </div>
-      <Field label="$ per device-hour">
+          </Times>
+        )}
+      </Field>
+      <Field label="$ per hour" help="Dollars of one device for one hour">
         {(id) => (
           <NumberInput
             id={id}
@@ -119,6 +114,19 @@ export function ClusterBuilder(props: {
       )}
       {hidden.length > 0 ? <p class="dim">Also described: {hidden.join(", ")}</p> : null}
     </>
+  );
+}
+
+/** Two fields that belong together: so many of such. */
+function Times({ children }: { readonly children: readonly [ComponentChildren, ComponentChildren] }) {
+  return (
+    <div class="times">
+      {children[0]}
+      <span class="dim" aria-hidden="true">
+        ×
+      </span>
+      {children[1]}
+    </div>
   );
 }
 

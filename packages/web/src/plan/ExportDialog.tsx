@@ -9,8 +9,11 @@ import { Button } from "../design/Button.tsx";
 import { Select } from "../design/Choice.tsx";
 import { Field, TextInput } from "../design/Field.tsx";
 import { saveText } from "../design/saveFile.ts";
+import { unpicked } from "../search/picked.ts";
 import type { RunFile } from "../state/runFile.ts";
 import { modelText } from "../state/runText.ts";
+import { store } from "../state/store.ts";
+import { withPlan } from "./limits.ts";
 import { rowsCsv } from "./rowsCsv.ts";
 
 export function ExportDialog(props: {
@@ -60,7 +63,7 @@ export function ExportDialog(props: {
         <p class="dim">
           The run file is what <code>meshwright predict</code>, <code>plan</code> and <code>export</code> read.
         </p>
-        {run === null ? null : <EngineFilesPart run={run} />}
+        {run === null ? null : <EngineFilesPart run={run} onClose={() => dialog.current?.close()} />}
       </div>
     </dialog>
   );
@@ -75,7 +78,13 @@ async function saveYaml(run: RunFile, name: string): Promise<void> {
   }
 }
 
-function EngineFilesPart({ run }: { readonly run: RunFile }) {
+/** Holds the search to what the engine can run, and lets go of a strategy that it cannot. */
+function searchFor(engine: string, onClose: () => void): void {
+  store.edit(`only ${engine}`, (run) => withPlan(unpicked(run), { ...run.plan, engine }));
+  onClose();
+}
+
+function EngineFilesPart({ run, onClose }: { readonly run: RunFile; readonly onClose: () => void }) {
   const { value: catalogue } = useTask("catalogue", {});
   const asked = run.plan?.["engine"];
   const [engine, setEngine] = useState(typeof asked === "string" ? asked : "megatron");
@@ -120,7 +129,12 @@ function EngineFilesPart({ run }: { readonly run: RunFile }) {
         </Field>
       ) : null}
       {findings !== null ? (
-        <Findings title={`${engine} cannot take this job as it is`} findings={findings} />
+        <>
+          <Findings title={`${engine} cannot take this job as it is`} findings={findings} />
+          <div>
+            <Button onClick={() => searchFor(engine, onClose)}>Search what {engine} can run</Button>
+          </div>
+        </>
       ) : error !== undefined ? (
         <Findings findings={[{ path: "", message: String((error as Error)?.message ?? error) }]} />
       ) : (

@@ -1,8 +1,10 @@
 // The job: model, cluster, workload, limits. Each part says at once what is wrong with it, beside its own fields.
 
 import type { Finding } from "@meshwright/core/units";
+import { useState } from "preact/hooks";
 import { useTask } from "../compute/client.ts";
 import { Findings } from "../design/Blocks.tsx";
+import { clusterText, modelText, workloadText } from "../state/runText.ts";
 import { store } from "../state/store.ts";
 import { ClusterBuilder } from "./ClusterBuilder.tsx";
 import { LimitsEditor } from "./LimitsEditor.tsx";
@@ -11,6 +13,8 @@ import { WorkloadFields } from "./WorkloadFields.tsx";
 
 export function JobPanel() {
   const run = store.run.value;
+  // Only a narrow screen folds: there the results come first.
+  const [folded, setFolded] = useState(true);
   const { value: facts } = useTask("jobFacts", run);
   const { value: catalogue } = useTask("catalogue", {});
   const findings = facts?.findings ?? [];
@@ -21,7 +25,13 @@ export function JobPanel() {
     ({ path }) => !placed.some((section) => path === section || path.startsWith(`${section}.`)),
   );
   return (
-    <aside class="job card" aria-label="Job">
+    <aside class="job card" aria-label="Job" data-folded={folded || undefined}>
+      <button type="button" class="job-fold" aria-expanded={!folded} onClick={() => setFolded(!folded)}>
+        <span>
+          <strong>{modelText(run)}</strong> on {clusterText(run)}, {workloadText(run)}
+        </span>
+        <span class="dim">{folded ? "Change ▾" : "Fold ▴"}</span>
+      </button>
       <Part title="Model" findings={of("model")}>
         <ModelPicker run={run} facts={facts?.model ?? null} models={catalogue?.models ?? []} />
       </Part>

@@ -1,6 +1,7 @@
 // The ranked table. Columns that are the same in all rows (cp, ep of a dense model) are left out.
 
 import { formatBytes, formatCount, formatPercent, formatSeconds, formatUsd } from "@meshwright/core/units";
+import { useMemo, useRef } from "preact/hooks";
 import type { PlanRow } from "../compute/planRow.ts";
 import { Empty } from "../design/Blocks.tsx";
 import { type Column, DataTable } from "../design/DataTable.tsx";
@@ -16,6 +17,20 @@ export function ResultTable(props: {
   readonly onPick: (row: PlanRow) => void;
 }) {
   const { rows, state, view, setView, chosen, onPick } = props;
+  const rank = useMemo(() => new Map(state.rows.map((row, index) => [row.key, index + 1])), [state.rows]);
+  const places = useRef(rank);
+  places.current = rank;
+  const has: Present = {
+    cp: rows.some((row) => row.cp > 1),
+    ep: rows.some((row) => row.ep > 1),
+    cost: rows.some((row) => row.usdPerBillionTokens !== null),
+  };
+  const bestSec = state.rows[0]?.stepSec ?? Number.NaN;
+  const columns = useMemo(
+    () => columnsFor(has, bestSec, state.answer, (row) => places.current.get(row.key) ?? 0),
+    // Places are in rowVersion: a row that keeps its place is not drawn again.
+    [has.cp, has.ep, has.cost, bestSec, state.answer],
+  );
   if (rows.length === 0)
     return (
       <Empty
@@ -35,7 +50,8 @@ export function ResultTable(props: {
       <DataTable
         caption="Strategies, best first"
         rows={rows}
-        columns={columnsFor(rows, state)}
+        columns={columns}
+        rowVersion={(row) => rank.get(row.key)}
         rowKey={(row) => row.key}
         sort={view.sort}
         onSort={(sort) => setView({ ...view, sort })}
@@ -55,24 +71,29 @@ const sizes = [
   ["microBatch", "mb", "Sequences of a micro-batch"],
 ] as const satisfies readonly (readonly [keyof PlanRow, string, string])[];
 
-export function columnsFor(
-  rows: readonly PlanRow[],
-  { rows: all, answer }: Pick<SearchState, "rows" | "answer">,
+interface Present {
+  readonly cp: boolean;
+  readonly ep: boolean;
+  readonly cost: boolean;
+}
+
+function columnsFor(
+  has: Present,
+  bestSec: number,
+  answer: SearchState["answer"],
+  place: (row: PlanRow) => number,
 ): Column<PlanRow>[] {
-  const bestSec = all[0]?.stepSec ?? Number.NaN;
-  const rank = new Map(all.map((row, index) => [row.key, index + 1]));
-  const hasCost = rows.some((row) => row.usdPerBillionTokens !== null);
   return [
     {
       id: "rank",
       title: "#",
       align: "right",
       help: "Place by the objective",
-      cell: (row) => rank.get(row.key) ?? "",
-      sortValue: (row) => rank.get(row.key) ?? 0,
+      cell: place,
+      sortValue: place,
     },
     ...sizes
-      .filter(([key]) => (key !== "cp" && key !== "ep") || rows.some((row) => row[key] > 1))
+      .filter(([key]) => (key !== "cp" && key !== "ep") || has[key])
       .map(
         ([key, title, help]): Column<PlanRow> => ({
           id: key,
@@ -130,7 +151,7 @@ export function columnsFor(
       cell: (row) => <MemoryCell row={row} />,
       sortValue: (row) => row.peakBytes,
     },
-    ...(hasCost
+    ...(has.cost
       ? [
           {
             id: "cost",
@@ -150,7 +171,7 @@ export function columnsFor(
     },
     {
       id: "from",
-      title: "",
+      title: "note",
       cell: (row) => {
         if (row.rule !== null)
           return (

@@ -52,6 +52,7 @@ interface Running {
 let running: Running | null = null;
 
 const DELAY_MS = 250;
+const REDRAW_MS = 150;
 /** A stopped search that is deep inside one core is ended after so long; its rows stay. */
 const STOP_MS = 1500;
 
@@ -77,13 +78,30 @@ export async function runSearch(scope: SearchScope): Promise<void> {
   const known = before.key === key ? before : idle;
   const { surveyed } = known;
   state.value = { ...idle, status: "running", scope, key, surveyed, rows: known.rows, startMs: performance.now() };
+  // Marks are for bench/web.bench.mjs, and for a browser's own profiler.
+  performance.mark("search:start");
   const abort = new AbortController();
   const isCurrent = () => running?.abort === abort;
-  const show = (change: Partial<SearchState>) => {
+  let changed: Partial<SearchState> = {};
+  let timer = 0;
+  const flush = () => {
+    timer = 0;
     if (!isCurrent()) return;
-    const now = { ...state.peek(), ...change };
-    const rows = mergedRows(now.found, now.surveyed);
+    const now = { ...state.peek(), ...changed };
+    changed = {};
+    const rows = sameRows(mergedRows(now.found, now.surveyed), now.rows);
+    if (now.firstMs === null && rows.length > 0) performance.mark("search:first");
+    if (now.status === "done") performance.mark("search:end");
     state.value = { ...now, rows, firstMs: now.firstMs ?? (rows.length > 0 ? performance.now() : null) };
+  };
+  // Workers may tell of many things a second: the page is drawn a few times a second, the first rows and the end at once.
+  const show = (change: Partial<SearchState>) => {
+    changed = { ...changed, ...change };
+    const isUrgent = change.status !== undefined || state.peek().firstMs === null;
+    if (isUrgent) {
+      window.clearTimeout(timer);
+      flush();
+    } else if (timer === 0) timer = window.setTimeout(flush, REDRAW_MS);
   };
   const asked = unpicked(run);
   const { port1: control, port2: led } = new MessageChannel();
@@ -111,6 +129,18 @@ export async function runSearch(scope: SearchScope): Promise<void> {
     control.close();
     if (wasCurrent) running = null;
   }
+}
+
+/** Rows that are as before keep their identity, so that only changed ones are drawn again; all the same: the list as well. */
+function sameRows(rows: readonly PlanRow[], before: readonly PlanRow[]): readonly PlanRow[] {
+  const known = new Map(before.map((row) => [row.key, row]));
+  const kept = rows.map((row) => {
+    const old = known.get(row.key);
+    return old !== undefined && old.value === row.value && old.origin === row.origin && old.rule === row.rule
+      ? old
+      : row;
+  });
+  return kept.length === before.length && kept.every((row, index) => row === before[index]) ? before : kept;
 }
 
 async function runSurvey(run: RunFile, signal: AbortSignal, show: (rows: readonly PlanRow[]) => void): Promise<void> {
