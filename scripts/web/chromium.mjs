@@ -4,6 +4,7 @@
 
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { deflateRawSync } from "node:zlib";
 import { chromium } from "playwright-core";
 import { builtPage, pageServer } from "../../packages/cli/dist/ui/server.js";
 
@@ -42,3 +43,11 @@ export async function openApp() {
     },
   };
 }
+
+/** Address of a page with a job in it, as the app writes it (packages/web/src/state/link.ts). */
+export function linkTo(address, page, run, views = {}) {
+  return `${address}#/${page}/1/${deflateRawSync(JSON.stringify({ run, views })).toString("base64url")}`;
+}
+
+/** A job whose search is short. */
+export const smallRun = { model: "llama-3.1-8b", cluster: "8xh100-sxm", workload: { seq: 8192, global_batch: 128 } };

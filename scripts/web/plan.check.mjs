@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { linkTo, smallRun } from "./chromium.mjs";
 
 const llama8b = readFileSync(new URL("../../examples/models/llama-3.1-8b.json", import.meta.url), "utf8");
 
@@ -115,7 +116,7 @@ export const checks = [
   {
     name: "pick a row, undo, and follow the best again",
     run: async ({ page, address }) => {
-      await page.goto(address);
+      await page.goto(linkTo(address, "plan", smallRun));
       await proven(page);
       const words = await page.locator(".words").innerText();
       await page.locator(".result-table tbody tr").nth(3).click();
@@ -133,14 +134,14 @@ export const checks = [
   {
     name: "limits, sorting and the filter change what the table shows",
     run: async ({ page, address }) => {
-      await page.goto(address);
+      await page.goto(linkTo(address, "plan", smallRun));
       await page.getByLabel("Dimension").selectOption("tp");
-      await page.getByLabel("Value of the limit").fill("8");
+      await page.getByLabel("Value of the limit").fill("2");
       await page.getByRole("button", { name: "Add" }).click();
-      await page.getByText("tp = 8").waitFor();
+      await page.getByText("tp = 2").waitFor();
       await proven(page);
       const column = async (index) => page.locator(`.result-table tbody td:nth-child(${index})`).allInnerTexts();
-      assert.deepEqual([...new Set(await column(2))], ["8"]);
+      assert.deepEqual([...new Set(await column(2))], ["2"]);
       await page.getByRole("button", { name: "memory", exact: true }).click();
       const memory = (await page.locator(".memory-cell").allInnerTexts()).map(Number.parseFloat);
       assert.deepEqual(
@@ -157,7 +158,7 @@ export const checks = [
   {
     name: "a search of everything is stopped and keeps what it found",
     run: async ({ page, address }) => {
-      await page.goto(address);
+      await page.goto(linkTo(address, "plan", smallRun));
       await proven(page);
       const before = await page.locator(".result-table tbody tr").count();
       await page.getByRole("button", { name: "Search all" }).click();
@@ -169,7 +170,7 @@ export const checks = [
   {
     name: "export: the run file is what the command line reads, and engine files are made",
     run: async ({ page, address }) => {
-      await page.goto(address);
+      await page.goto(linkTo(address, "plan", smallRun));
       await proven(page);
       await page.getByRole("button", { name: "Export" }).click();
       const [download] = await Promise.all([page.waitForEvent("download"), page.getByText("Run file (YAML)").click()]);
@@ -194,7 +195,7 @@ export const checks = [
   {
     name: "keyboard only: open a model, change the batch, walk the table, pick a row",
     run: async ({ page, address }) => {
-      await page.goto(address);
+      await page.goto(linkTo(address, "plan", smallRun));
       await proven(page);
       const tabTo = async (test) => {
         for (let i = 0; i < 80; i++) {
@@ -205,9 +206,9 @@ export const checks = [
       };
       await tabTo(() => document.activeElement?.classList.contains("picker-button"));
       await page.keyboard.press("Enter");
-      await page.keyboard.type("llama-3.1-8b");
+      await page.keyboard.type("llama-3.2-1b");
       await page.keyboard.press("Enter");
-      await page.waitForFunction(() => document.querySelector(".picker-name")?.textContent === "llama-3.1-8b");
+      await page.waitForFunction(() => document.querySelector(".picker-name")?.textContent === "llama-3.2-1b");
       await proven(page);
       await tabTo(() => document.activeElement?.matches(".result-table tbody tr"));
       await page.keyboard.press("ArrowDown");
@@ -223,7 +224,7 @@ export const checks = [
     name: `axe finds nothing wrong with the plan page (${colorScheme})`,
     context: { colorScheme, bypassCSP: true },
     run: async ({ page, address }) => {
-      await page.goto(address);
+      await page.goto(linkTo(address, "plan", smallRun));
       await proven(page);
       await page.addScriptTag({ path: new URL("../../node_modules/axe-core/axe.min.js", import.meta.url).pathname });
       const { violations } = await page.evaluate(() => window.axe.run());

@@ -1,11 +1,12 @@
 // The job in one line, on every page but the one that edits it.
 
+import { currentRun } from "../search/currentRun.ts";
 import { clusterText, modelText, strategyText, workloadText } from "../state/runText.ts";
 import { store } from "../state/store.ts";
 import { PageLink } from "./PageLink.tsx";
 
 export function JobLine() {
-  const run = store.run.value;
+  const run = currentRun.value ?? store.run.value;
   return (
     <div class="jobline">
       <strong>{modelText(run)}</strong>

@@ -17,7 +17,7 @@ export function ScheduleLessonView({
   readonly view: ScheduleView;
   readonly onChange: (next: ScheduleView) => void;
 }) {
-  const { value: names = [] } = useTask("learnSchedules", null);
+  const { value: names = [] } = useTask("learnSchedules", {});
   const dial = (label: string, key: "numRanks" | "numMicroBatches" | "numChunks", counts: readonly number[]) => (
     <div class="filter">
       <span>{label}</span>

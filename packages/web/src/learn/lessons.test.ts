@@ -100,7 +100,7 @@ describe("lessons", () => {
 });
 
 test("every schedule is drawn, is sound, and has its paper's bubble where the paper states one", () => {
-  for (const { name, source } of learnSchedules(null)) {
+  for (const { name, source } of learnSchedules({})) {
     const facts = learnSchedule({ name, numRanks: 4, numMicroBatches: 8, numChunks: 2 });
     expect(facts.problems, name).toEqual([]);
     expect(source, name).toMatch(/arXiv|DualPipe/);

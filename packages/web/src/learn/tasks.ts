@@ -240,7 +240,7 @@ export interface ScheduleName {
   readonly fixedChunks: number | null;
 }
 
-export function learnSchedules(_: null): readonly ScheduleName[] {
+export function learnSchedules(_: Readonly<Record<string, never>>): readonly ScheduleName[] {
   return scheduleFamilies.map(({ name, title, source, chunks }) => ({
     name,
     title,

@@ -13,6 +13,7 @@ import { Empty, Findings } from "../design/Blocks.tsx";
 import { Button } from "../design/Button.tsx";
 import { Segments, Select } from "../design/Choice.tsx";
 import { TextInput } from "../design/Field.tsx";
+import { currentRun } from "../search/currentRun.ts";
 import { usePageView } from "../state/pageView.ts";
 import { strategyText } from "../state/runText.ts";
 import { store } from "../state/store.ts";
@@ -63,7 +64,7 @@ export default function TimelinePage() {
 }
 
 function Note() {
-  return store.run.value.strategy === undefined ? (
+  return currentRun.value === null ? (
     <span class="dim">No strategy is picked yet: this is one rank of every axis, the rest data parallel</span>
   ) : null;
 }
@@ -81,7 +82,8 @@ function Timelines({
   readonly onBeside: (beside: string | null) => void;
 }) {
   const session = useMemo(() => new TimelineSession(), []);
-  const run = store.run.value;
+  // With no strategy picked: the best that the search knows.
+  const run = currentRun.value ?? store.run.value;
   const mine = useTask("timeline", { run });
   const other = useTask("timeline", beside === null ? null : { run: changedRun(run, beside) });
   const [traces, setTraces] = useState(kept);
