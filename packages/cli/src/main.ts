@@ -39,6 +39,12 @@ const entries: readonly Entry[] = [
     load: () => import("./commands/report.ts"),
   },
   {
+    name: "run",
+    summary:
+      "run the planned program with real numbers on this machine, prove it right, compare it with its prediction",
+    load: () => import("./commands/run.ts"),
+  },
+  {
     name: "export",
     summary: "write a job as the configuration of a training engine, with launch files",
     load: () => import("./commands/export.ts"),

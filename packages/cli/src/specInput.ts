@@ -32,15 +32,23 @@ export function addSpecOptions(command: Command, parts: { readonly strategy: boo
   command.option("--set <path=value...>", "set any field of the spec, such as software.attention=flash3 (repeatable)");
 }
 
-/** Reads and resolves; findings name the option, or the line of the spec file, that they are about. */
-export function specFromCommand(specPath: string | undefined, options: Description, cwd: string): ResolvedSpec {
+/**
+ * Reads and resolves; findings name the option, or the line of the spec file, that they are about. `change` is what a command does to the description
+ * before it is resolved.
+ */
+export function specFromCommand(
+  specPath: string | undefined,
+  options: Description,
+  cwd: string,
+  change: (description: unknown) => unknown = (description) => description,
+): ResolvedSpec {
   const file = specPath === undefined ? undefined : readStructured(resolve(cwd, specPath), specPath);
   const findings: Finding[] = [];
   const merged = mergeOptions(file?.value ?? {}, options, findings);
   const folders = specPath === undefined ? [cwd] : [dirname(resolve(cwd, specPath)), cwd];
   const placeOf = (path: string): string | undefined => merged.optionOf.get(path) ?? file?.locate(path) ?? specPath;
   try {
-    const spec = resolveSpec(merged.description, fileSources(folders));
+    const spec = resolveSpec(change(merged.description), fileSources(folders));
     if (findings.length > 0) throw new InputError(findings);
     return spec;
   } catch (error) {

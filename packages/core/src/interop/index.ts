@@ -5,5 +5,6 @@ export * from "./calibration/index.ts";
 export { chromeTrace } from "./chromeTrace.ts";
 export * from "./engines/index.ts";
 export * from "./launch/index.ts";
+export { mergeTimelines } from "./mergeTimelines.ts";
 export { sliceCategory, TraceEvents, type TraceSink, type TraceSlice } from "./traceEvents.ts";
 export { TraceScanner } from "./traceScanner.ts";

@@ -124,7 +124,7 @@ export class RankEngine {
   private readonly runner: ActionRunner;
   private readonly mail: RankMail;
   private readonly recorder: SpanRecorder | null;
-  private readonly pipelineRank: number;
+  readonly pipelineRank: number;
 
   constructor(options: RankEngineOptions) {
     const { program, rank, memory, poison, rounds, link, groups } = options;
@@ -331,7 +331,7 @@ export class RankEngine {
   private span(name: string, category: string, run: () => void): void {
     const startSec = this.recorder === null ? 0 : nowSec();
     run();
-    this.recorder?.addAction(name, category, startSec, nowSec());
+    this.recorder?.addAction(name, category, startSec, nowSec(), this.store.heldBytes.hbm);
   }
 }
 
@@ -373,7 +373,7 @@ function watchOf(rank: number, recorder: SpanRecorder | null, rounds: boolean): 
     },
     after(frame: Frame, op: Op): void {
       if (rounds) roundWrites(frame, rank, op);
-      recorder?.addOp(op, frame.place.block, startSec, nowSec());
+      recorder?.addOp(op, frame.place.block, startSec, nowSec(), frame.run.stores[rank]!.heldBytes.hbm);
     },
   };
 }

@@ -1,4 +1,4 @@
-// When each action and op of a rank began and ended: five numbers a span, in growing typed arrays, so that recording costs well under a microsecond.
+// When each action and op of a rank began and ended, and what was live then: six numbers a span, in growing typed arrays, so that recording costs well under a microsecond.
 // Times are seconds since an instant that all ranks of a host share.
 
 import type { Block, Op } from "@meshwright/core";
@@ -16,6 +16,8 @@ export interface RankSpans {
   readonly level: Uint8Array;
   readonly startSec: Float64Array;
   readonly endSec: Float64Array;
+  /** Bytes in HBM at the end of the span. */
+  readonly heldBytes: Float64Array;
 }
 
 /** Seconds of a clock that all threads and processes of a host read alike. */
@@ -34,6 +36,7 @@ export class SpanRecorder {
   private level = new Uint8Array(1024);
   private startSec = new Float64Array(1024);
   private endSec = new Float64Array(1024);
+  private heldBytes = new Float64Array(1024);
   private count = 0;
 
   constructor(rank: number) {
@@ -45,25 +48,33 @@ export class SpanRecorder {
     this.count = 0;
   }
 
-  addOp(op: Op, block: Block, startSec: number, endSec: number): void {
+  addOp(op: Op, block: Block, startSec: number, endSec: number, heldBytes: number): void {
     const ops = this.known.get(block) ?? new WeakMap<Op, readonly [number, number]>();
     this.known.set(block, ops);
     const known = ops.get(op) ?? [this.indexOf(opName(op, block)), this.categoryOf(opTimeKind(op, block))];
     ops.set(op, known);
-    this.add(known[0], known[1], 1, startSec, endSec);
+    this.add(known[0], known[1], 1, startSec, endSec, heldBytes);
   }
 
-  addAction(name: string, category: string, startSec: number, endSec: number): void {
-    this.add(this.indexOf(name), this.categoryOf(category), 0, startSec, endSec);
+  addAction(name: string, category: string, startSec: number, endSec: number, heldBytes: number): void {
+    this.add(this.indexOf(name), this.categoryOf(category), 0, startSec, endSec, heldBytes);
   }
 
-  private add(name: number, category: number, level: number, startSec: number, endSec: number): void {
+  private add(
+    name: number,
+    category: number,
+    level: number,
+    startSec: number,
+    endSec: number,
+    heldBytes: number,
+  ): void {
     if (this.count === this.name.length) this.grow();
     this.name[this.count] = name;
     this.category[this.count] = category;
     this.level[this.count] = level;
     this.startSec[this.count] = startSec;
     this.endSec[this.count] = endSec;
+    this.heldBytes[this.count] = heldBytes;
     this.count++;
   }
 
@@ -78,6 +89,7 @@ export class SpanRecorder {
     this.level = grown(new Uint8Array(size), this.level);
     this.startSec = grown(new Float64Array(size), this.startSec);
     this.endSec = grown(new Float64Array(size), this.endSec);
+    this.heldBytes = grown(new Float64Array(size), this.heldBytes);
   }
 
   private indexOf(name: string): number {
@@ -105,6 +117,7 @@ export class SpanRecorder {
       level: this.level.slice(0, count),
       startSec: this.startSec.slice(0, count),
       endSec: this.endSec.slice(0, count),
+      heldBytes: this.heldBytes.slice(0, count),
     };
   }
 }

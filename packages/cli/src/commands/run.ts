@@ -1,0 +1,230 @@
+// `meshwright run`: the planned program with real numbers on this machine.
+
+import { chromeTrace, mergeTimelines } from "@meshwright/core/interop";
+import { parameterCounts } from "@meshwright/core/model";
+import { predictStep, type StepResult } from "@meshwright/core/simulate";
+import type { ResolvedSpec } from "@meshwright/core/spec";
+import { formatCount, InputError } from "@meshwright/core/units";
+import {
+  compareRun,
+  measuredTimeline,
+  type PreparedRun,
+  prepareRun,
+  promisedBytes,
+  type RankJob,
+  type RankMeasures,
+  type RankTask,
+  RankThreads,
+  type RunEvent,
+  refuseTooLarge,
+  refuseUnprovable,
+  type Verdict,
+} from "@meshwright/run";
+import { writeText } from "../files.ts";
+import type { Io } from "../io.ts";
+import type { DefineCommand } from "../main.ts";
+import { comparisonJson, comparisonText } from "../run/comparisonText.ts";
+import { sizedToRanks } from "../run/ranksOfJob.ts";
+import { StepLines } from "../run/stepLines.ts";
+import { verdictText } from "../run/verdictText.ts";
+import { addSpecOptions, requireJob, specFromCommand } from "../specInput.ts";
+
+const examples = `
+Examples:
+  meshwright run examples/tiny-llama.yaml --dp 2 --tp 2 --pp 2 --schedule zb-h1
+  meshwright run examples/tiny-llama.yaml --dp 2 --verify --json
+  meshwright run examples/tiny-llama.yaml --dp 2 --compare --trace step.json
+
+docs/run.md describes what is run, proved and shown.`;
+
+export const define: DefineCommand = (command, io, exit) => {
+  command
+    .argument("[spec]", "spec file (YAML or JSON); options override its fields")
+    .option("--steps <n>", "training steps (default: 10)")
+    .option(
+      "--verify",
+      "prove one step: loss and every gradient against the unsplit model, bytes and memory against the program",
+    )
+    .option("--compare", "print predicted and measured step time, operations, memory and bytes")
+    .option("--trace <file>", "write the predicted and the measured step as one Chrome trace")
+    .option("--exact", "keep all values in f32 instead of rounding them to the formats of their buffers")
+    .option("--json", "print results as JSON")
+    .option("-v, --verbose", "show all operations and notes")
+    .addHelpText("after", examples);
+  addSpecOptions(command);
+  command.action(async (specPath: string | undefined, options: Record<string, unknown>) => {
+    requireJob(specPath, options, "run");
+    const wanted = readOptions(options);
+    const spec = specFromCommand(specPath, options, io.cwd, sizedToRanks);
+    const prepared = prepareRun(spec);
+    if (wanted.verify) refuseUnprovable(prepared.spec);
+    refuseTooLarge(prepared.arenaBytes, true);
+    const failed = await runJob(spec, prepared, wanted, io);
+    if (failed) exit(1);
+  });
+};
+
+interface RunOptions {
+  readonly numSteps: number;
+  readonly verify: boolean;
+  readonly compare: boolean;
+  readonly tracePath: string | undefined;
+  readonly exact: boolean;
+  readonly json: boolean;
+  readonly verbose: boolean;
+}
+
+function readOptions(options: Record<string, unknown>): RunOptions {
+  const text = options["steps"] as string | undefined;
+  if (text !== undefined && !/^[1-9]\d{0,8}$/.test(text))
+    throw new InputError({ path: "--steps", message: `Expected a whole number from 1 on, got "${text}"` });
+  const flag = (name: string) => options[name] === true;
+  const wanted: RunOptions = {
+    numSteps: text === undefined ? 10 : Number(text),
+    verify: flag("verify"),
+    compare: flag("compare"),
+    tracePath: options["trace"] as string | undefined,
+    exact: flag("exact"),
+    json: flag("json"),
+    verbose: flag("verbose"),
+  };
+  if (wanted.verify && (wanted.compare || wanted.tracePath !== undefined || text !== undefined || wanted.exact))
+    throw new InputError({
+      path: "--verify",
+      message: "A proof is one step from given parameters and tokens, in f32",
+      hint: "leave --steps, --compare, --trace and --exact out",
+    });
+  return wanted;
+}
+
+/** Runs and prints; true when a proof failed. */
+async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOptions, io: Io): Promise<boolean> {
+  const measure = wanted.compare || wanted.tracePath !== undefined;
+  const task: RankTask = wanted.verify ? { kind: "verify" } : { kind: "steps", numSteps: wanted.numSteps, measure };
+  const job: RankJob = {
+    spec: prepared.spec,
+    rounds: !wanted.exact,
+    arenaBytes: prepared.arenaBytes,
+    task,
+  };
+  const numRanks = prepared.arenaBytes.length;
+  if (!wanted.json) io.out(headline(spec, numRanks, io));
+  const { seqLen, globalBatch } = spec.workload;
+  const lines = new StepLines({ tokensPerStep: seqLen * globalBatch, numSteps: wanted.numSteps, paint: io.paint });
+  let verdict: Verdict | null = null;
+  let ranks: readonly RankMeasures[] | null = null;
+  const steps: Extract<RunEvent, { kind: "step" }>[] = [];
+  const threads = new RankThreads();
+  io.progress(`starting ${numRanks} ranks`);
+  try {
+    await threads.run(job, (event) => {
+      switch (event.kind) {
+        case "step":
+          io.progressDone();
+          steps.push(event);
+          if (!wanted.json) io.out(lines.line(event));
+          return;
+        case "verified":
+          verdict = event.verdict;
+          return;
+        case "measured":
+          ranks = event.ranks;
+          return;
+        default:
+          event satisfies never;
+      }
+    });
+  } finally {
+    await threads.close();
+    io.progressDone();
+  }
+  if (verdict !== null) return showVerdict(verdict, wanted, io);
+  const comparison = ranks === null ? null : compareWith(spec, prepared, ranks, wanted, io);
+  if (wanted.json)
+    io.out(
+      JSON.stringify(
+        {
+          format: "meshwright.run",
+          version: 1,
+          name: spec.name,
+          ranks: numRanks,
+          steps: steps.map(({ kind: _, ...step }) => step),
+          ...(comparison === null ? {} : { comparison: comparisonJson(comparison) }),
+        },
+        null,
+        2,
+      ),
+    );
+  else if (comparison !== null && wanted.compare)
+    io.out(`\n${comparisonText(comparison, { paint: io.paint, verbose: wanted.verbose })}`);
+  return false;
+}
+
+function headline({ name, model, strategy }: ResolvedSpec, numRanks: number, io: Io): string {
+  const { tp, cp, pp, dp, schedule } = strategy;
+  const axes = [
+    ["tp", tp],
+    ["cp", cp],
+    ["pp", pp],
+    ["dp", dp],
+  ] as const;
+  const split = axes
+    .filter(([, size]) => size > 1)
+    .map(([axis, size]) => `${axis} ${size}${axis === "pp" ? ` (${schedule})` : ""}`);
+  const parameters = formatCount(parameterCounts(model).total);
+  return [
+    io.paint.bold(name),
+    `${parameters} parameters · ${numRanks === 1 ? "1 rank" : `${numRanks} ranks`} as threads${split.length > 0 ? ` · ${split.join(" · ")}` : ""} · ${strategy.precision}`,
+    "",
+  ].join("\n");
+}
+
+function showVerdict(verdict: Verdict, wanted: RunOptions, io: Io): boolean {
+  const failed = verdict.failures.length > 0;
+  if (wanted.json) {
+    const { lossRelErr, gradMaxRelErr, bytesSent, peakBytes, worstParameter, failures, notes } = verdict;
+    io.out(
+      JSON.stringify({ lossRelErr, gradMaxRelErr, bytesSent, peakBytes, worstParameter, failures, notes }, null, 2),
+    );
+  } else io.out(verdictText(verdict, io.paint));
+  return failed;
+}
+
+function compareWith(
+  spec: ResolvedSpec,
+  prepared: PreparedRun,
+  ranks: readonly RankMeasures[],
+  wanted: RunOptions,
+  io: Io,
+): ReturnType<typeof compareRun> {
+  const predicted = predictStep(spec, { rankOps: true, timeline: wanted.tracePath !== undefined });
+  if (predicted.kind === "infeasible")
+    throw new InputError({
+      path: "cluster",
+      message: `The job runs here, but does not fit the device that the cluster describes: ${Math.ceil(predicted.needBytes)} of ${predicted.haveBytes} bytes`,
+      hint: "describe a device with more memory, or leave --compare and --trace out",
+    });
+  if (wanted.tracePath !== undefined) writeTrace(wanted.tracePath, spec, prepared, predicted, ranks, io);
+  return compareRun(predicted, promisedBytes(prepared.program), ranks);
+}
+
+function writeTrace(
+  path: string,
+  spec: ResolvedSpec,
+  { program }: PreparedRun,
+  predicted: StepResult,
+  ranks: readonly RankMeasures[],
+  io: Io,
+): void {
+  const measured = measuredTimeline(
+    `${spec.name}, one step measured`,
+    program.mesh,
+    ranks.map(({ spans }) => spans),
+  );
+  const merged = mergeTimelines(`${spec.name}, predicted and measured`, [
+    ...(predicted.timeline === undefined ? [] : [{ prefix: "predicted:", timeline: predicted.timeline }]),
+    { prefix: "measured:", timeline: measured },
+  ]);
+  writeText(path, [...chromeTrace(merged)].join(""), "--trace");
+  io.err(io.paint.dim(`trace of ${merged.spans.length} spans written to ${path}; open it in ui.perfetto.dev`));
+}

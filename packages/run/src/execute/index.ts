@@ -1,0 +1,22 @@
+// Runs programs for real: one rank engine per thread or process.
+
+export { type LossScaler, lossScaler, nextLossScale } from "./engine/lossScale.ts";
+export { globalIndices, type NamedShard, type ShardRole } from "./engine/namedShards.ts";
+export {
+  type BatchSource,
+  plainStep,
+  RankEngine,
+  type RankEngineOptions,
+  type StepHooks,
+  type StepResult,
+  type StepSettings,
+} from "./engine/rankEngine.ts";
+export type { RankSpans } from "./engine/spanRecorder.ts";
+export { type PreparedRun, prepareRun, refuseUnprovable } from "./launch/prepare.ts";
+export type * from "./launch/rankJob.ts";
+export { refuseTooLarge } from "./launch/refuseTooLarge.ts";
+export { RankThreads, RunFailure } from "./launch/threads.ts";
+export { type Comparison, compareRun, type OpPair, type Pair } from "./measure/compareRun.ts";
+export { measuredTimeline } from "./measure/measuredTimeline.ts";
+export type { MeasuredOp } from "./measure/opTotals.ts";
+export { type PromisedBytes, promisedBytes } from "./measure/promisedBytes.ts";

@@ -1,0 +1,69 @@
+// What every rank of a run is told, and what a run tells its caller: plain values that cross threads and processes.
+
+import type { ModelSpec, Software, Strategy, Workload } from "@meshwright/core";
+import type { RankSpans } from "../engine/spanRecorder.ts";
+import type { MeasuredOp } from "../measure/opTotals.ts";
+
+/** A job whose program is lowered by every rank for itself: stages and shares are settled. */
+export interface RunSpec {
+  readonly model: ModelSpec;
+  readonly strategy: Strategy;
+  readonly workload: Workload;
+  readonly software: Software;
+}
+
+export interface RankJob {
+  readonly spec: RunSpec;
+  /** Values are rounded to the formats of their buffers. */
+  readonly rounds: boolean;
+  /** Of each rank. */
+  readonly arenaBytes: readonly number[];
+  readonly task: RankTask;
+}
+
+export type RankTask =
+  /** One step from the proofs' parameters on the proofs' tokens, compared with the unsplit model. */
+  | { readonly kind: "verify" }
+  /** Steps on the proofs' tokens that change with every step; `measure` records every op. */
+  | { readonly kind: "steps"; readonly numSteps: number; readonly measure: boolean };
+
+export type RunEvent =
+  | {
+      readonly kind: "step";
+      /** 1-based. */
+      readonly step: number;
+      readonly loss: number;
+      readonly gradNorm: number;
+      readonly skipped: boolean;
+      readonly durationSec: number;
+    }
+  | { readonly kind: "verified"; readonly verdict: Verdict }
+  | { readonly kind: "measured"; readonly ranks: readonly RankMeasures[] };
+
+/** What a proof found. */
+export interface Verdict {
+  readonly lossRelErr: number;
+  readonly gradMaxRelErr: number;
+  readonly worstParameter: string;
+  readonly bytesSent: { readonly predicted: number; readonly measured: number };
+  /** Of the fullest rank. */
+  readonly peakBytes: { readonly predicted: number; readonly measured: number };
+  /** Every proof that failed, in words; empty when the run is right. */
+  readonly failures: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/** What a rank measured over the steps of a run. */
+export interface RankMeasures {
+  readonly rank: number;
+  readonly pipelineRank: number;
+  /** Of every step, in order. */
+  readonly stepSec: readonly number[];
+  readonly ops: readonly MeasuredOp[];
+  /** Of one step, in the program's formats. */
+  readonly sentBytes: number;
+  readonly peakBytes: number;
+  readonly hostPeakBytes: number;
+  /** Of the last step. */
+  readonly spans: RankSpans;
+}

@@ -1,0 +1,110 @@
+// One rank's part of a run, whatever carries its messages: lowers the program, makes its engine, does its task. Rank 0 tells what happens.
+
+import { lowerTraining, type Program } from "@meshwright/core";
+import { hashedTokens } from "../../reference/data.ts";
+import type { MatMemory } from "../../reference/matMemory.ts";
+import { initialValue } from "../../reference/slices.ts";
+import type { GroupsOf, RankLink } from "../engine/links.ts";
+import { lossScaler, nextLossScale } from "../engine/lossScale.ts";
+import { plainStep, RankEngine, type RankEngineOptions } from "../engine/rankEngine.ts";
+import { OpTotals } from "../measure/opTotals.ts";
+import { verdictOf } from "../verify/verdict.ts";
+import { verifyRank } from "../verify/verifyRank.ts";
+import { gatherToRoot } from "./gather.ts";
+import type { RankJob, RankMeasures, RunEvent, RunSpec } from "./rankJob.ts";
+
+export interface RankContext {
+  readonly link: RankLink;
+  readonly groups: GroupsOf;
+  readonly memory: MatMemory;
+  /** On rank 0: where events go. */
+  readonly emit: (event: RunEvent) => void;
+}
+
+export function programOf({ model, strategy, workload, software }: RunSpec): Program {
+  return lowerTraining(model, strategy, workload, software);
+}
+
+/** Rows of the token table with the padding that the software adds. */
+export function paddedVocab(program: Program): number {
+  for (const block of program.blocks)
+    for (const decl of block.buffers)
+      if (decl.param?.name === "embedding.table") return decl.param.segments.reduce((sum, { rows }) => sum + rows, 0);
+  throw new Error("Meshwright bug: a program has a token table");
+}
+
+export function runRank(job: RankJob, context: RankContext): void {
+  const { link, groups, memory } = context;
+  const program = programOf(job.spec);
+  const options: RankEngineOptions = {
+    program,
+    rank: link.rank,
+    link,
+    groups,
+    memory,
+    vocab: paddedVocab(program),
+    initial: initialValue,
+    rounds: job.rounds,
+    poison: false,
+    recordsSpans: false,
+  };
+  switch (job.task.kind) {
+    case "verify":
+      return verify(job, options, context);
+    case "steps":
+      return runSteps(job.task, job.spec.strategy.precision, options, context);
+    default:
+      job.task satisfies never;
+  }
+}
+
+function verify({ spec }: RankJob, options: RankEngineOptions, { link, emit }: RankContext): void {
+  const engine = new RankEngine({ ...options, rounds: false, poison: true });
+  const request = {
+    // Padding rows are rows like others in the proof.
+    model: { ...spec.model, vocab: options.vocab },
+    seqLen: spec.workload.seqLen,
+    globalBatch: spec.workload.globalBatch,
+    routing: spec.strategy.routing,
+  };
+  const verification = verifyRank(engine, link, request);
+  if (verification !== null) emit({ kind: "verified", verdict: verdictOf(verification, spec) });
+}
+
+function runSteps(
+  task: { readonly numSteps: number; readonly measure: boolean },
+  precision: string,
+  options: RankEngineOptions,
+  { link, emit }: RankContext,
+): void {
+  const engine = new RankEngine({ ...options, recordsSpans: task.measure });
+  let scaler = lossScaler(precision);
+  const totals = new OpTotals();
+  const stepSec: number[] = [];
+  let updates = 0;
+  let last: ReturnType<RankEngine["step"]> | null = null;
+  for (let step = 1; step <= task.numSteps; step++) {
+    const tokens = hashedTokens(options.vocab);
+    const optimizer = { ...plainStep.optimizer, step: updates + 1 };
+    last = engine.step(tokens, { ...plainStep, optimizer, lossScale: scaler.scale });
+    const { loss, gradNorm, skipped, durationSec } = last;
+    scaler = nextLossScale(scaler, skipped);
+    if (!skipped) updates++;
+    stepSec.push(durationSec);
+    if (last.spans !== null) totals.add(last.spans);
+    if (link.rank === 0) emit({ kind: "step", step, loss, gradNorm, skipped, durationSec });
+  }
+  if (!task.measure || last?.spans == null) return;
+  const measures: RankMeasures = {
+    rank: link.rank,
+    pipelineRank: engine.pipelineRank,
+    stepSec,
+    ops: totals.totals(),
+    sentBytes: [...last.traffic.values()].reduce((sum, { sentBytes }) => sum + sentBytes, 0),
+    peakBytes: last.memory.peakBytes,
+    hostPeakBytes: last.memory.hostPeakBytes,
+    spans: last.spans,
+  };
+  const ranks = gatherToRoot(link, measures);
+  if (ranks !== null) emit({ kind: "measured", ranks });
+}

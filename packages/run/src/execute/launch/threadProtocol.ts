@@ -1,0 +1,21 @@
+// What the thread that starts ranks and the ranks' threads tell each other.
+
+import type { Region } from "../memory/index.ts";
+import type { ThreadWorld } from "../transport/threads/threadWorld.ts";
+import type { RankJob, RunEvent } from "./rankJob.ts";
+
+/** To a rank's thread: one run. The thread stays for the next. */
+export interface RunMessage {
+  readonly job: RankJob;
+  readonly world: ThreadWorld;
+  readonly rank: number;
+  /** The rank's part of the world's memory. */
+  readonly region: Region;
+}
+
+/** From a rank's thread. */
+export type ThreadMessage =
+  | { readonly kind: "event"; readonly event: RunEvent }
+  | { readonly kind: "done" }
+  /** `isEcho`: the rank failed because another one did. */
+  | { readonly kind: "failed"; readonly text: string; readonly isEcho: boolean; readonly stack: string };

@@ -1,0 +1,35 @@
+// The thread of one rank: runs what it is told (threads.ts), one run after another.
+
+import { parentPort } from "node:worker_threads";
+import { assert } from "@meshwright/core";
+import { communicators } from "../collectives/communicator.ts";
+import { rankMemory } from "../memory/index.ts";
+import { TransportError } from "../transport/contract.ts";
+import { threadTransport } from "../transport/threads/threadTransport.ts";
+import { runRank } from "./runRank.ts";
+import type { RunMessage, ThreadMessage } from "./threadProtocol.ts";
+
+function post(message: ThreadMessage): void {
+  parentPort?.postMessage(message);
+}
+
+parentPort?.on("message", ({ job, world, rank, region }: RunMessage) => {
+  const transport = threadTransport(world, rank);
+  try {
+    const { memory } = world;
+    assert(memory !== null, "ranks on threads share a memory");
+    runRank(job, {
+      link: transport,
+      groups: communicators(transport),
+      memory: rankMemory(memory, region.startBytes, region.sizeBytes, rank),
+      emit: (event) => post({ kind: "event", event }),
+    });
+    transport.close();
+    post({ kind: "done" });
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    const isEcho = error instanceof TransportError && error.kind !== "mismatch";
+    transport.abort(`rank ${rank} failed: ${text}`);
+    post({ kind: "failed", text, isEcho, stack: error instanceof Error ? (error.stack ?? "") : "" });
+  }
+});

@@ -1,0 +1,97 @@
+// Predicted against measured: step time, seconds of each op, bytes sent and live bytes. The prediction prices the cluster that the job names; how near it comes
+// says how well that cluster is described (or calibrated). Bytes and memory follow from the program and must be equal.
+
+import type { OpTotal, StepResult } from "@meshwright/core";
+import type { RankMeasures } from "../launch/rankJob.ts";
+import { type MeasuredOp, median } from "./opTotals.ts";
+import type { PromisedBytes } from "./promisedBytes.ts";
+
+export interface Pair {
+  readonly predicted: number;
+  readonly measured: number;
+}
+
+export interface OpPair extends Pair {
+  readonly name: string;
+  readonly kind: string;
+  readonly predictedCount: number;
+  readonly measuredCount: number;
+}
+
+export interface Comparison {
+  readonly stepSec: Pair;
+  /** Pipeline rank whose ops are shown: the one that sets the predicted pace. */
+  readonly pipelineRank: number;
+  /** Seconds; most expensive first by the larger of both. */
+  readonly ops: readonly OpPair[];
+  /** The same by kind of work: products, attention, other compute, communication by axis. */
+  readonly kinds: readonly OpPair[];
+  /** All ranks together. */
+  readonly sentBytes: Pair;
+  /** The fullest rank. */
+  readonly peakBytes: Pair;
+}
+
+export function compareRun(predicted: StepResult, promised: PromisedBytes, ranks: readonly RankMeasures[]): Comparison {
+  // The op totals of a prediction are those of the rank that works most.
+  let pipelineRank = 0;
+  for (const [i, rank] of predicted.ranks.entries())
+    if (rank.computeSec > predicted.ranks[pipelineRank]!.computeSec) pipelineRank = i;
+  const ofRank = predicted.rankOps?.[pipelineRank] ?? predicted.opTotals;
+  const shown = predicted.ranks[pipelineRank]!.pipelineRank;
+  const ops = joined(ofRank, ranks.find((rank) => rank.pipelineRank === shown)?.ops ?? []);
+  return {
+    stepSec: { predicted: predicted.stepSec, measured: measuredStepSec(ranks) },
+    pipelineRank: shown,
+    ops,
+    kinds: byKind(ops),
+    sentBytes: { predicted: promised.sentBytes, measured: ranks.reduce((sum, { sentBytes }) => sum + sentBytes, 0) },
+    peakBytes: {
+      predicted: Math.max(...promised.peakBytes),
+      measured: Math.max(...ranks.map(({ peakBytes }) => peakBytes)),
+    },
+  };
+}
+
+/** Median of the steps after the first, which compiles code; of the only one where there is no other. The slowest rank counts. */
+function measuredStepSec(ranks: readonly RankMeasures[]): number {
+  return Math.max(...ranks.map(({ stepSec }) => median(stepSec.length > 1 ? stepSec.slice(1) : stepSec)));
+}
+
+function joined(predicted: readonly OpTotal[], measured: readonly MeasuredOp[]): OpPair[] {
+  const pairs = new Map<string, OpPair>();
+  for (const { name, kind, count, durationSec } of predicted)
+    pairs.set(name, { name, kind, predicted: durationSec, measured: 0, predictedCount: count, measuredCount: 0 });
+  for (const { name, kind, count, durationSec } of measured) {
+    const known = pairs.get(name) ?? { name, kind, predicted: 0, measured: 0, predictedCount: 0, measuredCount: 0 };
+    pairs.set(name, { ...known, measured: durationSec, measuredCount: count });
+  }
+  return [...pairs.values()].sort(
+    (a, b) => Math.max(b.predicted, b.measured) - Math.max(a.predicted, a.measured) || (a.name < b.name ? -1 : 1),
+  );
+}
+
+function byKind(ops: readonly OpPair[]): OpPair[] {
+  const kinds = new Map<string, OpPair>();
+  for (const op of ops) {
+    const name = kindOf(op);
+    const known = kinds.get(name);
+    kinds.set(name, {
+      name,
+      kind: op.kind,
+      predicted: (known?.predicted ?? 0) + op.predicted,
+      measured: (known?.measured ?? 0) + op.measured,
+      predictedCount: (known?.predictedCount ?? 0) + op.predictedCount,
+      measuredCount: (known?.measuredCount ?? 0) + op.measuredCount,
+    });
+  }
+  return [...kinds.values()].sort((a, b) => b.measured - a.measured || (a.name < b.name ? -1 : 1));
+}
+
+function kindOf({ name, kind }: OpPair): string {
+  if (kind !== "compute") return kind === "copy" ? "copies between tiers" : `${kind} communication`;
+  if (/^(grouped )?matmul /.test(name)) return "matrix products";
+  if (/^attention/.test(name)) return "attention";
+  if (/^optimizer|^grad norm/.test(name)) return "optimizer";
+  return "other compute";
+}
