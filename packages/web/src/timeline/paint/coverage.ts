@@ -188,34 +188,56 @@ export class RowPainter {
   ): void {
     const { classOf, numClasses, before } = classes;
     const { startSec, endSec } = spans;
+    const { red, green, blue, alpha } = palette;
     let firstBlock = Math.ceil(from / BLOCK);
     let lastBlock = Math.floor(to / BLOCK);
     if (lastBlock <= firstBlock) {
       firstBlock = 0;
       lastBlock = 0;
     }
-    const middle = firstBlock === lastBlock ? to : firstBlock * BLOCK;
-    for (let i = from; i < middle; i++)
-      this.addSec(column, (endSec[i]! - startSec[i]!) * pxPerSec, classOf[i]!, palette);
-    if (firstBlock === lastBlock) return;
-    const a = firstBlock * numClasses;
-    const b = lastBlock * numClasses;
-    for (let k = 0; k < numClasses; k++) {
-      const sec = before[b + k]! - before[a + k]!;
-      if (sec > 0) this.addSec(column, sec * pxPerSec, k, palette);
+    let r = 0;
+    let g = 0;
+    let b = 0;
+    let covered = 0;
+    let most = 0;
+    let i = from;
+    let until = firstBlock === lastBlock ? to : firstBlock * BLOCK;
+    // The head before the first whole block, then the tail behind the last.
+    for (let part = 0; part < 2; part++) {
+      for (; i < until; i++) {
+        const kind = classOf[i]!;
+        const opaque = alpha[kind]!;
+        const weight = (endSec[i]! - startSec[i]!) * opaque;
+        r += red[kind]! * weight;
+        g += green[kind]! * weight;
+        b += blue[kind]! * weight;
+        covered += weight;
+        if (opaque > most) most = opaque;
+      }
+      if (firstBlock === lastBlock) break;
+      i = lastBlock * BLOCK;
+      until = to;
     }
-    for (let i = lastBlock * BLOCK; i < to; i++)
-      this.addSec(column, (endSec[i]! - startSec[i]!) * pxPerSec, classOf[i]!, palette);
-  }
-
-  private addSec(column: number, px: number, kind: number, palette: Palette): void {
-    const opaque = palette.alpha[kind]!;
-    const weight = px * opaque;
-    this.noteSmall(column, opaque);
-    this.red[column]! += palette.red[kind]! * weight;
-    this.green[column]! += palette.green[kind]! * weight;
-    this.blue[column]! += palette.blue[kind]! * weight;
-    this.alpha[column]! += weight;
+    if (firstBlock !== lastBlock) {
+      const low = firstBlock * numClasses;
+      const high = lastBlock * numClasses;
+      for (let kind = 0; kind < numClasses; kind++) {
+        const sec = before[high + kind]! - before[low + kind]!;
+        const opaque = alpha[kind]!;
+        if (sec <= 0 || opaque === 0) continue;
+        const weight = sec * opaque;
+        r += red[kind]! * weight;
+        g += green[kind]! * weight;
+        b += blue[kind]! * weight;
+        covered += weight;
+        if (opaque > most) most = opaque;
+      }
+    }
+    this.red[column]! += r * pxPerSec;
+    this.green[column]! += g * pxPerSec;
+    this.blue[column]! += b * pxPerSec;
+    this.alpha[column]! += covered * pxPerSec;
+    if (most > 0) this.noteSmall(column, most);
   }
 
   private write(out: Uint8ClampedArray, at: number, widthPx: number): void {

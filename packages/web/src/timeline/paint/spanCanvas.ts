@@ -60,6 +60,7 @@ export class SpanCanvas {
   private readonly textWidths = new Map<string, number>();
   /** Actions of the critical path in order of time. */
   private readonly path: readonly number[];
+  private readonly hasCritical: ReadonlySet<Row>;
 
   constructor(table: SpanTable, layout: Layout, theme: CanvasTheme) {
     this.table = table;
@@ -68,6 +69,7 @@ export class SpanCanvas {
     this.classes = paintClasses(table, null);
     this.criticalClasses = paintClasses({ ...table, category: table.critical, categories: ["", "critical"] }, null);
     this.path = pathOf(table);
+    this.hasCritical = new Set(table.rows.filter(({ from, to }) => table.critical.subarray(from, to).includes(1)));
     this.setTheme(theme);
   }
 
@@ -157,7 +159,8 @@ export class SpanCanvas {
         this.painter.wide.length = 0;
         paint(row, this.classes, this.spanPalette, topPx, heightPx, LABEL_PX * size.scale);
         if (this.painter.wide.length > 0) labels.push({ spans: [...this.painter.wide], row, topPx, heightPx });
-        paint(row, this.criticalClasses, this.criticalPalette, topPx, 2, Number.POSITIVE_INFINITY);
+        if (this.hasCritical.has(row))
+          paint(row, this.criticalClasses, this.criticalPalette, topPx, 2, Number.POSITIVE_INFINITY);
       }
     }
     if (this.scratch.width !== width || this.scratch.height < line) {
