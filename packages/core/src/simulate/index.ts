@@ -9,7 +9,7 @@ export type { SimulateOptions, TimelineOptions } from "./options.ts";
 export { defaultPace, type PaceParameters } from "./pace.ts";
 export * from "./pipeline/index.ts";
 export { defaultPower, type PowerParameters, type StepLoad, stepEnergyJoules, sustainedClock } from "./power.ts";
-export { predictStep, type StepSpec } from "./predictStep.ts";
+export { memoryMoves, predictStep, type StepSpec } from "./predictStep.ts";
 export { briefProgram, type StepSite, simulateProgram } from "./simulateProgram.ts";
 export type * from "./spans.ts";
 export type * from "./types.ts";

@@ -22,7 +22,7 @@ export function opFactsOf(program: Program): (priced: PricedOp) => OpFacts {
     if (facts === undefined) {
       const block = blockOf.get(priced.op);
       facts = {
-        ...(block === undefined ? {} : { block: block.name, shape: opShape(priced.op, block) }),
+        ...(block === undefined ? {} : { shape: opShape(priced.op, block) }),
         workFlops: priced.workFlops,
         sizeBytes: priced.sizeBytes,
         source: priced.source,

@@ -9,8 +9,8 @@ import { InputError } from "../units/errors.ts";
 import { settleBalance } from "./balance.ts";
 import type { SimulateOptions } from "./options.ts";
 import { simulateProgram } from "./simulateProgram.ts";
-import { suggestFits } from "./suggest.ts";
-import type { Infeasible, StepResult } from "./types.ts";
+import { singleMoves, suggestFits } from "./suggest.ts";
+import type { FitSuggestion, Infeasible, StepResult } from "./types.ts";
 
 export interface StepSpec {
   readonly model: ModelSpec;
@@ -25,16 +25,25 @@ export function predictStep(spec: StepSpec, options: SimulateOptions = {}): Step
   const result = predictOnce(spec, options);
   if (result.kind === "ok" || options.suggest === false) return result;
   const { timeline: _, ...plain } = options;
-  const suggestions = suggestFits(spec, (candidate) => {
-    try {
-      return predictOnce(candidate, plain);
-    } catch (error) {
-      // A candidate that does not divide is no candidate.
-      if (error instanceof InputError) return null;
-      throw error;
-    }
-  });
-  return { ...result, suggestions };
+  return { ...result, suggestions: suggestFits(spec, (candidate) => predictCandidate(candidate, plain)) };
+}
+
+/**
+ * What single changes of the strategy would make of memory and time: peak of the fullest rank and step of each, whether they fit or not. The changes are
+ * those that a step that does not fit is offered (FitSuggestion).
+ */
+export function memoryMoves(spec: StepSpec): readonly FitSuggestion[] {
+  return singleMoves(spec, (candidate) => predictCandidate(candidate, { ignoreMemory: true }));
+}
+
+/** null: a candidate that does not divide is no candidate. */
+function predictCandidate(candidate: StepSpec, options: SimulateOptions): StepResult | Infeasible | null {
+  try {
+    return predictOnce(candidate, options);
+  } catch (error) {
+    if (error instanceof InputError) return null;
+    throw error;
+  }
 }
 
 function predictOnce(asked: StepSpec, options: SimulateOptions): StepResult | Infeasible {

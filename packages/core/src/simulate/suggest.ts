@@ -53,6 +53,14 @@ export function suggestFits(
   return best(fitting(spec, twice, predict));
 }
 
+/** Every single change that the strategy admits, in the order of `candidates`, whether it makes the step fit or not. */
+export function singleMoves(
+  spec: StepSpec,
+  predict: (spec: StepSpec) => StepResult | Infeasible | null,
+): FitSuggestion[] {
+  return fitting(spec, candidates(spec), predict);
+}
+
 function best(found: readonly FitSuggestion[]): FitSuggestion[] {
   return [...found]
     .sort(

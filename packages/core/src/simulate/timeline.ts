@@ -229,7 +229,7 @@ function pushOps(
       rankIndex: at.rankIndex,
       streamIndex: 1 + STREAMS.indexOf(op.stream as (typeof STREAMS)[number]),
       name: op.priced.name,
-      category: op.stream,
+      category: categoryOf(op),
       startSec: at.fromSec + op.startSec,
       durationSec: op.durationSec,
       args: factsOf(op.priced),
@@ -237,6 +237,11 @@ function pushOps(
       ...(at.isCritical && op.exposedSec > 0 ? { critical: true } : {}),
     });
   }
+}
+
+/** Gathers and reductions of data parallelism by their stream; the rest by what the op is, also where it blocks the compute stream. */
+function categoryOf({ stream, priced }: StreamSpan): string {
+  return stream === "gather" || stream === "reduce" ? stream : priced.kind;
 }
 
 function pushTail(

@@ -2,6 +2,7 @@
 // Types alone reach the page (contract.ts), so nothing that a task imports is loaded there.
 
 import { learnLayer, learnSchedule, learnSchedules } from "../learn/tasks.ts";
+import { freeingMoves, stepMemory } from "../memory/task.ts";
 import { openTrace, timeline } from "../timeline/task.ts";
 import { whatIf, whatIfChoices, whatIfScaling, whatIfSensitivities } from "../whatif/tasks.ts";
 import { catalogue } from "./catalogue.ts";
@@ -31,6 +32,8 @@ export const tasks = {
   whatIfSensitivities,
   timeline,
   openTrace,
+  stepMemory,
+  freeingMoves,
 };
 
 export type Tasks = typeof tasks;

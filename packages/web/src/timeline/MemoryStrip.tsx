@@ -5,8 +5,8 @@ import { effect } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { isDark, memoryHex } from "../app/theme.ts";
 import { rowOf, type SpanTable } from "./model/spanTable.ts";
+import { canvasTheme } from "./paint/canvasTheme.ts";
 import { drawMemory, peakSample, sampleAt, totalBytes } from "./paint/charts.ts";
-import { canvasTheme } from "./TrackPanel.tsx";
 import { FrameLoop, fitCanvas } from "./view/frame.ts";
 import type { TimelineSession } from "./view/session.ts";
 

@@ -4,8 +4,8 @@ import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { isDark } from "../app/theme.ts";
 import type { SpanTable } from "./model/spanTable.ts";
+import { canvasTheme } from "./paint/canvasTheme.ts";
 import { drawMap } from "./paint/charts.ts";
-import { canvasTheme } from "./TrackPanel.tsx";
 import { FrameLoop, fitCanvas } from "./view/frame.ts";
 import type { TimelineSession } from "./view/session.ts";
 

@@ -4,12 +4,12 @@
 import { formatPercent } from "@meshwright/core/units";
 import { effect } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { cssColour, isDark } from "../app/theme.ts";
+import { isDark } from "../app/theme.ts";
 import { MemoryStrip } from "./MemoryStrip.tsx";
 import type { SpanTable } from "./model/spanTable.ts";
 import { rowOf } from "./model/spanTable.ts";
+import { canvasTheme } from "./paint/canvasTheme.ts";
 import { drawAxis } from "./paint/charts.ts";
-import type { CanvasTheme } from "./paint/spanCanvas.ts";
 import { SpanCanvas } from "./paint/spanCanvas.ts";
 import { FrameLoop, fitCanvas } from "./view/frame.ts";
 import { boxOfRow, HEAD_PX, layoutRows } from "./view/layout.ts";
@@ -25,20 +25,6 @@ export interface TrackPanelProps {
   readonly title: string;
   readonly remark: string;
   readonly table: SpanTable;
-}
-
-export function canvasTheme(): CanvasTheme {
-  return {
-    isDark: isDark.value,
-    surface: cssColour("--canvas-surface"),
-    rowGround: cssColour("--canvas-row"),
-    line: cssColour("--canvas-line"),
-    text: cssColour("--canvas-text"),
-    textDim: cssColour("--canvas-dim"),
-    accent: cssColour("--canvas-accent"),
-    focus: cssColour("--canvas-focus"),
-    font: cssColour("--font"),
-  };
 }
 
 export function TrackPanel({ session, index, title, remark, table }: TrackPanelProps) {

@@ -65,7 +65,9 @@ export default function TimelinePage() {
 
 function Note() {
   return currentRun.value === null ? (
-    <span class="dim">No strategy is picked yet: this is one rank of every axis, the rest data parallel</span>
+    <span class="dim">
+      No strategy is picked and none was searched: this is one rank of every axis, the rest data parallel
+    </span>
   ) : null;
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { resolveSpec } from "../../spec/index.ts";
-import { predictStep } from "../predictStep.ts";
+import { memoryMoves, predictStep } from "../predictStep.ts";
 import { labelsText, type PeakBuffer } from "./peakBuffers.ts";
 
 const jobs: Readonly<
@@ -73,4 +73,19 @@ test("labels of neighbours are written as a range", () => {
   expect(labelsText(["embedding", "layers.0", "layers.1", "layers.2", "layers.7", "head"])).toBe(
     "embedding, layers.0-2, layers.7, head",
   );
+});
+
+test("single changes say what they make of memory and time, those that do not fit included", () => {
+  const spec = resolveSpec(
+    { model: "llama-3.1-70b", cluster: "16xh100-sxm", strategy: { tp: 8 }, workload: { seq: 8192, global_batch: 64 } },
+    { load: () => undefined },
+  );
+  const moves = memoryMoves(spec);
+  const now = predictStep(spec, { ignoreMemory: true });
+  if (now.kind !== "ok") throw new Error("a step that ignores memory is feasible");
+  const peakBytes = now.ranks[now.peakRank]!.memory.peakBytes;
+  const full = moves.find(({ changes }) => changes["strategy.recompute"] === "full")!;
+  expect(full.needBytes).toBeLessThan(peakBytes);
+  expect(full.stepSec).toBeGreaterThan(now.stepSec);
+  expect(moves.some(({ needBytes }) => needBytes > now.ranks[0]!.memory.capacityBytes)).toBe(true);
 });

@@ -1,7 +1,7 @@
 // The view as a file: PNG from the canvases as they are, with names; SVG drawn anew from the spans in view, for papers and slides.
 
 import type { PanelContent } from "../Details.tsx";
-import { canvasTheme } from "../TrackPanel.tsx";
+import { canvasTheme } from "../paint/canvasTheme.ts";
 import type { TimelineSession } from "../view/session.ts";
 import { viewSvg } from "./viewSvg.ts";
 

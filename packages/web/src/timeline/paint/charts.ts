@@ -132,9 +132,14 @@ export function drawMemory(
     context.lineTo(size.widthPx, y);
     context.stroke();
     context.setLineDash([]);
+    const label = `capacity ${formatBytes(track.capacityBytes)}`;
+    context.fillStyle = theme.surface;
+    context.globalAlpha = 0.75;
+    context.fillRect(3, y + 2, context.measureText(label).width + 6, 14);
+    context.globalAlpha = 1;
     context.fillStyle = theme.text;
     context.textBaseline = "top";
-    context.fillText(`capacity ${formatBytes(track.capacityBytes)}`, 5, y + 2);
+    context.fillText(label, 6, y + 3);
   }
   if (at.pointerSec === null) return;
   const x = Math.round(((at.pointerSec - range.fromSec) / (range.untilSec - range.fromSec)) * size.widthPx);

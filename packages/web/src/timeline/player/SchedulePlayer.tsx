@@ -127,7 +127,7 @@ export function SchedulePlayer({
       </div>
       <div class="tl-bar">
         <Button kind="icon" label="To the start" onClick={() => setAt(0)}>
-          ⏮
+          |‹
         </Button>
         <Button kind="icon" label="One step back (,)" onClick={() => step(-1)}>
           ‹
@@ -155,12 +155,15 @@ export function SchedulePlayer({
         <span class="tl-time">
           {at.toFixed(1)} <span class="dim">of {makespan.toFixed(1)}</span>
         </span>
-        <Select
-          label="Speed, units a second"
-          value={speed}
-          options={SPEEDS.map((value) => ({ value, label: `${value} units/s` }))}
-          onChange={setSpeed}
-        />
+        <span class="tl-speed">
+          {" "}
+          <Select
+            label="Speed, units a second"
+            value={speed}
+            options={SPEEDS.map((value) => ({ value, label: `${value} units/s` }))}
+            onChange={setSpeed}
+          />
+        </span>
         <ul class="legend">
           {(["forward", "backward", "weight gradient"] as const).map((category) => (
             <li key={category}>
@@ -283,7 +286,7 @@ function ScheduleGrid({
           <g key={`${rank} ${name}`} class={`action ${state} ${category.replace(" ", "-")}`}>
             <rect x={LABEL + start * scale} y={y} width={Math.max(0.5, width - 0.8)} height={ROW - 3} rx={1.5} />
             {width > 13 ? (
-              <text x={LABEL + (start + end) * 0.5 * scale} y={y + ROW / 2 + 2} textAnchor="middle">
+              <text x={LABEL + (start + end) * 0.5 * scale} y={y + ROW / 2 + 2} text-anchor="middle">
                 {width > 8 * name.length ? name : name.replace(/^[FBW]+/, "")}
               </text>
             ) : null}

@@ -24,15 +24,7 @@ const sources: Readonly<Record<string, string>> = {
 };
 
 /** Keys that have words of their own below. */
-const worded: ReadonlySet<string> = new Set([
-  "shape",
-  "workFlops",
-  "sizeBytes",
-  "source",
-  "relStd",
-  "block",
-  "critical",
-]);
+const worded: ReadonlySet<string> = new Set(["shape", "workFlops", "sizeBytes", "source", "relStd", "critical"]);
 
 export function spanName(table: SpanTable, span: number): string {
   const name = table.names[table.name[span]!]!;
@@ -44,7 +36,7 @@ export function spanFacts(table: SpanTable, span: number, wholeSec: number): Fac
   const row = rowOf(table, span);
   const durationSec = table.endSec[span]! - table.startSec[span]!;
   const facts = table.factsOf[span]! < 0 ? {} : table.facts[table.factsOf[span]!]!;
-  const { shape, workFlops, sizeBytes, source, relStd, block } = facts;
+  const { shape, workFlops, sizeBytes, source, relStd } = facts;
   const list: (Fact | null)[] = [
     {
       name: "duration",
@@ -67,7 +59,6 @@ export function spanFacts(table: SpanTable, span: number, wholeSec: number): Fac
     ...Object.entries(facts)
       .filter(([key]) => !worded.has(key))
       .map(([key, value]) => ({ name: key.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase(), value: String(value) })),
-    typeof block === "string" ? { name: "block", value: block } : null,
     { name: "starts", value: formatSeconds(table.startSec[span]!) },
     {
       name: "where",
