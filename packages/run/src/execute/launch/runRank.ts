@@ -2,6 +2,7 @@
 
 import { lowerTraining, type Program } from "@meshwright/core";
 import { hashedTokens } from "../../reference/data.ts";
+import type { Kernels } from "../../reference/kernels/plain.ts";
 import type { MatMemory } from "../../reference/matMemory.ts";
 import { initialValue } from "../../reference/slices.ts";
 import type { GroupsOf, RankLink } from "../engine/links.ts";
@@ -17,6 +18,7 @@ export interface RankContext {
   readonly link: RankLink;
   readonly groups: GroupsOf;
   readonly memory: MatMemory;
+  readonly kernels: Kernels;
   /** On rank 0: where events go. */
   readonly emit: (event: RunEvent) => void;
 }
@@ -34,7 +36,7 @@ export function paddedVocab(program: Program): number {
 }
 
 export function runRank(job: RankJob, context: RankContext): void {
-  const { link, groups, memory } = context;
+  const { link, groups, memory, kernels } = context;
   const program = programOf(job.spec);
   const options: RankEngineOptions = {
     program,
@@ -42,6 +44,7 @@ export function runRank(job: RankJob, context: RankContext): void {
     link,
     groups,
     memory,
+    kernels,
     vocab: paddedVocab(program),
     initial: initialValue,
     rounds: job.rounds,

@@ -3,6 +3,7 @@
 import { parentPort } from "node:worker_threads";
 import { assert } from "@meshwright/core";
 import { communicators } from "../collectives/communicator.ts";
+import { wasmKernels } from "../kernels/wasmKernels.ts";
 import { rankMemory } from "../memory/index.ts";
 import { TransportError } from "../transport/contract.ts";
 import { threadTransport } from "../transport/threads/threadTransport.ts";
@@ -18,10 +19,12 @@ parentPort?.on("message", ({ job, world, rank, region }: RunMessage) => {
   try {
     const { memory } = world;
     assert(memory !== null, "ranks on threads share a memory");
+    const mats = rankMemory(memory, region.startBytes, region.sizeBytes, rank);
     runRank(job, {
       link: transport,
       groups: communicators(transport),
-      memory: rankMemory(memory, region.startBytes, region.sizeBytes, rank),
+      memory: mats,
+      kernels: wasmKernels(mats.arena),
       emit: (event) => post({ kind: "event", event }),
     });
     transport.close();
