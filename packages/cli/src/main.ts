@@ -84,6 +84,11 @@ const entries: readonly Entry[] = [
     summary: "open the web app: plan, see and share in the browser",
     load: () => import("./commands/ui.ts"),
   },
+  {
+    name: "checkpoint",
+    summary: "check a checkpoint, say what it holds, write its weights into one file",
+    load: () => import("./commands/checkpoint.ts"),
+  },
   { name: "devices", summary: "list the device catalogue", load: () => import("./commands/devices.ts") },
   { name: "models", summary: "list the model catalogue", load: () => import("./commands/models.ts") },
   { name: "software", summary: "list the software presets", load: () => import("./commands/software.ts") },

@@ -26,21 +26,25 @@ import type { DefineCommand } from "../main.ts";
 import { comparisonJson, comparisonText } from "../run/comparisonText.ts";
 import { sizedToRanks } from "../run/ranksOfJob.ts";
 import { StepLines } from "../run/stepLines.ts";
+import { trainCommand } from "../run/trainCommand.ts";
+import { addTrainOptions, readTrainOptions, refuseTrainOptions } from "../run/trainOptions.ts";
 import { verdictText } from "../run/verdictText.ts";
 import { addSpecOptions, requireJob, specFromCommand } from "../specInput.ts";
 
 const examples = `
 Examples:
   meshwright run examples/tiny-llama.yaml --dp 2 --tp 2 --pp 2 --schedule zb-h1
+  meshwright run examples/tiny-llama.yaml --dp 2 --steps 200 --checkpoint runs/tiny --sample "The step"
+  meshwright run examples/tiny-llama.yaml --tp 2 --steps 300 --resume runs/tiny
   meshwright run examples/tiny-llama.yaml --dp 2 --verify --json
   meshwright run examples/tiny-llama.yaml --dp 2 --compare --trace step.json
 
-docs/run.md describes what is run, proved and shown.`;
+docs/run.md describes what is run, proved and shown; docs/train.md training, docs/checkpoints.md checkpoints and lost ranks.`;
 
 export const define: DefineCommand = (command, io, exit) => {
   command
     .argument("[spec]", "spec file (YAML or JSON); options override its fields")
-    .option("--steps <n>", "training steps (default: 10)")
+    .option("--steps <n>", "training steps, counted from the beginning (default: 50; 10 when measuring)")
     .option(
       "--verify",
       "prove one step: loss and every gradient against the unsplit model, bytes and memory against the program",
@@ -51,10 +55,23 @@ export const define: DefineCommand = (command, io, exit) => {
     .option("--json", "print results as JSON")
     .option("-v, --verbose", "show all operations and notes")
     .addHelpText("after", examples);
+  addTrainOptions(command);
   addSpecOptions(command);
   command.action(async (specPath: string | undefined, options: Record<string, unknown>) => {
     requireJob(specPath, options, "run");
     const wanted = readOptions(options);
+    const { verify, compare, tracePath, exact, json } = wanted;
+    if (!verify && !compare && tracePath === undefined) {
+      const resolve = (dp: number | null) =>
+        specFromCommand(specPath, dp === null ? options : { ...options, dp: String(dp) }, io.cwd, sizedToRanks);
+      const metricsPath = options["metrics"] as string | undefined;
+      await trainCommand(
+        { options: readTrainOptions(options, wanted.numSteps), resolve, exact, json, metricsPath },
+        io,
+      );
+      return;
+    }
+    refuseTrainOptions(options, verify ? "--verify" : compare ? "--compare" : "--trace");
     const spec = specFromCommand(specPath, options, io.cwd, sizedToRanks);
     const prepared = prepareRun(spec);
     if (wanted.verify) refuseUnprovable(prepared.spec);
@@ -79,11 +96,13 @@ function readOptions(options: Record<string, unknown>): RunOptions {
   if (text !== undefined && !/^[1-9]\d{0,8}$/.test(text))
     throw new InputError({ path: "--steps", message: `Expected a whole number from 1 on, got "${text}"` });
   const flag = (name: string) => options[name] === true;
+  const tracePath = options["trace"] as string | undefined;
+  const measures = flag("compare") || tracePath !== undefined;
   const wanted: RunOptions = {
-    numSteps: text === undefined ? 10 : Number(text),
+    numSteps: text === undefined ? (measures ? 10 : 50) : Number(text),
     verify: flag("verify"),
     compare: flag("compare"),
-    tracePath: options["trace"] as string | undefined,
+    tracePath,
     exact: flag("exact"),
     json: flag("json"),
     verbose: flag("verbose"),
@@ -119,6 +138,13 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
   try {
     await threads.run(job, (event) => {
       switch (event.kind) {
+        case "trained":
+        case "evaluated":
+        case "saving":
+        case "resumed":
+        case "sampled":
+        case "finished":
+          return; // of a training
         case "step":
           io.progressDone();
           steps.push(event);

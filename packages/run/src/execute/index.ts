@@ -1,5 +1,6 @@
 // Runs programs for real: one rank engine per thread or process.
 
+export { type CheckpointReport, consolidate, inspectCheckpoint } from "./checkpoint/inspect.ts";
 export { type LossScaler, lossScaler, nextLossScale } from "./engine/lossScale.ts";
 export { globalIndices, type NamedShard, type ShardRole } from "./engine/namedShards.ts";
 export {
@@ -12,6 +13,7 @@ export {
   type StepSettings,
 } from "./engine/rankEngine.ts";
 export type { RankSpans } from "./engine/spanRecorder.ts";
+export { type CodeSpec, parseCode } from "./faults/gradientCodes.ts";
 export { type PreparedRun, prepareRun, refuseUnprovable } from "./launch/prepare.ts";
 export type * from "./launch/rankJob.ts";
 export { refuseTooLarge } from "./launch/refuseTooLarge.ts";
@@ -20,3 +22,9 @@ export { type Comparison, compareRun, type OpPair, type Pair } from "./measure/c
 export { measuredTimeline } from "./measure/measuredTimeline.ts";
 export type { MeasuredOp } from "./measure/opTotals.ts";
 export { type PromisedBytes, promisedBytes } from "./measure/promisedBytes.ts";
+export { type RateScheduleName, rateSchedules } from "./train/learningRate.ts";
+export type { PreparedTraining } from "./train/prepareTraining.ts";
+export { isReported, progressLine, sparkline } from "./train/progress.ts";
+export { type SupervisedEvent, superviseTraining } from "./train/superviseTraining.ts";
+export type { TrainOptions } from "./train/trainOptions.ts";
+export type { TrainEvent, TrainTask } from "./train/trainTask.ts";

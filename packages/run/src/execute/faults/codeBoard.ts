@@ -5,8 +5,8 @@
 // Two slots take turns. Before a worker writes into a slot again, everybody has taken what was in it; so a slow worker delays the others only when it is a
 // whole step behind, and giving up between its actions keeps it from that.
 
-import type { GradientCode } from "./gradientCodes.ts";
-import { decodeFactors } from "./gradientCodes.ts";
+import { TransportError } from "../transport/contract.ts";
+import { decodeFactors, type GradientCode } from "./gradientCodes.ts";
 
 const numSlots = 2;
 
@@ -161,7 +161,17 @@ export class CodeBoard {
     const endMs = performance.now() + this.timeoutMs;
     for (let now = Atomics.load(this.control, index); !isReached(now); now = Atomics.load(this.control, index)) {
       const leftMs = endMs - performance.now();
-      if (leftMs <= 0) throw new Error(`Worker ${this.worker} waited ${this.timeoutMs / 1000} s for ${what}`);
+      if (leftMs <= 0) {
+        const detail = `rank ${this.worker} waited ${this.timeoutMs / 1000} s for ${what}`;
+        throw new TransportError({
+          kind: "timeout",
+          rank: this.worker,
+          peer: -1,
+          op: "wait",
+          collective: null,
+          detail,
+        });
+      }
       Atomics.wait(this.control, index, now, leftMs);
     }
   }

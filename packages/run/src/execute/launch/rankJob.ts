@@ -3,6 +3,7 @@
 import type { ModelSpec, Software, Strategy, Workload } from "@meshwright/core";
 import type { RankSpans } from "../engine/spanRecorder.ts";
 import type { MeasuredOp } from "../measure/opTotals.ts";
+import type { TrainEvent, TrainTask } from "../train/trainTask.ts";
 
 /** A job whose program is lowered by every rank for itself: stages and shares are settled. */
 export interface RunSpec {
@@ -25,7 +26,9 @@ export type RankTask =
   /** One step from the proofs' parameters on the proofs' tokens, compared with the unsplit model. */
   | { readonly kind: "verify" }
   /** Steps on the proofs' tokens that change with every step; `measure` records every op. */
-  | { readonly kind: "steps"; readonly numSteps: number; readonly measure: boolean };
+  | { readonly kind: "steps"; readonly numSteps: number; readonly measure: boolean }
+  /** Training on a text. */
+  | TrainTask;
 
 export type RunEvent =
   | {
@@ -38,7 +41,8 @@ export type RunEvent =
       readonly durationSec: number;
     }
   | { readonly kind: "verified"; readonly verdict: Verdict }
-  | { readonly kind: "measured"; readonly ranks: readonly RankMeasures[] };
+  | { readonly kind: "measured"; readonly ranks: readonly RankMeasures[] }
+  | TrainEvent;
 
 /** What a proof found. */
 export interface Verdict {

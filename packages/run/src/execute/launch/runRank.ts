@@ -9,6 +9,7 @@ import type { GroupsOf, RankLink } from "../engine/links.ts";
 import { lossScaler, nextLossScale } from "../engine/lossScale.ts";
 import { plainStep, RankEngine, type RankEngineOptions } from "../engine/rankEngine.ts";
 import { OpTotals } from "../measure/opTotals.ts";
+import { trainRank } from "../train/trainRank.ts";
 import { verdictOf } from "../verify/verdict.ts";
 import { verifyRank } from "../verify/verifyRank.ts";
 import { gatherToRoot } from "./gather.ts";
@@ -56,6 +57,8 @@ export function runRank(job: RankJob, context: RankContext): void {
       return verify(job, options, context);
     case "steps":
       return runSteps(job.task, job.spec.strategy.precision, options, context);
+    case "train":
+      return trainRank(job.task, { ...job.spec, seqLen: job.spec.workload.seqLen }, options, link, context.emit);
     default:
       job.task satisfies never;
   }

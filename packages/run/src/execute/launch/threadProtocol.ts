@@ -11,11 +11,19 @@ export interface RunMessage {
   readonly rank: number;
   /** The rank's part of the world's memory. */
   readonly region: Region;
+  /** Longest wait for a peer; the transport's own when absent. */
+  readonly timeoutMs?: number;
 }
 
 /** From a rank's thread. */
 export type ThreadMessage =
   | { readonly kind: "event"; readonly event: RunEvent }
   | { readonly kind: "done" }
-  /** `isEcho`: the rank failed because another one did. */
-  | { readonly kind: "failed"; readonly text: string; readonly isEcho: boolean; readonly stack: string };
+  /** `isEcho`: the rank failed because another one did. `isLost`: the other one ended or went silent. */
+  | {
+      readonly kind: "failed";
+      readonly text: string;
+      readonly isEcho: boolean;
+      readonly isLost: boolean;
+      readonly stack: string;
+    };

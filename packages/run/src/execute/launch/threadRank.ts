@@ -14,8 +14,8 @@ function post(message: ThreadMessage): void {
   parentPort?.postMessage(message);
 }
 
-parentPort?.on("message", ({ job, world, rank, region }: RunMessage) => {
-  const transport = threadTransport(world, rank);
+parentPort?.on("message", ({ job, world, rank, region, timeoutMs }: RunMessage) => {
+  const transport = threadTransport(world, rank, timeoutMs === undefined ? {} : { timeoutMs });
   try {
     const { memory } = world;
     assert(memory !== null, "ranks on threads share a memory");
@@ -33,6 +33,7 @@ parentPort?.on("message", ({ job, world, rank, region }: RunMessage) => {
     const text = error instanceof Error ? error.message : String(error);
     const isEcho = error instanceof TransportError && error.kind !== "mismatch";
     transport.abort(`rank ${rank} failed: ${text}`);
-    post({ kind: "failed", text, isEcho, stack: error instanceof Error ? (error.stack ?? "") : "" });
+    const isLost = error instanceof TransportError && (error.kind === "timeout" || error.kind === "peerDied");
+    post({ kind: "failed", text, isEcho, isLost, stack: error instanceof Error ? (error.stack ?? "") : "" });
   }
 });

@@ -12,14 +12,20 @@ const workerUrl = import.meta.url.endsWith(".ts")
   ? new URL("./threadRank.fixture.mjs", import.meta.url)
   : new URL("./threadRank.js", import.meta.url);
 
+/** After one rank has failed, how long the others may take to notice before they are ended. */
+const graceMs = 2000;
+
 /** A rank failed: what it said, and which one it was. */
 export class RunFailure extends Error {
   readonly rank: number;
+  /** A rank ended or went silent, rather than said what is wrong. */
+  readonly isLost: boolean;
 
-  constructor(rank: number, text: string, options?: ErrorOptions) {
-    super(`Rank ${rank} failed: ${text}`, options);
+  constructor(rank: number, text: string, isLost: boolean) {
+    super(`Rank ${rank} failed: ${text}`);
     this.name = "RunFailure";
     this.rank = rank;
+    this.isLost = isLost;
   }
 }
 
@@ -27,10 +33,20 @@ interface Failure {
   readonly rank: number;
   readonly text: string;
   readonly isEcho: boolean;
+  readonly isLost: boolean;
 }
 
 export class RankThreads {
   private readonly workers: (Worker | null)[] = [];
+  private readonly timeoutMs: number | undefined;
+  private readonly running = new Set<number>();
+  /** Threads that were ended from here. */
+  private readonly ended = new WeakSet<Worker>();
+
+  /** @param options.timeoutMs longest wait of a rank for a peer; the transport's own when absent. */
+  constructor(options: { readonly timeoutMs?: number } = {}) {
+    this.timeoutMs = options.timeoutMs;
+  }
 
   /** Runs a job on its ranks; resolves when all have ended. Throws RunFailure when one fails. One run at a time. */
   async run(job: RankJob, onEvent: (event: RunEvent) => void): Promise<void> {
@@ -41,11 +57,16 @@ export class RankThreads {
     const failures: Failure[] = [];
     await Promise.all(
       Array.from({ length: numRanks }, (_, rank) => {
-        return this.runOne({ job, world, rank, region: regions[rank]! }, onEvent, failures);
+        const { timeoutMs } = this;
+        const waits = timeoutMs === undefined ? {} : { timeoutMs };
+        return this.runOne({ job, world, rank, region: regions[rank]!, ...waits }, onEvent, failures);
       }),
     );
     const told = failures.find((failure) => !failure.isEcho) ?? failures[0];
-    if (told !== undefined) throw new RunFailure(told.rank, told.text);
+    if (told === undefined) return;
+    // What the others have begun, checkpoints above all, ends with them.
+    await this.close();
+    throw new RunFailure(told.rank, told.text, told.isLost);
   }
 
   private runOne(message: RunMessage, onEvent: (event: RunEvent) => void, failures: Failure[]): Promise<void> {
@@ -53,7 +74,8 @@ export class RankThreads {
     const worker = this.workers[rank]!; // run() made it
     return new Promise((done) => {
       const end = (failure: Failure | null) => {
-        if (failure !== null) failures.push(failure);
+        if (failure !== null && failures.push(failure) === 1) setTimeout(() => this.endLate(), graceMs).unref();
+        this.running.delete(rank);
         worker.off("message", onMessage);
         worker.off("error", onError);
         worker.off("exit", onExit);
@@ -61,21 +83,32 @@ export class RankThreads {
       };
       const onMessage = (said: ThreadMessage) => {
         if (said.kind === "event") onEvent(said.event);
-        else end(said.kind === "done" ? null : { rank, text: said.text, isEcho: said.isEcho });
+        else end(said.kind === "done" ? null : { rank, text: said.text, isEcho: said.isEcho, isLost: said.isLost });
       };
       // A thread that ended without a word: its peers must not wait for it, and the next run needs another.
       const lost = (text: string) => {
         this.workers[rank] = null;
         markRankDead(world, rank);
-        end({ rank, text, isEcho: false });
+        end({ rank, text, isEcho: this.ended.has(worker), isLost: true });
       };
       const onError = (error: Error) => lost(error.message);
       const onExit = (code: number) => lost(`its thread ended with status ${code}`);
       worker.on("message", onMessage);
       worker.on("error", onError);
       worker.on("exit", onExit);
+      this.running.add(rank);
       worker.postMessage(message);
     });
+  }
+
+  /** Ranks that have not noticed a failure wait for something else, or hang. */
+  private endLate(): void {
+    for (const rank of this.running) {
+      const worker = this.workers[rank];
+      if (worker === null || worker === undefined) continue;
+      this.ended.add(worker);
+      void worker.terminate();
+    }
   }
 
   async close(): Promise<void> {
