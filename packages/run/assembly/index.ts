@@ -1,10 +1,10 @@
 // The SIMD kernels of a rank, compiled to one WebAssembly module over a memory that the host brings (src/execute/kernels/wasmModule.ts).
 
+export { activation, activationBackward } from "./activations";
 export { attentionBackward, attentionForward } from "./attention";
 export { gemm, peakLoop } from "./gemm";
+export { momentum } from "./momentum";
 export {
-  activate,
-  activateBackward,
   adamw,
   columnSums,
   combineRows,
@@ -14,4 +14,5 @@ export {
   rowMaxima,
   softmaxRows,
 } from "./pointwise";
+export { dotRow, masked, scaledRow, sigmoidGate, softmaxBackward, softmaxMasked } from "./rows";
 export { setScratch } from "./scratch";

@@ -1,4 +1,4 @@
-// Row-wise kernels: activations, sums and products, norms, the statistics and the gradient of cross-entropy, AdamW. Matrices are (pointer, stride in elements).
+// Row-wise kernels: sums and products, norms, the statistics and the gradient of cross-entropy, AdamW. Matrices are (pointer, stride in elements).
 
 import { exp1, expv } from "./exp";
 
@@ -42,89 +42,6 @@ export function combineRows(
       const x = load<f32>(p + o);
       const z = load<f32>(q + o);
       store<f32>(to + o, multiplies ? x * z : x + z);
-    }
-  }
-}
-
-// Activations x * sigmoid(z(x)): gelu (tanh form, z = 2 sqrt(2 / pi) (x + 0.044715 x^3)), silu (z = x), quick_gelu (z = 1.702 x).
-const GELU: i32 = 0;
-const QUICK: i32 = 2;
-
-// @ts-ignore: a decorator of AssemblyScript
-@inline
-function inner(kind: i32, x: v128): v128 {
-  if (kind == GELU) {
-    const cube = f32x4.mul(f32x4.mul(x, x), x);
-    return f32x4.mul(f32x4.splat(1.5957691216057308), f32x4.add(x, f32x4.mul(f32x4.splat(0.044715), cube)));
-  }
-  return kind == QUICK ? f32x4.mul(f32x4.splat(1.702), x) : x;
-}
-
-// @ts-ignore: a decorator of AssemblyScript
-@inline
-function innerSlope(kind: i32, x: v128): v128 {
-  if (kind == GELU) {
-    const square = f32x4.mul(x, x);
-    return f32x4.mul(
-      f32x4.splat(1.5957691216057308),
-      f32x4.add(f32x4.splat(1), f32x4.mul(f32x4.splat(0.134145), square)),
-    );
-  }
-  return f32x4.splat(kind == QUICK ? 1.702 : 1);
-}
-
-// @ts-ignore: a decorator of AssemblyScript
-@inline
-function sigmoidv(z: v128): v128 {
-  return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), expv(f32x4.neg(z))));
-}
-
-/** y = act(x), times the columns behind y's width where gated. Columns are a multiple of 4. */
-export function activate(kind: i32, gated: bool, rows: i32, cols: i32, x: usize, xs: i32, y: usize, ys: i32): void {
-  const right = <usize>cols << 2;
-  for (let i = 0; i < rows; i++) {
-    const from = at(x, i, xs);
-    const to = at(y, i, ys);
-    for (let j = 0; j < cols; j += 4) {
-      const o = <usize>j << 2;
-      const v = v128.load(from + o);
-      let r = f32x4.mul(v, sigmoidv(inner(kind, v)));
-      if (gated) r = f32x4.mul(r, v128.load(from + right + o));
-      v128.store(to + o, r);
-    }
-  }
-}
-
-export function activateBackward(
-  kind: i32,
-  gated: bool,
-  rows: i32,
-  cols: i32,
-  x: usize,
-  xs: i32,
-  dy: usize,
-  dys: i32,
-  dx: usize,
-  dxs: i32,
-): void {
-  const right = <usize>cols << 2;
-  const one = f32x4.splat(1);
-  for (let i = 0; i < rows; i++) {
-    const from = at(x, i, xs);
-    const grad = at(dy, i, dys);
-    const to = at(dx, i, dxs);
-    for (let j = 0; j < cols; j += 4) {
-      const o = <usize>j << 2;
-      const v = v128.load(from + o);
-      const g = v128.load(grad + o);
-      const s = sigmoidv(inner(kind, v));
-      const bend = f32x4.mul(f32x4.mul(s, f32x4.sub(one, s)), innerSlope(kind, v));
-      const slope = f32x4.add(s, f32x4.mul(v, bend));
-      if (gated) {
-        const other = v128.load(from + right + o);
-        v128.store(to + right + o, f32x4.mul(g, f32x4.mul(v, s)));
-        v128.store(to + o, f32x4.mul(f32x4.mul(g, slope), other));
-      } else v128.store(to + o, f32x4.mul(g, slope));
     }
   }
 }

@@ -3,25 +3,28 @@
 //
 // Values differ from the plain kernels by rounding alone: sums run in f32 over lanes where the plain ones run in f64.
 
+import { assert } from "@meshwright/core";
 import type { AttentionRows } from "../../reference/kernels/attention.ts";
-import type { ActivationName } from "../../reference/kernels/elementwise.ts";
 import type { MatmulFlags } from "../../reference/kernels/linear.ts";
 import { type Mat, rowsOf } from "../../reference/kernels/mat.ts";
 import { type Kernels, plainKernels } from "../../reference/kernels/plain.ts";
 import type { Arena } from "../memory/index.ts";
+import { activationKernels } from "./activations.ts";
 import { attentionParts, type SequencePart } from "./attentionParts.ts";
+import { gateKernels } from "./gates.ts";
+import { reachOf } from "./reach.ts";
 import { ropeTable } from "./ropeTable.ts";
+import { routedKernels } from "./routed.ts";
+import { unfusedKernels } from "./unfused.ts";
 import { wasmModule } from "./wasmModule.ts";
 
-const activations: Readonly<Partial<Record<ActivationName, number>>> = { gelu: 0, silu: 1, quick_gelu: 2 };
-
 export function wasmKernels(arena: Arena): Kernels {
-  const { exports: wasm, positions: room, positionsAddress } = wasmModule(arena);
+  const module = wasmModule(arena);
+  const { exports: wasm, positions: room, positionsAddress } = module;
   const elements = arena.floats;
-  const mine = (...list: readonly (Mat | undefined)[]) => list.every((m) => m === undefined || m.data === elements);
-  const at = (m: Mat, elementsIn = 0) => (m.offset + elementsIn) * 4;
+  const reach = reachOf(module, elements);
+  const { mine, at } = reach;
   const flag = (value: boolean) => (value ? 1 : 0);
-  const fours = (m: Mat) => m.cols % 4 === 0;
   const whole = (m: Mat) => m.stride === m.cols || m.rows <= 1;
   const positions = (part: SequencePart) => {
     room.set(part.queries, 0);
@@ -49,6 +52,10 @@ export function wasmKernels(arena: Arena): Kernels {
 
   return {
     ...plainKernels,
+    ...activationKernels(reach),
+    ...gateKernels(reach),
+    ...routedKernels(reach),
+    ...unfusedKernels(reach, matmul),
     matmul,
     groupedMatmul: (role, a, b, out, counts, accumulate) => {
       const weights = role === "weightGrad" ? out : b;
@@ -75,18 +82,6 @@ export function wasmKernels(arena: Arena): Kernels {
     multiply: (a, b, out) => {
       if (!mine(a, b, out) || a.rows !== b.rows || a.cols !== b.cols) return plainKernels.multiply(a, b, out);
       wasm.combineRows(a.rows, a.cols, at(a), a.stride, at(b), b.stride, at(out), out.stride, 1);
-    },
-    activation: (fn, gated, x, y, rowScale) => {
-      const kind = activations[fn];
-      if (kind === undefined || rowScale !== undefined || !mine(x, y) || !fours(y))
-        return plainKernels.activation(fn, gated, x, y, rowScale);
-      wasm.activate(kind, flag(gated), y.rows, y.cols, at(x), x.stride, at(y), y.stride);
-    },
-    activationBackward: (fn, gated, x, dy, dx, rows) => {
-      const kind = activations[fn];
-      if (kind === undefined || rows !== undefined || !mine(x, dy, dx) || !fours(dy))
-        return plainKernels.activationBackward(fn, gated, x, dy, dx, rows);
-      wasm.activateBackward(kind, flag(gated), dy.rows, dy.cols, at(x), x.stride, at(dy), dy.stride, at(dx), dx.stride);
     },
     norm: (name, x, weight, bias, y, width) => {
       const n = width === 0 ? x.cols : width;
@@ -302,17 +297,20 @@ export function wasmKernels(arena: Arena): Kernels {
     },
     optimizerStep: (algorithm, grad, master, states, settings) => {
       const [m, v] = states;
-      const contiguous = [grad, master, m, v].every((each) => each !== undefined && mine(each) && whole(each));
+      const all = [grad, master, ...states];
       const length = grad.rows * grad.cols;
       if (
-        algorithm !== "adamw" ||
-        !contiguous ||
-        m === undefined ||
-        v === undefined ||
-        length !== master.rows * master.cols
+        algorithm === "adafactor" ||
+        !all.every((each) => mine(each) && whole(each) && each.rows * each.cols === length)
       )
         return plainKernels.optimizerStep(algorithm, grad, master, states, settings);
       const { step, learningRate, weightDecay, beta1, beta2, epsilon, gradScale } = settings;
+      const keep = 1 - learningRate * weightDecay;
+      if (algorithm !== "adamw") {
+        wasm.momentum(at(grad), at(master), m === undefined ? 0 : at(m), length, gradScale, beta1, keep, learningRate);
+        return;
+      }
+      assert(m !== undefined && v !== undefined, "adamw keeps m and v");
       wasm.adamw(
         length,
         at(grad),
@@ -322,7 +320,7 @@ export function wasmKernels(arena: Arena): Kernels {
         beta1,
         beta2,
         gradScale,
-        1 - learningRate * weightDecay,
+        keep,
         learningRate / (1 - beta1 ** step),
         1 / (1 - beta2 ** step),
         epsilon,

@@ -12,15 +12,22 @@ export interface WasmExports {
   readonly setScratch: (address: number) => void;
   readonly attentionForward: Fn;
   readonly attentionBackward: Fn;
-  readonly activate: Fn;
-  readonly activateBackward: Fn;
+  readonly activation: Fn;
+  readonly activationBackward: Fn;
   readonly adamw: Fn;
   readonly columnSums: Fn;
   readonly combineRows: Fn;
+  readonly dotRow: (...args: number[]) => number;
+  readonly masked: Fn;
+  readonly momentum: Fn;
   readonly normRows: Fn;
   readonly normRowsBackward: Fn;
   readonly rowExpSums: Fn;
   readonly rowMaxima: Fn;
+  readonly scaledRow: Fn;
+  readonly sigmoidGate: Fn;
+  readonly softmaxBackward: Fn;
+  readonly softmaxMasked: Fn;
   readonly softmaxRows: Fn;
 }
 
