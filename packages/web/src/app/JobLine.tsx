@@ -8,12 +8,12 @@ import { PageLink } from "./PageLink.tsx";
 export function JobLine() {
   const run = currentRun.value ?? store.run.value;
   return (
-    <div class="jobline">
+    <section class="jobline" aria-label="The job in brief">
       <strong>{modelText(run)}</strong>
       <span>{clusterText(run)}</span>
       <span>{workloadText(run)}</span>
       <span>{strategyText(run)}</span>
       <PageLink page="plan">Change</PageLink>
-    </div>
+    </section>
   );
 }

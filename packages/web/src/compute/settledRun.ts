@@ -2,7 +2,8 @@
 
 import { baselines, strategyDescription } from "@meshwright/core/plan";
 import { resolveJob } from "@meshwright/core/spec";
-import type { RunFile, Section } from "../state/runFile.ts";
+import { isPicked } from "../search/picked.ts";
+import type { RunFile } from "../state/runFile.ts";
 import { noFiles } from "./predict.ts";
 
 export interface SettledRun {
@@ -16,7 +17,7 @@ const order = ["megatron", "3d", "fsdp", "fsdp-tp", "zero3"];
 
 /** Throws InputError on a job that cannot be read. */
 export function settledRun(run: RunFile): SettledRun {
-  if (run.strategy !== undefined) return { run, rule: null };
+  if (isPicked(run)) return { run, rule: null };
   const job = resolveJob(run, noFiles);
   if (job.cluster.groups === undefined)
     for (const name of order) {
@@ -24,7 +25,10 @@ export function settledRun(run: RunFile): SettledRun {
       if (baseline === undefined) continue;
       const strategy = baseline.strategyFor(job);
       if (!("refused" in strategy))
-        return { run: { ...run, strategy: strategyDescription(strategy) as Section }, rule: baseline.title };
+        return {
+          run: { ...run, strategy: { ...strategyDescription(strategy), ...run.strategy } },
+          rule: baseline.title,
+        };
     }
-  return { run: { ...run, strategy: {} }, rule: "one rank on every axis, the rest data parallel" };
+  return { run: { ...run, strategy: run.strategy ?? {} }, rule: "one rank on every axis, the rest data parallel" };
 }

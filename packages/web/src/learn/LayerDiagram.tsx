@@ -2,6 +2,7 @@
 // what it writes, what it does and how long it takes alone.
 
 import { formatBytes, formatFlops, formatSeconds } from "@meshwright/core/units";
+import { Scroll } from "../design/Scroll.tsx";
 import type { OpFact } from "./tasks.ts";
 
 export const laneNames: Readonly<Record<string, string>> = {
@@ -25,7 +26,7 @@ export function LayerDiagram({
   readonly lanes: readonly string[];
 }) {
   return (
-    <div class="table-scroll">
+    <Scroll label={title}>
       <table class="table ops">
         <caption class="hidden-text">{title}: ops in order</caption>
         <thead>
@@ -73,7 +74,7 @@ export function LayerDiagram({
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 

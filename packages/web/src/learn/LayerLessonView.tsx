@@ -7,6 +7,7 @@ import { useTask } from "../compute/client.ts";
 import { Card } from "../design/Blocks.tsx";
 import { Button } from "../design/Button.tsx";
 import { Segments } from "../design/Choice.tsx";
+import { Scroll } from "../design/Scroll.tsx";
 import { showPage } from "../state/addressBar.ts";
 import { commandOf } from "../state/command.ts";
 import { store } from "../state/store.ts";
@@ -95,7 +96,7 @@ const figures: readonly Figure[] = [
 function FiguresTable({ facts, chosen }: { readonly facts: readonly VariantFacts[]; readonly chosen: number }) {
   const rows = figures.filter(({ of }) => facts.some((each) => of(each) !== 0));
   return (
-    <div class="table-scroll">
+    <Scroll label="Figures of each variant">
       <table class="table compared">
         <caption class="hidden-text">Figures of each variant, of one device</caption>
         <thead>
@@ -123,7 +124,7 @@ function FiguresTable({ facts, chosen }: { readonly facts: readonly VariantFacts
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 

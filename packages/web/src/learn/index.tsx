@@ -30,7 +30,7 @@ export default function LearnPage() {
       </nav>
       <article class="stack">
         <header class="words">
-          <h1>{lesson.title}</h1>
+          <h2>{lesson.title}</h2>
           {lesson.text.map((paragraph) => (
             <p key={paragraph}>{paragraph}</p>
           ))}

@@ -4,6 +4,7 @@ import type { Sensitivity } from "@meshwright/core/plan";
 import { formatPercent, formatSeconds } from "@meshwright/core/units";
 import { useState } from "preact/hooks";
 import { Button } from "../design/Button.tsx";
+import { Scroll } from "../design/Scroll.tsx";
 
 const MOST = 14;
 /** A bar of full length. */
@@ -14,7 +15,7 @@ export function SensitivityTable({ list }: { readonly list: readonly Sensitivity
   const shown = all ? list : list.slice(0, MOST);
   return (
     <>
-      <div class="table-scroll">
+      <Scroll label="Sensitivities">
         <table class="table sensitivities">
           <caption class="hidden-text">Change of throughput if one thing were different</caption>
           <thead>
@@ -28,7 +29,9 @@ export function SensitivityTable({ list }: { readonly list: readonly Sensitivity
               <th scope="col" class="number">
                 <span>step</span>
               </th>
-              <th scope="col" class="bars" aria-label="Bar of the change" />
+              <th scope="col" class="bars">
+                <span class="hidden-text">bar</span>
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -62,7 +65,7 @@ export function SensitivityTable({ list }: { readonly list: readonly Sensitivity
             })}
           </tbody>
         </table>
-      </div>
+      </Scroll>
       {list.length <= MOST ? null : (
         <Button kind="quiet" onClick={() => setAll(!all)}>
           {all ? "Show the largest" : `Show all ${list.length}`}

@@ -3,6 +3,7 @@
 
 import type { WaterfallRow } from "@meshwright/core/report";
 import { formatPercent, formatSeconds } from "@meshwright/core/units";
+import { Scroll } from "../design/Scroll.tsx";
 
 export function WaterfallChart({
   rows,
@@ -22,7 +23,7 @@ export function WaterfallChart({
     ...rows.slice(-1),
   ];
   return (
-    <div class="table-scroll">
+    <Scroll label="Waterfall">
       <table class="table waterfall">
         <caption class="hidden-text">Shares of the device's peak that the step loses, and their seconds</caption>
         <thead>
@@ -41,7 +42,9 @@ export function WaterfallChart({
                 <span>change</span>
               </th>
             )}
-            <th scope="col" class="bars" aria-label="Bar from peak to achieved" />
+            <th scope="col" class="bars">
+              <span class="hidden-text">bar</span>
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -50,7 +53,7 @@ export function WaterfallChart({
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 

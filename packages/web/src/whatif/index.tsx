@@ -8,6 +8,8 @@ import { notify } from "../app/toasts.ts";
 import { compute, useTask } from "../compute/client.ts";
 import { Card, Findings } from "../design/Blocks.tsx";
 import { Button } from "../design/Button.tsx";
+import { Scroll } from "../design/Scroll.tsx";
+import { currentRun } from "../search/currentRun.ts";
 import { commandOf } from "../state/command.ts";
 import { usePageView } from "../state/pageView.ts";
 import type { RunFile } from "../state/runFile.ts";
@@ -22,7 +24,8 @@ import type { Choices, Facts, Scaling, StepFacts, WhatIfAnswer, WhatIfInput, wha
 import { WaterfallChart } from "./WaterfallChart.tsx";
 
 export default function WhatIfPage() {
-  const run = store.run.value;
+  // With no strategy picked: the best that a search of this visit knows, else a rule's.
+  const run = currentRun.value ?? store.run.value;
   const [change, setChange] = usePageView("whatif", readChange);
   const { value, error } = useTask("whatIf", { run, change });
   const [shown, setShown] = useState<WhatIfAnswer | undefined>();
@@ -152,12 +155,14 @@ function FactsTable({ base, changed }: { readonly base: Facts; readonly changed:
     return value === null ? "no price" : row.format(value);
   };
   return (
-    <div class="table-scroll">
+    <Scroll label="Figures">
       <table class="table factstable">
         <caption class="hidden-text">The step as it is and changed</caption>
         <thead>
           <tr>
-            <th scope="col" aria-label="Figure" />
+            <th scope="col">
+              <span>figure</span>
+            </th>
             <th scope="col" class="number">
               <span>as it is</span>
             </th>
@@ -200,7 +205,7 @@ function FactsTable({ base, changed }: { readonly base: Facts; readonly changed:
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
