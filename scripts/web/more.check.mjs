@@ -185,7 +185,7 @@ export const checks = [
     context: { viewport: { width: 390, height: 800 } },
     run: async ({ page, address }) => {
       await page.goto(`${address}#/${id}`);
-      await page.locator("main h2, main canvas").first().waitFor();
+      await page.locator("main h2:visible, main canvas").first().waitFor();
       await page.waitForTimeout(1500);
       const { width, widest } = await page.evaluate(() => ({
         width: document.documentElement.scrollWidth,

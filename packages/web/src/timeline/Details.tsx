@@ -34,12 +34,12 @@ export function SpanDetails({
   const all = sameName(table, span);
   return (
     <div class="tl-details">
-      <h3>
+      <h2>
         <Swatch category={table.categories[table.category[span]!]!} /> {spanName(table, span)}
         <Button kind="quiet" label="Unpin (Esc)" onClick={() => (session.pinned.value = null)}>
           ✕
         </Button>
-      </h3>
+      </h2>
       {panels.length > 1 ? <p class="dim">{panel.title}</p> : null}
       <dl>
         {spanFacts(table, span, table.untilSec - table.fromSec).map(({ name, value }) => (
@@ -86,7 +86,7 @@ const keys: readonly (readonly [string, string])[] = [
 function Keys() {
   return (
     <div class="tl-details">
-      <h3>Nothing pinned</h3>
+      <h2>Nothing pinned</h2>
       <p class="dim">Point at a span for its figures; click pins it here.</p>
       <dl class="tl-keys">
         {keys.map(([key, what]) => (
