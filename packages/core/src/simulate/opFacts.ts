@@ -8,27 +8,30 @@ import type { Block, BufferId, Op, Program } from "../parallel/program.ts";
 /** Facts of an op as arguments of its spans: `shape`, `workFlops`, `sizeBytes`, `source`, `relStd` (one standard deviation of the duration, relative). */
 export type OpFacts = Readonly<Record<string, string | number>>;
 
-/** Facts of each op of a program, made once: spans of one op share them. */
-export function opFactsOf(program: Program): (priced: PricedOp) => OpFacts {
+/** Facts of each op of a program, or of a piece of it, made once: spans of one op share them. */
+export function opFactsOf(program: Program): (priced: PricedOp, partFrac: number) => OpFacts {
   const blockOf = new Map<Op, Block>();
   const extra = [program.tail, program.embeddingSync].filter((block) => block !== null);
   for (const block of [...program.blocks, ...extra]) {
     for (const phase of ["gather", "forward", "recompute", "backward", "reduce", "update"] as const)
       for (const op of block[phase]) blockOf.set(op, block);
   }
-  const known = new Map<PricedOp, OpFacts>();
-  return (priced) => {
-    let facts = known.get(priced);
+  const known = new Map<PricedOp, Map<number, OpFacts>>();
+  return (priced, partFrac) => {
+    const ofOp = known.get(priced) ?? new Map<number, OpFacts>();
+    known.set(priced, ofOp);
+    let facts = ofOp.get(partFrac);
     if (facts === undefined) {
       const block = blockOf.get(priced.op);
       facts = {
         ...(block === undefined ? {} : { shape: opShape(priced.op, block) }),
-        workFlops: priced.workFlops,
-        sizeBytes: priced.sizeBytes,
+        ...(Math.abs(partFrac - 1) < 1e-6 ? {} : { part: `${(partFrac * 100).toFixed(0)} % of the op` }),
+        workFlops: priced.workFlops * partFrac,
+        sizeBytes: priced.sizeBytes * partFrac,
         source: priced.source,
         relStd: priced.relStd,
       };
-      known.set(priced, facts);
+      ofOp.set(partFrac, facts);
     }
     return facts;
   };

@@ -89,11 +89,22 @@ describe.each(Object.entries(jobs))("%s", (_, { step, timeline }) => {
   });
 });
 
+test("pieces of a pipelined op say which part they are, and work adds up to that of whole ops", () => {
+  const { timeline } = timelineOf({ tp: 8, pp: 2, sharding: "zero1" });
+  const products = timeline.spans.filter(({ name, rankIndex }) => name === "matmul attention.qkv" && rankIndex === 0);
+  const pieces = products.filter(({ args }) => args!["part"] !== undefined);
+  expect(pieces.length).toBeGreaterThan(0);
+  const whole = 2 * 2048 * 2048 * (3072 / 8);
+  const sum = products.reduce((flops, { args }) => flops + Number(args!["workFlops"]), 0);
+  expect(sum / whole).toBeCloseTo(Math.round(sum / whole), 6);
+  for (const { args, durationSec } of pieces) expect(Number(args!["workFlops"]) / durationSec).toBeLessThan(1e15);
+});
+
 test("ops say shape, work and where their duration comes from", () => {
   const { timeline } = jobs["1F1B, ZeRO-1"]!;
-  const product = timeline.spans.find(({ name }) => name === "matmul ffn.down")!;
+  const product = timeline.spans.find(({ name }) => name === "matmul ffn.down (weight grad)")!;
   // 2,048 tokens; hidden 2,048; 8,192 wide over two ranks.
-  expect(product.args).toMatchObject({ shape: "2048 x 2048 x 4096 bf16", workFlops: 2 * 2048 * 2048 * 4096 });
+  expect(product.args).toMatchObject({ shape: "2048 x 4096 x 2048 bf16", workFlops: 2 * 2048 * 2048 * 4096 });
   expect(["table", "interpolated", "fit"]).toContain(product.args!["source"]);
   expect(product.args!["relStd"]).toBeGreaterThan(0);
 });

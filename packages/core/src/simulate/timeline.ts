@@ -220,7 +220,7 @@ function isPaired(input: TimelineInput, rank: number, action: number): boolean {
 function pushOps(
   spans: TimelineSpan[],
   inside: readonly StreamSpan[],
-  factsOf: (priced: StreamSpan["priced"]) => OpFacts,
+  factsOf: (priced: StreamSpan["priced"], partFrac: number) => OpFacts,
   at: { readonly rankIndex: number; readonly fromSec: number; readonly isCritical: boolean },
 ): void {
   for (const op of inside) {
@@ -232,7 +232,7 @@ function pushOps(
       category: categoryOf(op),
       startSec: at.fromSec + op.startSec,
       durationSec: op.durationSec,
-      args: factsOf(op.priced),
+      args: factsOf(op.priced, op.partFrac),
       // In an action of the path, an op that the action was charged with.
       ...(at.isCritical && op.exposedSec > 0 ? { critical: true } : {}),
     });
@@ -250,7 +250,7 @@ function pushTail(
   at: {
     readonly rank: number;
     readonly rankIndex: number;
-    readonly factsOf: (priced: StreamSpan["priced"]) => OpFacts;
+    readonly factsOf: (priced: StreamSpan["priced"], partFrac: number) => OpFacts;
     readonly path: StepPath;
   },
 ): void {

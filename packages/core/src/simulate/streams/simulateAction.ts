@@ -212,6 +212,8 @@ function streamEnds(built: BuiltAction, run: StreamRun, position: number): Float
 /** One op on a stream, for traces. */
 export interface StreamSpan {
   readonly priced: PricedOp;
+  /** Part of the op that this piece is (ops pipelined with another run in pieces). */
+  readonly partFrac: number;
   readonly stream: string;
   readonly startSec: number;
   readonly durationSec: number;
@@ -239,6 +241,7 @@ export function builtLayout(built: BuiltAction, options: ActionOptions, hostLead
   const run = runStreams(built.ops, hostLeadSec, options.computeFloor, charges);
   const spans = built.priced.map((priced, i) => ({
     priced,
+    partFrac: priced.durationSec > 0 ? built.ops.durationSec[i]! / priced.durationSec : 1,
     stream: STREAMS[built.ops.stream[i]!]!,
     startSec: run.startSec[i]!,
     durationSec: run.endSec[i]! - run.startSec[i]!,
