@@ -5,7 +5,7 @@
 
 import { assert } from "@meshwright/core/units";
 import { type CollectiveCall, fingerprintOf } from "../transport/collectiveWatch.ts";
-import { maxUserTag, type Transport } from "../transport/contract.ts";
+import { maxUserTag, type NativeCollectives, type Transport } from "../transport/contract.ts";
 import {
   type Algorithms,
   allGatherAlgorithms,
@@ -68,7 +68,7 @@ export class Communicator {
     this.call(`all-reduce ${op}`, algorithm, view.byteLength, (fingerprint) => {
       link.op = op;
       if (this.usesDirect(algorithm) && this.direct!.allReduce(fingerprint, view, op)) return;
-      if (algorithm === "native") return this.native().allReduce(this.group, view, op);
+      if (algorithm === "native") return this.nativeTogether().allReduce(this.group, view, op);
       const isPossible = algorithm !== "hierarchical" || (link.nodeSize > 1 && size % link.nodeSize === 0);
       const name =
         algorithm === "auto" || algorithm === "direct" || !isPossible
@@ -94,7 +94,7 @@ export class Communicator {
     }
     this.call("all-gather", algorithm, out.byteLength, (fingerprint) => {
       if (this.usesDirect(algorithm) && this.direct!.allGather(fingerprint, input, out)) return;
-      if (algorithm === "native") return this.native().allGather(this.group, input, out);
+      if (algorithm === "native") return this.nativeTogether().allGather(this.group, input, out);
       const name = algorithm === "auto" || algorithm === "direct" ? automatic.allGather(out.byteLength) : algorithm;
       allGatherAlgorithms[name].run(this.link, input, out);
     });
@@ -118,7 +118,7 @@ export class Communicator {
     this.call(`reduce-scatter ${op}`, algorithm, input.byteLength, (fingerprint) => {
       this.link.op = op;
       if (this.usesDirect(algorithm) && this.direct!.reduceScatter(fingerprint, input, out, op)) return;
-      if (algorithm === "native") return this.native().reduceScatter(this.group, input, out, op);
+      if (algorithm === "native") return this.nativeTogether().reduceScatter(this.group, input, out, op);
       const name =
         algorithm === "auto" || algorithm === "direct" ? automatic.reduceScatter(input.byteLength) : algorithm;
       reduceScatterAlgorithms[name].run(this.link, input, out);
@@ -141,7 +141,7 @@ export class Communicator {
     this.call("all-to-all", algorithm, unequalBytes, (fingerprint) => {
       if (this.usesDirect(algorithm) && this.direct!.allToAll(fingerprint, input, shape.sendOffsets, out, recvCounts))
         return;
-      if (algorithm === "native") return this.native().allToAll(this.group, input, sendCounts, out, recvCounts);
+      if (algorithm === "native") return this.nativeTogether().allToAll(this.group, input, sendCounts, out, recvCounts);
       // No rank knows whether all counts of all others are equal, so Bruck's algorithm is only used when asked for.
       allToAllAlgorithms[algorithm === "auto" || algorithm === "direct" ? "pairwise" : algorithm].run(
         this.link,
@@ -157,7 +157,7 @@ export class Communicator {
     if (this.size === 1) return;
     this.call(`broadcast from member ${root}`, algorithm, view.byteLength, (fingerprint) => {
       if (this.usesDirect(algorithm) && this.direct!.broadcast(fingerprint, view, root)) return;
-      if (algorithm === "native") return this.native().broadcast(this.group, view, root);
+      if (algorithm === "native") return this.nativeTogether().broadcast(this.group, view, root);
       const name = algorithm === "auto" || algorithm === "direct" ? automatic.broadcast(view.byteLength) : algorithm;
       broadcastAlgorithms[name].run(this.link, view, root);
     });
@@ -174,17 +174,21 @@ export class Communicator {
 
   barrier(): void {
     if (this.size === 1) return;
-    const one = new Float32Array(1);
-    this.call("barrier", "auto", 0, () => allReduceAlgorithms.doubling.run(this.link, one));
+    this.call("barrier", "auto", 0, () => this.link.meet());
   }
 
   private usesDirect(algorithm: string): boolean {
     return this.direct !== null && (algorithm === "auto" || algorithm === "direct");
   }
 
-  private native() {
+  /** The transport's own collectives, once all members are in this call: what they do not check (kind, size, order) has been checked then. */
+  private nativeTogether(): NativeCollectives {
     const { native } = this.transport;
-    assert(native !== null, "only the MPI transport has collectives of its own (checked by checkAlgorithms)");
+    assert(
+      native !== null,
+      "only the MPI transport has collectives of its own (checkAlgorithms refuses the choice elsewhere)",
+    );
+    this.link.meet();
     return native;
   }
 

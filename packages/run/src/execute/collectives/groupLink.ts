@@ -49,6 +49,14 @@ export class GroupLink {
     this.wait(pending);
   }
 
+  /** Returns when all members have come here: empty messages by dissemination, in round k from the member 2^k before. */
+  meet(): void {
+    for (let distance = 1; distance < this.size; distance *= 2) {
+      const [to, from] = [(this.index + distance) % this.size, (this.index + this.size - distance) % this.size];
+      this.exchange(to, nothing, from, nothing);
+    }
+  }
+
   /** target = target op source, elementwise. */
   reduce(target: Float32Array, source: Float32Array): void {
     reduceInto(target, source, this.op);
@@ -60,6 +68,8 @@ export class GroupLink {
     return this.scratchMemory.subarray(0, numElements);
   }
 }
+
+const nothing = new Float32Array(0);
 
 /** The `index`-th of `parts` nearly equal parts of `length` elements: [from, to). */
 export function partOf(length: number, parts: number, index: number): readonly [number, number] {

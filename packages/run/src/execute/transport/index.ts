@@ -13,6 +13,7 @@ export {
   type TransportOptions,
   type TransportTraffic,
 } from "./contract.ts";
+export { type MpiPlace, mpiPlace, mpiTransport } from "./mpi/mpiTransport.ts";
 export { connectTcp, type TcpOptions } from "./tcp/tcpTransport.ts";
 export { threadTransport } from "./threads/threadTransport.ts";
 export { createThreadWorld, markRankDead, type ThreadWorld } from "./threads/threadWorld.ts";

@@ -7,24 +7,18 @@
 import { assert } from "@meshwright/core/units";
 import type { ByteRing } from "./byteRing.ts";
 import { type CollectiveCall, CollectiveWatch, describeCall } from "./collectiveWatch.ts";
-import {
-  type Pending,
-  type SharedRegions,
-  type Transport,
+import type {
+  Pending,
+  SharedRegions,
+  Transport,
   TransportError,
-  type TransportFailure,
-  type TransportOptions,
-  type TransportTraffic,
+  TransportFailure,
+  TransportOptions,
+  TransportTraffic,
 } from "./contract.ts";
 import type { Doorbell } from "./doorbell.ts";
-
-/** Why a run ends, as all ranks get to know it. */
-export interface Raised {
-  readonly kind: TransportFailure;
-  readonly rank: number;
-  readonly peer: number;
-  readonly detail: string;
-}
+import { goneText, lengthText, timeoutText } from "./failureText.ts";
+import { errorOf, type Raised } from "./raised.ts";
 
 /** What lies below the messages. Everything it changes on another rank's behalf rings that rank's bell. */
 export interface StreamEndpoint {
@@ -259,24 +253,15 @@ export class StreamTransport implements Transport {
   }
 
   private timeout(op: string, peer: number): never {
-    const at = this.place();
-    const detail =
-      `Rank ${this.rank} waited ${formatMs(this.options.timeoutMs)} for rank ${peer} in ${op}${at === null ? "" : ` of ${at}`}; ` +
-      `rank ${peer} is alive but did not come: it hangs, is slower than the deadline allows, or takes another path`;
-    this.fail("timeout", op, peer, detail);
+    const at = { rank: this.rank, peer, op, collective: this.place(), timeoutMs: this.options.timeoutMs };
+    this.fail("timeout", op, peer, timeoutText(at));
   }
 
   /** Throws when nothing that is waited for can come any more. */
   private giveUp(op: string, peer: number, ready: () => boolean): void {
     const raised = this.endpoint.raised();
     if (raised !== null) {
-      this.failed = new TransportError({
-        ...raised,
-        rank: this.rank,
-        peer: raised.rank === this.rank ? raised.peer : raised.rank,
-        op,
-        collective: this.place(),
-      });
+      this.failed = errorOf(raised, this.rank, op, this.place());
       throw this.failed;
     }
     for (let other = 0; other < this.numRanks; other++) {
@@ -285,14 +270,8 @@ export class StreamTransport implements Transport {
       // What it sent before it left may still lie here.
       this.progress();
       if (ready()) return;
-      const at = this.place();
-      this.fail(
-        "peerDied",
-        op,
-        other,
-        `Rank ${other} ${gone.died ? "died" : "has finished"}${gone.reason === "" ? "" : ` (${gone.reason})`} while rank ${this.rank} ` +
-          `waited for ${other === peer ? "it" : `rank ${peer}`} in ${op}${at === null ? "" : ` of ${at}`}`,
-      );
+      const at = { rank: this.rank, gone: other, ...gone, waitedFor: peer, op, collective: this.place() };
+      this.fail("peerDied", op, other, goneText(at));
     }
   }
 
@@ -300,13 +279,7 @@ export class StreamTransport implements Transport {
     this.endpoint.raise({ kind, rank: this.rank, peer, detail });
     // Another rank may have been first: its reason counts everywhere.
     const raised = this.endpoint.raised() ?? { kind, rank: this.rank, peer, detail };
-    this.failed = new TransportError({
-      ...raised,
-      rank: this.rank,
-      peer: raised.rank === this.rank ? raised.peer : raised.rank,
-      op,
-      collective: this.place(),
-    });
+    this.failed = errorOf(raised, this.rank, op, this.place());
     throw this.failed;
   }
 
@@ -322,13 +295,8 @@ export class StreamTransport implements Transport {
 
   private checkLength(from: number, tag: number, length: number, wanted: number): void {
     if (length === wanted) return;
-    const at = this.place();
-    this.fail(
-      "mismatch",
-      "receive",
-      from,
-      `Rank ${from} sent ${length} bytes where rank ${this.rank} expects ${wanted} (${at ?? `message with tag ${tag}`})`,
-    );
+    const at = { rank: this.rank, from, tag, sentBytes: length, expectedBytes: wanted, collective: this.place() };
+    this.fail("mismatch", "receive", from, lengthText(at));
   }
 
   /** Sends this rank's call to the others of its group. @param met they are known to differ. */
@@ -487,8 +455,4 @@ function unitsOf(numBytes: number): number {
 
 function isWhole(message: Incoming): boolean {
   return message.type === frame.pointer || message.got === message.length;
-}
-
-function formatMs(ms: number): string {
-  return ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`;
 }

@@ -6,7 +6,7 @@
 import type { Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { Doorbell } from "../doorbell.ts";
-import type { Raised } from "../streamTransport.ts";
+import type { Raised } from "../raised.ts";
 import { type RendezvousOptions, rendezvous } from "./rendezvous.ts";
 import { TcpBlock, tcpWord } from "./tcpBlock.ts";
 

@@ -14,6 +14,7 @@ describe("TCP", () => {
       [3, 1, 2],
     ],
     lengths: [13, 70_001],
+    dies: "noticed",
     extra: [],
   });
 });

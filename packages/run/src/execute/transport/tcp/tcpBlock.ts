@@ -2,7 +2,7 @@
 // The rank blocks on its bell; the I/O thread, which has sockets to attend to, hears its bell through Atomics.waitAsync.
 
 import { ByteRing, ringHeadWords } from "../byteRing.ts";
-import type { Raised } from "../streamTransport.ts";
+import type { Raised } from "../raised.ts";
 
 /** Words at the start. */
 export const tcpWord = { rankBell: 0, ioBell: 16, leaving: 32, left: 33, raised: 34 } as const;

@@ -8,7 +8,7 @@ import { assert } from "@meshwright/core/units";
 import type { WasmMemory } from "../../webAssembly.ts";
 import { ringHeadWords } from "../byteRing.ts";
 import { Doorbell } from "../doorbell.ts";
-import type { Raised } from "../streamTransport.ts";
+import type { Raised } from "../raised.ts";
 
 export interface ThreadWorld {
   readonly numRanks: number;

@@ -18,6 +18,7 @@ describe("threads", () => {
       [0, 1, 2, 3, 4, 5],
     ],
     lengths: [0, 13, 5000],
+    dies: "noticed",
     extra: ["direct"],
   });
 });
