@@ -5,7 +5,7 @@
 // Algorithm bandwidth is buffer bytes / time of one all-reduce, as nccl-tests defines "algbw". Times are the median of batches, each batch on rank 0
 // between two barriers; a loaded machine shows in the spread, so the best batch is printed too. Uses the build (npm run build).
 
-import { fork } from "node:child_process";
+import { fork, spawnSync } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
@@ -15,7 +15,7 @@ const self = fileURLToPath(import.meta.url);
 const targetBytesPerSec = 3e9;
 
 /** Runs on every rank; the numbers of rank 0 count. */
-async function measure(transport, allocate, quick) {
+async function measure(transport, allocate, quick, choice = "auto") {
   const { Communicator } = await import(dist("collectives/index.js"));
   const communicator = new Communicator(transport, [0, 1]);
   const rows = [];
@@ -23,13 +23,13 @@ async function measure(transport, allocate, quick) {
     const view = allocate(sizeBytes / 4);
     view.fill(1);
     const budgetMs = quick ? 20 : 120;
-    communicator.allReduce(view, "max");
+    communicator.allReduce(view, "max", choice);
     let calls = 1;
     const batches = [];
     for (let batch = 0; batch < 12; batch++) {
       communicator.barrier();
       const from = performance.now();
-      for (let i = 0; i < calls; i++) communicator.allReduce(view, "max");
+      for (let i = 0; i < calls; i++) communicator.allReduce(view, "max", choice);
       const spent = performance.now() - from;
       if (batch > 1) batches.push(spent / calls / 1000);
       // Ranks must agree on the number of calls of the next batch.
@@ -120,6 +120,36 @@ async function onTcp(quick) {
   return (await Promise.all(ranks))[0];
 }
 
+async function mpiRank([mode, choice]) {
+  const { mpiTransport } = await import(dist("transport/index.js"));
+  const transport = mpiTransport();
+  const rows = await measure(transport, (n) => new Float32Array(n), mode === "quick", choice);
+  if (transport.rank === 0) process.stdout.write(`ROWS ${JSON.stringify(rows)}\n`);
+  transport.close();
+}
+
+/** null where there is no mpirun. */
+function onMpi(quick, choice) {
+  const mpirun = ["mpirun.openmpi", "mpirun"].find((name) => spawnSync(name, ["--version"]).error === undefined);
+  if (mpirun === undefined) return null;
+  const asRoot = process.getuid?.() === 0 ? ["--allow-run-as-root"] : [];
+  const args = [
+    ...asRoot,
+    "--oversubscribe",
+    "-n",
+    "2",
+    process.execPath,
+    self,
+    "--mpi-rank",
+    quick ? "quick" : "full",
+    choice,
+  ];
+  const { stdout, stderr } = spawnSync(mpirun, args, { encoding: "utf8" });
+  const found = /^ROWS (.*)$/m.exec(stdout);
+  if (found === null) throw new Error(stderr);
+  return JSON.parse(found[1]);
+}
+
 function text(name, rows) {
   const lines = [`\n${name}`];
   for (const { kind, sizeBytes, medianSec, bestSec } of rows) {
@@ -137,6 +167,7 @@ function text(name, rows) {
 }
 
 if (!isMainThread) await threadRank();
+else if (process.argv[2] === "--mpi-rank") await mpiRank(process.argv.slice(3));
 else if (process.argv[2] === "--tcp-rank") await tcpRank(process.argv.slice(3));
 else {
   const args = process.argv.slice(2);
@@ -145,6 +176,11 @@ else {
   const report = {};
   if (only === null || only === "threads") report.threads = await onThreads(quick);
   if (only === null || only === "tcp") report.tcp = await onTcp(quick);
+  if (only === null || only === "mpi") {
+    const own = onMpi(quick, "auto");
+    if (own === null) console.error("MPI is left out: no mpirun here");
+    else Object.assign(report, { "MPI, our algorithms": own, "MPI, its own collectives": onMpi(quick, "native") });
+  }
   if (args.includes("--json"))
     process.stdout.write(`${JSON.stringify({ version: 1, node: process.version, transports: report }, null, 2)}\n`);
   else for (const [name, rows] of Object.entries(report)) process.stdout.write(`${text(name, rows)}\n`);
