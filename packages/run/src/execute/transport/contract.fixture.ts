@@ -43,7 +43,7 @@ export function transportContract(runner: RankRunner): void {
     const results = (each: RankReport | null): ScenarioResult[] =>
       each?.kind === "scenario" ? [each.private, ...(each.shared === null ? [] : [each.shared])] : [];
     expect(reports.flatMap((each) => results(each).flatMap(({ problems }) => problems))).toEqual([]);
-    expect(results(reports[0]!)[0]!.numChecks).toBeGreaterThan(100);
+    expect(results(reports[0]!)[0]!.numChecks).toBeGreaterThan(50);
     // All ranks of a group hold the same bits, and a second run gives the same.
     const bits: Record<string, number> = {};
     const again = await run({ ...plan, groups: plan.groups.slice(-1) });

@@ -10,11 +10,16 @@ import type { IoThreadData } from "./ioThread.ts";
 import type { RendezvousOptions } from "./rendezvous.ts";
 import { TcpBlock, tcpWord } from "./tcpBlock.ts";
 
+/** Built, a worker starts as JavaScript; from the sources (whose address a loader may have marked) it needs a loader. */
+const ioThread = new URL(import.meta.url).pathname.endsWith(".ts")
+  ? new URL("./ioThread.fixture.mjs", import.meta.url)
+  : new URL("./ioThread.js", import.meta.url);
+
 export interface TcpOptions extends Omit<RendezvousOptions, "timeoutMs"> {
   readonly options?: Partial<TransportOptions>;
   /** How long ranks wait for each other at the start. */
   readonly connectTimeoutMs?: number;
-  /** The program of the I/O thread; the built one unless a test says otherwise. */
+  /** The program of the I/O thread, where a test knows a faster one. */
   readonly ioThread?: URL;
 }
 
@@ -33,7 +38,7 @@ export async function connectTcp(at: TcpOptions): Promise<Transport> {
     at: { rank, numRanks, host, port, job, timeoutMs: at.connectTimeoutMs ?? 60_000 },
     heartbeatTimeoutMs: options.heartbeatTimeoutMs,
   };
-  const worker = new Worker(at.ioThread ?? new URL("./ioThread.js", import.meta.url), { workerData: data });
+  const worker = new Worker(at.ioThread ?? ioThread, { workerData: data });
   await new Promise<void>((resolve, reject) => {
     worker.once("message", ({ failure }: { readonly failure?: string }) => {
       if (failure === undefined) resolve();
