@@ -326,14 +326,15 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     }
     case "gradNorm": {
       let sum = 0;
-      for (const [i, grad] of op.grads.entries()) {
-        const values = flatten(m(grad));
+      for (const [i, id] of op.grads.entries()) {
+        const grad = m(id);
+        const length = grad.rows * grad.cols;
         const tail = op.tails?.[i] ?? null;
-        const start = tail === null ? 0 : placeInSlice(frame, rank, grad, values.length);
-        for (const [e, value] of values.entries()) {
-          const weight = tail !== null && start + e >= tail.from ? tail.weight : op.weights[i]!;
-          sum += weight * value * value;
-        }
+        // Elements from here on count with the tail's weight.
+        const from =
+          tail === null ? length : Math.min(length, Math.max(0, tail.from - placeInSlice(frame, rank, id, length)));
+        sum += op.weights[i]! * sumOfSquares(grad, 0, from);
+        if (tail !== null) sum += tail.weight * sumOfSquares(grad, from, length);
       }
       return set(m(op.out), 0, 0, sum);
     }
@@ -364,6 +365,22 @@ function settingsOf(frame: Frame, master: BufferId): OptimizerSettings {
   const slice = frame.place.block.buffers[master]!.param;
   assert(slice !== undefined, "what the optimizer updates names its parameter");
   return optimizer.decaysVectors || slice.columns > 1 ? optimizer : { ...optimizer, weightDecay: 0 };
+}
+
+/** Of the elements [from, to) in row-major order. */
+function sumOfSquares(x: Mat, from: number, to: number): number {
+  const { data, offset, stride, cols } = x;
+  let sum = 0;
+  let col = from % cols;
+  let at = offset + Math.floor(from / cols) * stride + col;
+  for (let e = from; e < to; e++) {
+    sum += data[at]! ** 2;
+    at++;
+    if (++col < cols) continue;
+    col = 0;
+    at += stride - cols;
+  }
+  return sum;
 }
 
 /** Where in the rank's slice of its parameter a gradient of `length` elements starts: it is the slice, or a shard of it. */

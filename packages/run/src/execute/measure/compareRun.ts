@@ -37,14 +37,16 @@ export function compareRun(predicted: StepResult, promised: PromisedBytes, ranks
   let pipelineRank = 0;
   for (const [i, rank] of predicted.ranks.entries())
     if (rank.computeSec > predicted.ranks[pipelineRank]!.computeSec) pipelineRank = i;
+  const own = predicted.ranks[pipelineRank]!;
   const ofRank = predicted.rankOps?.[pipelineRank] ?? predicted.opTotals;
-  const shown = predicted.ranks[pipelineRank]!.pipelineRank;
+  const shown = own.pipelineRank;
   const ops = joined(ofRank, ranks.find((rank) => rank.pipelineRank === shown)?.ops ?? []);
+  const stepSec = { predicted: predicted.stepSec, measured: measuredStepSec(ranks) };
   return {
-    stepSec: { predicted: predicted.stepSec, measured: measuredStepSec(ranks) },
+    stepSec,
     pipelineRank: shown,
     ops,
-    kinds: byKind(ops),
+    kinds: kindsOfWork(ops, own.optimizerSec, stepSec),
     sentBytes: { predicted: promised.sentBytes, measured: ranks.reduce((sum, { sentBytes }) => sum + sentBytes, 0) },
     peakBytes: {
       predicted: Math.max(...promised.peakBytes),
@@ -71,10 +73,13 @@ function joined(predicted: readonly OpTotal[], measured: readonly MeasuredOp[]):
   );
 }
 
-function byKind(ops: readonly OpPair[]): OpPair[] {
+/**
+ * Sums of ops by kind. Predictions give the optimizer as a whole, so it is a kind without ops; what is left of the step is waiting for other ranks, stage sends
+ * and the host. Where predicted kinds overlap, more is predicted than the step takes, and nothing is left.
+ */
+function kindsOfWork(ops: readonly OpPair[], optimizerSec: number, stepSec: Pair): OpPair[] {
   const kinds = new Map<string, OpPair>();
-  for (const op of ops) {
-    const name = kindOf(op);
+  const add = (name: string, op: Omit<OpPair, "name">) => {
     const known = kinds.get(name);
     kinds.set(name, {
       name,
@@ -84,14 +89,28 @@ function byKind(ops: readonly OpPair[]): OpPair[] {
       predictedCount: (known?.predictedCount ?? 0) + op.predictedCount,
       measuredCount: (known?.measuredCount ?? 0) + op.measuredCount,
     });
-  }
+  };
+  for (const op of ops) add(kindOf(op), op);
+  add(optimizerKind, { kind: "compute", predicted: optimizerSec, measured: 0, predictedCount: 0, measuredCount: 0 });
+  const all = [...kinds.values()];
+  const rest = (side: "predicted" | "measured") =>
+    Math.max(0, stepSec[side] - all.reduce((sum, kind) => sum + kind[side], 0));
+  add("waiting, stage sends, host", {
+    kind: "compute",
+    predicted: rest("predicted"),
+    measured: rest("measured"),
+    predictedCount: 0,
+    measuredCount: 0,
+  });
   return [...kinds.values()].sort((a, b) => b.measured - a.measured || (a.name < b.name ? -1 : 1));
 }
+
+const optimizerKind = "optimizer and gradient norm";
 
 function kindOf({ name, kind }: OpPair): string {
   if (kind !== "compute") return kind === "copy" ? "copies between tiers" : `${kind} communication`;
   if (/^(grouped )?matmul /.test(name)) return "matrix products";
   if (/^attention/.test(name)) return "attention";
-  if (/^optimizer|^grad norm/.test(name)) return "optimizer";
+  if (/^optimizer|^grad norm/.test(name)) return optimizerKind;
   return "other compute";
 }

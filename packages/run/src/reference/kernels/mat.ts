@@ -68,10 +68,20 @@ export function unflatten(flat: Float64Array, m: Mat): void {
 
 /** out = x, elementwise over equal shapes. */
 export function copyInto(x: Mat, out: Mat): void {
-  assert(x.rows === out.rows && x.cols === out.cols, `copy ${x.rows} x ${x.cols} into ${out.rows} x ${out.cols}`);
-  for (let i = 0; i < x.rows; i++) for (let j = 0; j < x.cols; j++) set(out, i, j, at(x, i, j));
+  const { rows, cols } = x;
+  assert(rows === out.rows && cols === out.cols, `copy ${rows} x ${cols} into ${out.rows} x ${out.cols}`);
+  if (x.stride === cols && out.stride === cols) {
+    out.data.set(x.data.subarray(x.offset, x.offset + rows * cols), out.offset);
+    return;
+  }
+  for (let i = 0; i < rows; i++) {
+    const from = x.offset + i * x.stride;
+    out.data.set(x.data.subarray(from, from + cols), out.offset + i * out.stride);
+  }
 }
 
 export function clear(m: Mat): void {
-  for (let i = 0; i < m.rows; i++) for (let j = 0; j < m.cols; j++) set(m, i, j, 0);
+  const { rows, cols, stride, offset, data } = m;
+  if (stride === cols) data.fill(0, offset, offset + rows * cols);
+  else for (let i = 0; i < rows; i++) data.fill(0, offset + i * stride, offset + i * stride + cols);
 }
