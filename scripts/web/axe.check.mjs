@@ -10,6 +10,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const pages = [
   { id: "plan", ready: (page) => page.locator(".result-table tbody tr").first().waitFor() },
   { id: "timeline", ready: (page) => page.locator("canvas").first().waitFor() },
+  { id: "memory", ready: (page) => page.locator("main table").first().waitFor() },
   { id: "whatif", ready: (page) => page.getByRole("heading", { name: "What else would change it" }).waitFor() },
   { id: "learn", ready: (page) => page.getByRole("heading", { name: "Forward of one layer" }).waitFor() },
   { id: "accuracy", ready: (page) => page.getByRole("heading", { name: "By source" }).waitFor() },

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const pages = ["plan", "timeline", "whatif", "learn", "accuracy"];
+const pages = ["plan", "timeline", "memory", "whatif", "learn", "accuracy"];
 
 const tab = (page, name) => page.getByLabel("Pages", { exact: true }).getByRole("link", { name });
 
@@ -178,6 +178,22 @@ export const checks = [
       await page.getByRole("button", { name: "Show all", exact: true }).first().click();
       await page.getByRole("radio", { name: "Peak memory" }).click();
       await page.waitForFunction(() => document.querySelector(".plot .title")?.textContent === "measured peak memory");
+    },
+  },
+  {
+    name: "save a report: one file that needs nothing else and says the step that the page shows",
+    run: async ({ page, address }) => {
+      await openJob(page, address, job);
+      await tab(page, "What-if").click();
+      await page.getByRole("heading", { name: "As it is" }).waitFor();
+      const step = await figure(page, "step time", 0).innerText();
+      await page.keyboard.press("Control+k");
+      await page.keyboard.type("save a report");
+      const [file] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
+      assert.equal(file.suggestedFilename(), "llama-3.1-8b.html");
+      const html = readFileSync(await file.path(), "utf8");
+      assert.ok(html.includes(`llama-3.1-8b: ${step} a step`));
+      assert.doesNotMatch(html, /<script|src=|href=/);
     },
   },
   ...pages.map((id) => ({

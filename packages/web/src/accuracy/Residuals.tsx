@@ -1,6 +1,8 @@
 // How errors are spread: a bar for each 5 % of error, the outermost hold everything beyond.
 
-import { Plot, plotRanges, useWidth } from "../plot/Plot.tsx";
+import { useRef } from "preact/hooks";
+import { useWidth } from "../design/useWidth.ts";
+import { Plot, plotRanges } from "../plot/Plot.tsx";
 import { linearScale } from "../plot/scale.ts";
 import { histogram, type ScoredRow } from "./rows.ts";
 
@@ -8,7 +10,8 @@ const BIN_FRAC = 0.05;
 const LIMIT_FRAC = 0.5;
 
 export function Residuals({ rows }: { readonly rows: readonly ScoredRow[] }) {
-  const [ref, width] = useWidth(420);
+  const ref = useRef<HTMLDivElement>(null);
+  const width = useWidth(ref, 420);
   const height = 210;
   const bins = histogram(
     rows.map(({ error }) => error),

@@ -2,8 +2,9 @@
 // picks it. Points are drawn from the largest group to the smallest, so that few are not hidden by many.
 
 import { formatBytes, formatPercent, formatSeconds } from "@meshwright/core/units";
-import { useMemo, useState } from "preact/hooks";
-import { Plot, plotRanges, useWidth } from "../plot/Plot.tsx";
+import { useMemo, useRef, useState } from "preact/hooks";
+import { useWidth } from "../design/useWidth.ts";
+import { Plot, plotRanges } from "../plot/Plot.tsx";
 import { logDomain, logScale } from "../plot/scale.ts";
 import type { Facet } from "./filter.ts";
 import type { Quantity, ScoredRow } from "./rows.ts";
@@ -28,13 +29,19 @@ export function groupColour(groups: readonly string[], value: string): string {
 }
 
 export function Scatter({ rows, quantity, colourBy, groups, picked, onPick }: ScatterProps) {
-  const [ref, width] = useWidth(640);
+  const ref = useRef<HTMLDivElement>(null);
+  const width = useWidth(ref, 640);
   const [near, setNear] = useState<{ readonly point: ScoredRow; readonly x: number; readonly y: number } | null>(null);
   const height = Math.round(Math.min(520, Math.max(280, width * 0.68)));
   const format = quantity === "step" ? formatSeconds : formatBytes;
   // Round ticks stay round: 200 s, not 3 min 20 s.
-  const axisText = quantity === "step" ? (sec: number) => (sec >= 1 ? `${sec} s` : `${sec * 1000} ms`) : formatBytes;
-  const domain = useMemo(() => logDomain(rows.flatMap(({ measured, predicted }) => [measured, predicted])), [rows]);
+  const axisText =
+    quantity === "step" ? (sec: number) => (sec >= 1 ? `${sec} s` : `${sec * 1000} ms`) : (gib: number) => `${gib} GiB`;
+  const unit = quantity === "step" ? 1 : 2 ** 30;
+  const domain = useMemo(
+    () => logDomain(rows.flatMap(({ measured, predicted }) => [measured / unit, predicted / unit])),
+    [rows, unit],
+  );
   const ordered = useMemo(
     () => [...rows].sort((a, b) => groups.indexOf(a.row[colourBy]) - groups.indexOf(b.row[colourBy])),
     [rows, groups, colourBy],
@@ -43,14 +50,16 @@ export function Scatter({ rows, quantity, colourBy, groups, picked, onPick }: Sc
   const ranges = plotRanges(width, height);
   const x = logScale({ domain, range: ranges.x, numTicks: width / 110 });
   const y = logScale({ domain, range: ranges.y, numTicks: height / 70 });
-  const find = (at: { readonly x: number; readonly y: number }) => {
+  const at = ({ measured, predicted }: ScoredRow) => ({ x: x.at(measured / unit), y: y.at(predicted / unit) });
+  const find = (pointer: { readonly x: number; readonly y: number }) => {
     let best: ScoredRow | null = null;
     let least = NEAR_POINTS ** 2;
     for (const each of ordered) {
-      const distance = (x.at(each.measured) - at.x) ** 2 + (y.at(each.predicted) - at.y) ** 2;
+      const point = at(each);
+      const distance = (point.x - pointer.x) ** 2 + (point.y - pointer.y) ** 2;
       if (distance <= least) [best, least] = [each, distance];
     }
-    setNear(best === null ? null : { point: best, ...at });
+    setNear(best === null ? null : { point: best, ...pointer });
   };
   const shown = near?.point.row.id ?? picked;
   const marked = ordered.find(({ row }) => row.id === shown);
@@ -74,19 +83,17 @@ export function Scatter({ rows, quantity, colourBy, groups, picked, onPick }: Sc
           <polygon key={error} class="band" points={bandPoints(domain, error, x.at, y.at, ranges)} />
         ))}
         <line class="diagonal" x1={x.at(domain[0])} y1={y.at(domain[0])} x2={x.at(domain[1])} y2={y.at(domain[1])} />
-        {ordered.map(({ row, measured, predicted }) => (
+        {ordered.map((point) => (
           <circle
-            key={row.id}
-            cx={x.at(measured)}
-            cy={y.at(predicted)}
+            key={point.row.id}
+            cx={at(point).x}
+            cy={at(point).y}
             r={2.8}
-            style={{ fill: groupColour(groups, row[colourBy]) }}
-            class={row.status === "does not fit" ? "point hollow" : "point"}
+            style={{ fill: groupColour(groups, point.row[colourBy]) }}
+            class={point.row.status === "does not fit" ? "point hollow" : "point"}
           />
         ))}
-        {marked === undefined ? null : (
-          <circle class="marked" cx={x.at(marked.measured)} cy={y.at(marked.predicted)} r={6} />
-        )}
+        {marked === undefined ? null : <circle class="marked" cx={at(marked).x} cy={at(marked).y} r={6} />}
       </Plot>
       {near === null ? null : (
         <div

@@ -89,9 +89,6 @@ function Accuracy({ rows, provenance }: Loaded) {
         </div>
       </Card>
       <div class="stack">
-        {picked === undefined ? null : (
-          <PickedRow point={picked} quantity={view.quantity} close={() => change({ picked: null })} />
-        )}
         {summary === null ? null : (
           <Card title="Spread of errors">
             <Residuals rows={points} />
@@ -101,8 +98,11 @@ function Accuracy({ rows, provenance }: Loaded) {
           <SourceTable points={points} onPick={(source) => change({ only: { ...view.only, source } })} />
         </Card>
       </div>
-      <div class="whole">
+      <div class={picked === undefined ? "whole" : "whole with-picked"}>
         <WorstRows points={points} shown={shown} quantity={view.quantity} view={view} change={change} />
+        {picked === undefined ? null : (
+          <PickedRow point={picked} quantity={view.quantity} close={() => change({ picked: null })} />
+        )}
       </div>
       <p class="whole dim provenance">
         {provenance} Errors are predicted / measured - 1: positive is slower or larger than measured. Rows of tier core
@@ -295,7 +295,12 @@ function WorstRows({
   const worst = useMemo(() => [...points].sort((a, b) => Math.abs(b.error) - Math.abs(a.error)), [points]);
   const format = quantity === "step" ? formatSeconds : formatBytes;
   const columns: readonly Column<ScoredRow>[] = [
-    { id: "model", title: "model", cell: ({ row }) => row.model, sortValue: ({ row }) => row.model },
+    {
+      id: "model",
+      title: "model",
+      cell: ({ row }) => <span class="model">{row.model}</span>,
+      sortValue: ({ row }) => row.model,
+    },
     {
       id: "devices",
       title: "devices",
@@ -328,7 +333,7 @@ function WorstRows({
       ),
       sortValue: ({ error }) => Math.abs(error),
     },
-    { id: "reason", title: "reason", cell: ({ row }) => <span class="reason">{reasonOf(row)}</span> },
+    { id: "reason", title: "reason", cell: ({ row, error }) => <span class="reason">{reasonOf(row, error)}</span> },
   ];
   const unexpressed = shown.filter((row) => row.status === "not expressed").length;
   return (
@@ -362,9 +367,12 @@ function WorstRows({
   );
 }
 
-function reasonOf({ remark, status }: AccuracyRow): string {
+/** Errors from which a row needs a reason. */
+const LARGE_FRAC = 0.25;
+
+function reasonOf({ remark, status }: AccuracyRow, error: number): string {
   if (status === "does not fit") return `predicted not to fit: ${remark}`;
-  return remark;
+  return remark === "" && Math.abs(error) > LARGE_FRAC ? "not yet understood" : remark;
 }
 
 function PickedRow({
@@ -387,7 +395,7 @@ function PickedRow({
     ["predicted", `${format(predicted)}${per}, ${signedPercent(error)}`],
     ["tier, source", `${row.tier}, ${row.source}`],
     ["where", row.citation],
-    ...(row.remark === "" ? [] : [["reason", reasonOf(row)] as const]),
+    ...(reasonOf(row, error) === "" ? [] : [["reason", reasonOf(row, error)] as const]),
     ["row", row.id],
   ];
   return (

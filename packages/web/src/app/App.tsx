@@ -10,6 +10,7 @@ import { JobLine } from "./JobLine.tsx";
 import { PageFrame } from "./PageFrame.tsx";
 import { PageLink } from "./PageLink.tsx";
 import { pages } from "./pages.ts";
+import { saveReport } from "./saveReport.ts";
 import { Toasts } from "./Toasts.tsx";
 import { nextTheme } from "./theme.ts";
 import { notify } from "./toasts.ts";
@@ -102,6 +103,7 @@ export function addAppCommands(): void {
       run: () => void share().catch((error: unknown) => reportError(error, "The link was not copied")),
     },
     { id: "app.theme", group: "App", title: "Change theme: auto, light, dark", keys: "shift+t", run: nextTheme },
+    { id: "app.report", group: "App", title: "Save a report of the job (HTML)", run: () => void saveReport() },
     { id: "app.print", group: "App", title: "Print this page", run: () => window.print() },
     { id: "app.commands", group: "App", title: "Commands and keys", keys: "mod+k", run: openCommandList },
     { id: "app.help", group: "App", title: "Show keys", keys: "?", run: openCommandList },

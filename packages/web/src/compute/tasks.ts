@@ -13,6 +13,7 @@ import { planHelp } from "./planHelp.ts";
 import { planSearch } from "./planSearch.ts";
 import { planSurvey } from "./planSurvey.ts";
 import { predict } from "./predict.ts";
+import { report } from "./report.ts";
 
 export const tasks = {
   catalogue,
@@ -26,6 +27,7 @@ export const tasks = {
   planSearch,
   planSurvey,
   predict,
+  report,
   whatIf,
   whatIfChoices,
   whatIfScaling,

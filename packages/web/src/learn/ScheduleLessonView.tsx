@@ -2,11 +2,12 @@
 // the micro-batches that a device keeps.
 
 import { formatPercent } from "@meshwright/core/units";
+import { useRef } from "preact/hooks";
 import { findingsOf } from "../app/errors.ts";
 import { useTask } from "../compute/client.ts";
 import { Card, Findings } from "../design/Blocks.tsx";
 import { Segments, Select } from "../design/Choice.tsx";
-import { useWidth } from "../plot/Plot.tsx";
+import { useWidth } from "../design/useWidth.ts";
 import type { ScheduleFacts, ScheduleName } from "./tasks.ts";
 import { chunkCounts, microBatchCounts, rankCounts, type ScheduleView } from "./view.ts";
 
@@ -111,7 +112,8 @@ function OneSchedule(props: {
 const ROW = 22;
 
 function Picture({ facts }: { readonly facts: ScheduleFacts }) {
-  const [ref, width] = useWidth(800);
+  const ref = useRef<HTMLDivElement>(null);
+  const width = useWidth(ref, 800);
   const left = 54;
   const scale = (width - left - 4) / facts.makespan;
   const height = facts.numRanks * ROW;

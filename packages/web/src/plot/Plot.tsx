@@ -1,8 +1,7 @@
-// A plot as SVG: axes, grid, titles, and whatever is drawn in it. It knows its width in points, so that text keeps its size on narrow screens. What it
+// A plot as SVG: axes, grid, titles, and whatever is drawn in it. Its width is in points, so that text keeps its size on narrow screens. What it
 // shows stands in a table beside it: the picture itself is one image to a screen reader, with a sentence.
 
-import type { ComponentChildren, RefObject } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
 import type { Scale } from "./scale.ts";
 
 export interface PlotFrame {
@@ -13,21 +12,6 @@ export interface PlotFrame {
 }
 
 export const plotMargin: PlotFrame = { left: 56, right: 12, top: 22, bottom: 36 };
-
-/** Width of an element in points, followed as it changes; `first` until it is known. */
-export function useWidth(first: number): readonly [RefObject<HTMLDivElement | null>, number] {
-  const ref = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(first);
-  useEffect(() => {
-    const element = ref.current;
-    if (element === null) return;
-    setWidth(Math.max(200, element.clientWidth));
-    const observer = new ResizeObserver(() => setWidth(Math.max(200, element.clientWidth)));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
-  return [ref, width];
-}
 
 export function Plot(props: {
   readonly width: number;

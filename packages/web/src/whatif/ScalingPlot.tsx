@@ -1,11 +1,12 @@
 // How the job scales over its number of devices: throughput against the ideal line, logarithmic, beside a table of the same points.
 
 import { formatCount, formatPercent, formatSeconds, grouped } from "@meshwright/core/units";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { Button } from "../design/Button.tsx";
 import { Segments } from "../design/Choice.tsx";
 import { type Column, DataTable } from "../design/DataTable.tsx";
-import { Plot, plotRanges, useWidth } from "../plot/Plot.tsx";
+import { useWidth } from "../design/useWidth.ts";
+import { Plot, plotRanges } from "../plot/Plot.tsx";
 import { logDomain, logScale } from "../plot/scale.ts";
 import type { Scaling, ScalingPoint } from "./tasks.ts";
 
@@ -42,7 +43,8 @@ export function ScalingPlot({
   readonly copy: (point: ScalingPoint) => void;
 }) {
   const [how, setHow] = useState<How>("weak");
-  const [ref, width] = useWidth(460);
+  const ref = useRef<HTMLDivElement>(null);
+  const width = useWidth(ref, 460);
   const points = scaling[how];
   const [first] = points;
   const domainX = logDomain(
