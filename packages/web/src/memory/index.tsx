@@ -238,7 +238,7 @@ function Moves({ run, memory }: { readonly run: RunFile; readonly memory: StepMe
     },
     {
       id: "apply",
-      title: "",
+      title: <span class="hidden-text">apply</span>,
       cell: ({ changes }) => (
         <Button
           kind="quiet"
