@@ -91,8 +91,9 @@ export class RowPainter {
     while (i < to && startSec[i]! < untilSec) {
       const x0 = (startSec[i]! - fromSec) * pxPerSec;
       const x1 = (endSec[i]! - fromSec) * pxPerSec;
-      if (x1 - x0 < 1 && i + 1 < to) {
-        const column = x0 <= 0 ? 0 : Math.floor(x0);
+      // A sliver that began to the left lies in the first column in part only: it is added by itself.
+      if (x0 >= 0 && x1 - x0 < 1 && i + 1 < to) {
+        const column = Math.floor(x0);
         const columnEndSec = fromSec + (column + 1) * secPerPx;
         if (startSec[i + 1]! < columnEndSec) {
           // All that start in this column but the last lie in it whole.

@@ -5,7 +5,8 @@ import { type Row, rowOf, type SpanTable } from "../model/spanTable.ts";
 import { boxOfRow, HEAD_PX, type Layout } from "../view/layout.ts";
 import type { TimeRange } from "../view/range.ts";
 import { categoryColour, paletteOf, shadeAlpha, stripAlpha, wantsDarkText } from "./categoryColour.ts";
-import { type PaintClasses, type Palette, paintClasses, RowPainter } from "./coverage.ts";
+import { type PaintClasses, type Palette, paintClasses } from "./coverage.ts";
+import { RowCache } from "./rowCache.ts";
 
 export interface CanvasTheme {
   readonly isDark: boolean;
@@ -40,11 +41,24 @@ export interface Marks {
   readonly showsPath: boolean;
 }
 
+/** Spans of a row that are wide enough for a text. */
+interface Labelled {
+  readonly spans: readonly number[];
+  readonly topPx: number;
+  readonly heightPx: number;
+}
+
 const LABEL_PX = 34;
 const MOST_LABELS = 2500;
 
 export class SpanCanvas {
-  private readonly painter = new RowPainter();
+  /** By look: spans, the strip of charges, the shade behind rows, the marks of the critical path. */
+  private readonly caches = {
+    span: new RowCache(),
+    strip: new RowCache(),
+    shade: new RowCache(),
+    critical: new RowCache(),
+  };
   private readonly scratch = document.createElement("canvas");
   private pixels = new Uint8ClampedArray(0);
   private table: SpanTable;
@@ -52,10 +66,7 @@ export class SpanCanvas {
   private theme: CanvasTheme;
   private classes: PaintClasses;
   private criticalClasses: PaintClasses;
-  private spanPalette!: Palette;
-  private stripPalette!: Palette;
-  private shadePalette!: Palette;
-  private criticalPalette!: Palette;
+  private palettes!: Readonly<Record<"span" | "strip" | "shade" | "critical", Palette>>;
   private darkText!: readonly boolean[];
   private readonly textWidths = new Map<string, number>();
   /** Actions of the critical path in order of time. */
@@ -80,15 +91,18 @@ export class SpanCanvas {
   setTheme(theme: CanvasTheme): void {
     const { categories } = this.table;
     this.theme = theme;
-    this.spanPalette = paletteOf(categories, theme.isDark, () => 1);
-    this.stripPalette = paletteOf(categories, theme.isDark, stripAlpha, 1);
-    this.shadePalette = paletteOf(categories, theme.isDark, shadeAlpha, 1);
+    this.clearCaches();
     const [r, g, b] = theme.isDark ? [255, 255, 255] : [16, 22, 28];
-    this.criticalPalette = {
-      red: Float32Array.of(0, r),
-      green: Float32Array.of(0, g),
-      blue: Float32Array.of(0, b),
-      alpha: Float32Array.of(0, 1),
+    this.palettes = {
+      span: paletteOf(categories, theme.isDark, () => 1),
+      strip: paletteOf(categories, theme.isDark, stripAlpha, 1),
+      shade: paletteOf(categories, theme.isDark, shadeAlpha, 1),
+      critical: {
+        red: Float32Array.of(0, r),
+        green: Float32Array.of(0, g),
+        blue: Float32Array.of(0, b),
+        alpha: Float32Array.of(0, 1),
+      },
     };
     this.darkText = categories.map((key) => {
       const { light, dark } = categoryColour(key);
@@ -99,6 +113,11 @@ export class SpanCanvas {
   /** @param isDim spans that step back; null: none. One pass over all spans. */
   setDim(isDim: ((span: number) => boolean) | null): void {
     this.classes = paintClasses(this.table, isDim);
+    this.clearCaches();
+  }
+
+  private clearCaches(): void {
+    for (const cache of Object.values(this.caches)) cache.clear();
   }
 
   drawSpans(context: CanvasRenderingContext2D, view: SpanView): void {
@@ -117,50 +136,32 @@ export class SpanCanvas {
     const lines = groups.reduce((sum, group) => sum + 2 + 2 * group.rows.length, 0);
     const needed = width * lines * 4;
     if (this.pixels.length !== needed) this.pixels = new Uint8ClampedArray(needed);
-    const at = { fromSec: range.fromSec, secPerPx: (range.untilSec - range.fromSec) / width };
+    const at = { fromSec: range.fromSec, secPerPx: (range.untilSec - range.fromSec) / width, widthPx: width };
     const targets: { readonly line: number; readonly topPx: number; readonly heightPx: number }[] = [];
-    const labels: {
-      readonly spans: readonly number[];
-      readonly row: Row;
-      readonly topPx: number;
-      readonly heightPx: number;
-    }[] = [];
+    const labels: Labelled[] = [];
     let line = 0;
-    const paint = (
-      row: Row,
-      classes: PaintClasses,
-      palette: Palette,
-      topPx: number,
-      heightPx: number,
-      widePx: number,
-    ) => {
+    const paint = (row: Row, look: keyof typeof this.caches, topPx: number, heightPx: number): readonly number[] => {
       const { startSec, endSec } = table;
       const spans = { startSec, endSec, from: row.from, to: row.to };
-      this.painter.paint(this.pixels, line * width * 4, width, spans, at, classes, palette, widePx);
+      const classes = look === "critical" ? this.criticalClasses : this.classes;
+      const widePx = look === "span" ? LABEL_PX * size.scale : Number.POSITIVE_INFINITY;
+      const painted = this.caches[look].paint(row, spans, at, classes, this.palettes[look], widePx);
+      this.pixels.set(painted.pixels, line * width * 4);
       targets.push({ line: line++, topPx, heightPx });
+      return painted.wide;
     };
     for (const group of groups) {
       context.fillStyle = theme.rowGround;
       context.fillRect(0, px(group.topPx + HEAD_PX), width, Math.round((group.heightPx - HEAD_PX) * size.scale));
       if (group.charges !== null) {
-        const { charges } = group;
-        paint(
-          charges,
-          this.classes,
-          this.shadePalette,
-          group.topPx + HEAD_PX,
-          group.heightPx - HEAD_PX,
-          Number.POSITIVE_INFINITY,
-        );
-        paint(charges, this.classes, this.stripPalette, group.topPx + 4, HEAD_PX - 8, Number.POSITIVE_INFINITY);
+        paint(group.charges, "shade", group.topPx + HEAD_PX, group.heightPx - HEAD_PX);
+        paint(group.charges, "strip", group.topPx + 4, HEAD_PX - 8);
       }
       for (const { row, topPx, heightPx } of group.rows) {
         if (topPx + heightPx <= scrollTopPx || topPx >= scrollTopPx + size.heightPx) continue;
-        this.painter.wide.length = 0;
-        paint(row, this.classes, this.spanPalette, topPx, heightPx, LABEL_PX * size.scale);
-        if (this.painter.wide.length > 0) labels.push({ spans: [...this.painter.wide], row, topPx, heightPx });
-        if (this.hasCritical.has(row))
-          paint(row, this.criticalClasses, this.criticalPalette, topPx, 2, Number.POSITIVE_INFINITY);
+        const wide = paint(row, "span", topPx, heightPx);
+        if (wide.length > 0) labels.push({ spans: wide, topPx, heightPx });
+        if (this.hasCritical.has(row)) paint(row, "critical", topPx, 2);
       }
     }
     if (this.scratch.width !== width || this.scratch.height < line) {
@@ -188,7 +189,7 @@ export class SpanCanvas {
   private drawTexts(
     context: CanvasRenderingContext2D,
     { range, size, scrollTopPx }: SpanView,
-    labels: readonly { readonly spans: readonly number[]; readonly topPx: number; readonly heightPx: number }[],
+    labels: readonly Labelled[],
   ): void {
     const { table, classes } = this;
     const width = size.widthPx * size.scale;
