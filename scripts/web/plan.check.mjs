@@ -78,6 +78,50 @@ export const checks = [
     },
   },
   {
+    name: "a job that no strategy fits: the search widens to everything, and a remedy is a click away",
+    run: async ({ page, address }) => {
+      const run = {
+        ...smallRun,
+        plan: {
+          fix: { tp: 1, cp: 1, pp: 1, micro_batch: 4, recompute: "none", sharding: "none" },
+          forbid: ["offload"],
+        },
+      };
+      await page.goto(linkTo(address, "plan", run));
+      await page.getByText("Nothing fits").waitFor();
+      const remedy = page.locator(".notice.warn .row").filter({ hasText: "lift the limits" });
+      await remedy.getByRole("button", { name: "Apply" }).click();
+      await proven(page);
+      assert.equal(await page.locator(".chip").count(), 0);
+      assert.ok((await page.locator(".result-table tbody tr").count()) > 0);
+    },
+  },
+  {
+    name: "a token budget says how long and how dear, and a picked row what it loses to the best",
+    run: async ({ page, address }) => {
+      await page.goto(linkTo(address, "plan", { ...smallRun, plan: { tokens: "2T" } }));
+      await proven(page);
+      await card(page).getByText("2.00T tokens take").waitFor();
+      await page.locator(".result-table tbody tr").nth(2).click();
+      await card(page)
+        .getByText(/^This strategy (is [\d.]+ % slower than|ties with) the best/)
+        .waitFor();
+    },
+  },
+  {
+    name: "a cluster of two kinds of devices is planned too",
+    run: async ({ page, address }) => {
+      const run = { ...smallRun, cluster: "8xa100-80g+8xh100-sxm", workload: { seq: 4096, global_batch: 64 } };
+      await page.goto(linkTo(address, "plan", { ...run, plan: { fix: { tp: 8, micro_batch: 1 } } }));
+      await page
+        .getByRole("status")
+        .filter({ hasText: /proven/ })
+        .waitFor();
+      assert.ok((await page.locator(".result-table tbody tr").count()) > 0);
+      await card(page).getByText("tokens/s", { exact: true }).waitFor();
+    },
+  },
+  {
     name: "malformed files get a clear message and lose nothing",
     run: async ({ page, address }) => {
       await page.goto(address);

@@ -15,7 +15,14 @@ export {
 } from "./objectives/extremes.ts";
 export { type Objective, stepEnergy, stepTime } from "./objectives/objective.ts";
 export { type FrontPoint, paretoFront, pointOf, undominated } from "./objectives/pareto.ts";
-export { type MissedPlan, type PlanOutcome, planOutcome, type RankedPlan, resolvedLeaf } from "./outcome.ts";
+export {
+  type MissedPlan,
+  type PlanOutcome,
+  planOutcome,
+  type RankedPlan,
+  type Remedy,
+  resolvedLeaf,
+} from "./outcome.ts";
 export {
   ENGINES,
   type EngineName,

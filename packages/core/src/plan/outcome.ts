@@ -31,6 +31,15 @@ export interface MissedPlan {
   readonly infeasible: Infeasible;
 }
 
+/** A change of the job that was tried and fits. */
+export interface Remedy {
+  readonly sentence: string;
+  readonly change:
+    | { readonly kind: "liftLimits" }
+    | { readonly kind: "devices"; readonly numDevices: number }
+    | { readonly kind: "sequence"; readonly seqLen: number; readonly globalBatch: number };
+}
+
 export interface PlanOutcome {
   readonly job: JobSpec;
   readonly request: PlanRequest;
@@ -46,7 +55,7 @@ export interface PlanOutcome {
   /** Where nothing fits: the simulated strategy that misses by least, with changes that would fit. */
   readonly miss: MissedPlan | null;
   /** Where nothing fits: what would make it fit. */
-  readonly remedies: readonly string[];
+  readonly remedies: readonly Remedy[];
 }
 
 export function planOutcome(
@@ -76,23 +85,30 @@ export function planOutcome(
 const MOST_TIMES_DEVICES = 16;
 
 /** Changes that were tried and fit: limits lifted, more devices of the kind, shorter sequences. */
-function remediesFor(space: PlanJob): string[] {
-  const remedies: string[] = [];
+function remediesFor(space: PlanJob): Remedy[] {
+  const remedies: Remedy[] = [];
   const { limits } = space;
   const limited = limits.fix.size + limits.max.size + limits.min.size + limits.forbid.size > 0;
   if (limited && anyFits({ ...space, limits: noLimits }) !== null)
-    remedies.push("lift the limits: without them it fits");
+    remedies.push({ sentence: "lift the limits: without them it fits", change: { kind: "liftLimits" } });
   for (let times = 2; times <= MOST_TIMES_DEVICES; times *= 2) {
     const larger = withDevices(space, space.cluster.numDevices * times);
     if (larger === null || anyFits(larger) === null) continue;
-    remedies.push(`use ${larger.cluster.numDevices} devices: the same batch fits`);
+    const { numDevices } = larger.cluster;
+    remedies.push({
+      sentence: `use ${numDevices} devices: the same batch fits`,
+      change: { kind: "devices", numDevices },
+    });
     break;
   }
   const { seqLen, globalBatch } = space.workload;
   for (let shorter = Math.floor(seqLen / 2); shorter >= 1024; shorter = Math.floor(shorter / 2)) {
     const workload = { ...space.workload, seqLen: shorter, globalBatch: Math.round((globalBatch * seqLen) / shorter) };
     if (anyFits({ ...space, workload }) === null) continue;
-    remedies.push(`use sequences of ${shorter} tokens: the same tokens a step fit`);
+    remedies.push({
+      sentence: `use sequences of ${shorter} tokens: the same tokens a step fit`,
+      change: { kind: "sequence", seqLen: shorter, globalBatch: workload.globalBatch },
+    });
     break;
   }
   return remedies;

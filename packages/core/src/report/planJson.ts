@@ -49,7 +49,7 @@ export function planJson(outcome: PlanOutcome): Readonly<Record<string, unknown>
             need_bytes: miss.infeasible.needBytes,
             have_bytes: miss.infeasible.haveBytes,
           },
-    remedies: outcome.remedies,
+    remedies: outcome.remedies.map(({ sentence }) => sentence),
     notes: job.notes,
   };
 }

@@ -159,6 +159,6 @@ function missLines({ miss, counts, proven, remedies }: PlanOutcome, { paint }: R
     `  ${head}`,
     `  the nearest needs ${formatBytes(infeasible.needBytes)} of ${formatBytes(infeasible.haveBytes)}, ${formatBytes(infeasible.needBytes - infeasible.haveBytes)} too many: ${layoutText(spec.strategy)}`,
   ];
-  for (const remedy of remedies) lines.push(`  ${paint.cyan("fits")}: ${remedy}`);
+  for (const { sentence } of remedies) lines.push(`  ${paint.cyan("fits")}: ${sentence}`);
   return lines;
 }

@@ -1,6 +1,6 @@
 // Rows of what a search or a survey finds, each made once: a leaf of the space resolved, with the figures that follow from its brief.
 
-import { type Found, leafKey, type Objective, type PlanJob, pointOf, resolvedLeaf } from "@meshwright/core/plan";
+import { type Found, leafKey, type PlanJob, pointOf, resolvedLeaf } from "@meshwright/core/plan";
 import { predictStep, type StepResult } from "@meshwright/core/simulate";
 import type { JobSpec, ResolvedSpec } from "@meshwright/core/spec";
 import { type PlanRow, planRow, type RowOrigin } from "./planRow.ts";
@@ -11,7 +11,6 @@ const MOST_ROWS = 200;
 export interface FoundRowsOf {
   readonly job: JobSpec;
   readonly space: PlanJob;
-  readonly objective: Objective;
   readonly origin: RowOrigin;
 }
 
@@ -57,12 +56,12 @@ function mfuSecOf(spec: ResolvedSpec): number {
 export function predictedRow(
   spec: ResolvedSpec,
   result: StepResult,
-  { job, objective, origin, rule }: Omit<FoundRowsOf, "space"> & { readonly rule: string | null },
+  of: { readonly job: JobSpec; readonly origin: RowOrigin; readonly rule: string | null; readonly value: number },
 ): PlanRow {
-  const { stepSec, tokensPerSec, mfuCausal, energyJoules, usdPerBillionTokens, clockFrac } = result;
+  const { job, ...given } = of;
+  const { stepSec, tokensPerSec, mfuCausal, energyJoules, usdPerBillionTokens } = result;
   const { peakBytes } = result.ranks[result.peakRank]!.memory; // every step has a fullest rank
-  const value = objective.valueOf({ kind: "ok", stepSec, energyJoules, peakBytes, clockFrac });
   return planRow(spec, job.software, {
-    ...{ origin, rule, value, stepSec, tokensPerSec, mfuCausal, peakBytes, energyJoules, usdPerBillionTokens },
+    ...{ ...given, stepSec, tokensPerSec, mfuCausal, peakBytes, energyJoules, usdPerBillionTokens },
   });
 }

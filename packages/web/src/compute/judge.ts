@@ -1,10 +1,10 @@
 // The task `judge`: one strategy in figures and words - what the plan page shows of the strategy that is picked. Where it does not fit: what is missing
 // and the changes that would fit.
 
-import { bottleneckOf, strategyWords, waterfall } from "@meshwright/core/plan";
+import { bottleneckOf, differences, readPlanRequest, strategyWords, waterfall } from "@meshwright/core/plan";
 import { layoutText, memoryParts, slowestRank, timeParts } from "@meshwright/core/report";
-import { type FitSuggestion, type MemoryBreakdown, predictStep } from "@meshwright/core/simulate";
-import { resolveSpec } from "@meshwright/core/spec";
+import { type FitSuggestion, type MemoryBreakdown, predictStep, type StepResult } from "@meshwright/core/simulate";
+import { type ResolvedSpec, resolveSpec } from "@meshwright/core/spec";
 import type { RunFile } from "../state/runFile.ts";
 import { noFiles } from "./predict.ts";
 
@@ -23,9 +23,19 @@ interface Judged {
   readonly notes: readonly string[];
 }
 
+export interface JudgeInput {
+  readonly run: RunFile;
+  /** Another strategy of the same job, to say what tells them apart; null for none. */
+  readonly against: RunFile | null;
+}
+
 export interface FittingJudgement extends Judged {
   readonly kind: "ok";
   readonly why: string;
+  /** Against the other strategy, in a sentence; null without one, or where it is the same. */
+  readonly compared: string | null;
+  /** How long the token budget of the search takes. */
+  readonly budget: { readonly tokens: number; readonly durationSec: number } | null;
   readonly stepSec: number;
   readonly relStd: number;
   readonly tokensPerSec: number;
@@ -50,7 +60,7 @@ export interface InfeasibleJudgement extends Judged {
 export type Judgement = FittingJudgement | InfeasibleJudgement;
 
 /** Throws InputError with every finding. */
-export function judge(run: RunFile): Judgement {
+export function judge({ run, against }: JudgeInput): Judgement {
   const spec = resolveSpec(run, noFiles);
   const result = predictStep(spec, { rankOps: true });
   const { strategy } = spec;
@@ -69,10 +79,13 @@ export function judge(run: RunFile): Judgement {
     };
   const { memory } = result.ranks[result.peakRank]!; // every step has a fullest rank
   const slowest = slowestRank(result);
+  const { tokens } = readPlanRequest(run.plan ?? {});
   return {
     ...said,
     kind: "ok",
     why: bottleneckOf(spec, waterfall(spec, result)).sentence,
+    compared: against === null ? null : comparedTo(against, spec, result),
+    budget: tokens === null ? null : { tokens, durationSec: tokens / result.tokensPerSec },
     stepSec: result.stepSec,
     relStd: result.relStd,
     tokensPerSec: result.tokensPerSec,
@@ -86,6 +99,16 @@ export function judge(run: RunFile): Judgement {
     capacityBytes: memory.capacityBytes,
     notes: [...said.notes, ...result.notes],
   };
+}
+
+/** What the strategy loses to another, or gains on it. */
+function comparedTo(against: RunFile, spec: ResolvedSpec, result: StepResult): string | null {
+  const other = resolveSpec(against, noFiles);
+  const otherResult = predictStep(other, { rankOps: true, suggest: false });
+  if (otherResult.kind !== "ok" || JSON.stringify(other.strategy) === JSON.stringify(spec.strategy)) return null;
+  const mine = { name: "this strategy", spec, result };
+  const best = { name: "the best", spec: other, result: otherResult };
+  return otherResult.stepSec <= result.stepSec ? differences(best, mine).sentence : differences(mine, best).sentence;
 }
 
 function sharesOf(memory: MemoryBreakdown): Share[] {

@@ -5,22 +5,21 @@
 // it with what is known. The library is synchronous, so a hand is deaf for as long as one core takes.
 
 import {
-  addCounts,
   bestOfLayouts,
   type CoreAnswer,
   type CoreTask,
   type Found,
   focusedJob,
   type Hand,
-  noCounts,
   objectiveOf,
   type PlanCounts,
   type PlanJob,
   type PlanOutcome,
   type PlanRequest,
-  type PlanSearch,
   planJob,
+  planMixed,
   planOutcome,
+  type Remedy,
   RoundedSearch,
   readPlanRequest,
   searchWithCrew,
@@ -31,7 +30,7 @@ import {
 import { type JobSpec, resolveJob } from "@meshwright/core/spec";
 import type { RunFile } from "../state/runFile.ts";
 import { breath } from "./breath.ts";
-import { FoundRows } from "./foundRows.ts";
+import { FoundRows, predictedRow } from "./foundRows.ts";
 import { type PlanRow, planRow } from "./planRow.ts";
 import { noFiles } from "./predict.ts";
 
@@ -72,7 +71,7 @@ export interface PlanAnswer {
     readonly haveBytes: number;
     readonly strategy: Readonly<Record<string, unknown>>;
   } | null;
-  readonly remedies: readonly string[];
+  readonly remedies: readonly Remedy[];
   readonly notes: readonly string[];
   readonly tokens: number | null;
 }
@@ -91,13 +90,19 @@ export const NUM_PROVEN = 1;
 
 /** Job, request and space of a run file: what coordinator and hands must agree on. */
 export function searchSpace(run: RunFile, scope: SearchScope): { job: JobSpec; request: PlanRequest; space: PlanJob } {
-  const job = resolveJob(run, noFiles);
-  const request = readPlanRequest(job.plan);
+  const { job, request } = searchedJob(run);
   const whole = planJob(job, request);
   return { job, request, space: scope === "focus" ? focusedJob(whole) : whole };
 }
 
+function searchedJob(run: RunFile): { job: JobSpec; request: PlanRequest } {
+  const job = resolveJob(run, noFiles);
+  return { job, request: readPlanRequest(job.plan) };
+}
+
 export async function planSearch({ run, scope, control, helpers }: PlanSearchInput): Promise<PlanAnswer> {
+  const asked = searchedJob(run);
+  if (asked.job.cluster.groups !== undefined) return mixedAnswer(asked.job, asked.request, control);
   const { job, request, space } = searchSpace(run, scope);
   const objective = objectiveOf(request.objective, space);
   let stopped = false;
@@ -106,7 +111,7 @@ export async function planSearch({ run, scope, control, helpers }: PlanSearchInp
   };
   const hands = helpers.map(handOn);
   try {
-    const shown = new FoundRows({ job, space, objective, origin: "search" });
+    const shown = new FoundRows({ job, space, origin: "search" });
     const search = new RoundedSearch(space, objective, { numProven: NUM_PROVEN });
     const tell = (numDone: number, found: readonly Found[]) =>
       control.postMessage({ numDone, numCores: search.cores.length, rows: shown.rowsOf(found) } satisfies PlanProgress);
@@ -128,44 +133,54 @@ export async function planSearch({ run, scope, control, helpers }: PlanSearchInp
       },
     });
     await breath();
-    return answerOf({ job, request, space, found, scope, stopped, shown });
+    // What would make it fit is looked for when nothing of the whole space does.
+    const partial = scope === "focus";
+    const outcome = planOutcome(job, request, { space, search: found, numProven: NUM_PROVEN, partial });
+    const proven = found.numOpen === 0 && found.counts.open === 0;
+    return answerOf(outcome, { rows: shown.rowsOf(found.best), scope, proven, stopped });
   } finally {
     for (const port of helpers) port.postMessage("end");
     for (const port of [control, ...helpers]) port.close();
   }
 }
 
-function answerOf(at: {
-  readonly job: JobSpec;
-  readonly request: PlanRequest;
-  readonly space: PlanJob;
-  readonly found: PlanSearch;
-  readonly scope: SearchScope;
-  readonly stopped: boolean;
-  readonly shown: FoundRows;
-}): PlanAnswer {
-  const { job, request, space, found, scope, stopped, shown } = at;
-  const outcome = planOutcome(job, request, { space, search: found, numProven: NUM_PROVEN, partial: false });
-  const counts = noCounts();
-  addCounts(counts, found.counts);
-  const rows = shown.rowsOf(found.best);
-  const keys = rows.map(({ key }) => key);
+/** @param rows what was found, best first; the first ones are the outcome's plans. */
+function answerOf(
+  outcome: PlanOutcome,
+  at: {
+    readonly rows: readonly PlanRow[];
+    readonly scope: SearchScope;
+    readonly proven: boolean;
+    readonly stopped: boolean;
+  },
+): PlanAnswer {
+  const { job, request, counts } = outcome;
+  const keys = at.rows.map(({ key }) => key);
   const winner = outcome.plans[0];
   return {
-    scope,
-    rows,
+    ...at,
     counts,
     numConsidered: totalCount(counts),
-    proven: outcome.proven,
-    stopped,
     winner:
-      winner === undefined ? null : { key: keys[0]!, words: strategyWords(winner.spec), why: outcome.bottleneck ?? "" }, // the winner is the first that was found
+      winner === undefined ? null : { key: keys[0]!, words: strategyWords(winner.spec), why: outcome.bottleneck ?? "" }, // the winner is the first row
     comparisons: comparisonsOf(outcome, keys),
     miss: missOf(outcome),
     remedies: outcome.remedies,
     notes: job.notes,
     tokens: request.tokens,
   };
+}
+
+/** Devices of several kinds: the library's own search for them, in one piece, and of everything. */
+function mixedAnswer(job: JobSpec, request: PlanRequest, control: MessagePort): PlanAnswer {
+  const outcome = planMixed(job, request, {
+    onProgress: ({ numDone, numShapes }) =>
+      control.postMessage({ numDone, numCores: numShapes, rows: [] } satisfies PlanProgress),
+  });
+  const rows = outcome.plans.map(({ spec, result, value }) =>
+    predictedRow(spec, result, { job, origin: "search", rule: null, value }),
+  );
+  return answerOf(outcome, { rows, scope: "all", proven: outcome.proven, stopped: false });
 }
 
 function comparisonsOf(outcome: PlanOutcome, keys: readonly string[]): PlanAnswer["comparisons"] {

@@ -24,7 +24,7 @@ const TOLD_EVERY = 4;
 export async function planSurvey({ run, report }: PlanSurveyInput): Promise<readonly PlanRow[]> {
   const { job, request, space } = searchSpace(run, "focus");
   const objective = objectiveOf(request.objective, space);
-  const rows = new FoundRows({ job, space, objective, origin: "survey" });
+  const rows = new FoundRows({ job, space, origin: "survey" });
   const found: Found[] = [];
   const byRule: PlanRow[] = [];
   const all = () => [...rows.rowsOf(found), ...byRule];
@@ -46,7 +46,12 @@ export async function planSurvey({ run, report }: PlanSurveyInput): Promise<read
     if ("refused" in strategy || (space.refuses?.(strategy, software).length ?? 0) > 0) continue;
     const spec: ResolvedSpec = { name: job.name, model, cluster, workload, software, strategy, notes: [] };
     const result = predicted(spec);
-    if (result !== null) byRule.push(predictedRow(spec, result, { job, objective, origin: "rule", rule: rule.title }));
+    if (result !== null) {
+      const { stepSec, energyJoules, clockFrac, ranks, peakRank } = result;
+      const { peakBytes } = ranks[peakRank]!.memory; // every step has a fullest rank
+      const value = objective.valueOf({ kind: "ok", stepSec, energyJoules, peakBytes, clockFrac });
+      byRule.push(predictedRow(spec, result, { job, origin: "rule", rule: rule.title, value }));
+    }
     tell();
     await breath();
   }

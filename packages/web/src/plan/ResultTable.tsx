@@ -25,11 +25,11 @@ export function ResultTable(props: {
     ep: rows.some((row) => row.ep > 1),
     cost: rows.some((row) => row.usdPerBillionTokens !== null),
   };
-  const bestSec = state.rows[0]?.stepSec ?? Number.NaN;
+  const best = state.rows[0]?.value ?? Number.NaN;
   const columns = useMemo(
-    () => columnsFor(has, bestSec, state.answer, (row) => places.current.get(row.key) ?? 0),
+    () => columnsFor(has, best, state.answer, (row) => places.current.get(row.key) ?? 0),
     // Places are in rowVersion: a row that keeps its place is not drawn again.
-    [has.cp, has.ep, has.cost, bestSec, state.answer],
+    [has.cp, has.ep, has.cost, best, state.answer],
   );
   if (rows.length === 0)
     return (
@@ -79,7 +79,7 @@ interface Present {
 
 function columnsFor(
   has: Present,
-  bestSec: number,
+  best: number,
   answer: SearchState["answer"],
   place: (row: PlanRow) => number,
 ): Column<PlanRow>[] {
@@ -119,14 +119,10 @@ function columnsFor(
       id: "slower",
       title: "vs best",
       align: "right",
-      help: "How much longer than the best step",
+      help: "How much more of what the search minimises: seconds of a step, or joules",
       cell: (row) =>
-        row.stepSec === bestSec ? (
-          <span class="dim">best</span>
-        ) : (
-          `+${((row.stepSec / bestSec - 1) * 100).toFixed(1)} %`
-        ),
-      sortValue: (row) => row.stepSec / bestSec,
+        row.value === best ? <span class="dim">best</span> : `+${((row.value / best - 1) * 100).toFixed(1)} %`,
+      sortValue: (row) => row.value,
     },
     {
       id: "tokens",

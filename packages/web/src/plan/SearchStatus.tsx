@@ -1,13 +1,16 @@
 // What the search is doing and has shown: progress, stop, the claim that its result supports - and the filter of the table.
 
-import { formatCount, formatSeconds, grouped } from "@meshwright/core/units";
+import { formatBytes, formatCount, formatSeconds, grouped } from "@meshwright/core/units";
 import { findingsOf } from "../app/errors.ts";
+import { useTask } from "../compute/client.ts";
 import type { PlanAnswer } from "../compute/planSearch.ts";
 import { Findings } from "../design/Blocks.tsx";
 import { Button } from "../design/Button.tsx";
 import { runSearch, type SearchState, stopSearch } from "../search/searchState.ts";
+import { store } from "../state/store.ts";
 import { filterFields } from "./filterRows.ts";
 import type { PlanView } from "./planView.ts";
+import { withRemedy } from "./suggestion.ts";
 
 export function SearchStatus(props: {
   readonly state: SearchState;
@@ -114,6 +117,7 @@ function statusText(state: SearchState): string {
       return "";
     case "running":
       if (numCores === 0) return "looking over the layouts";
+      // A mixed cluster is searched by placements of its groups.
       return `searching ${scope === "all" ? "everything" : "usual strategies"}: ${numDone} of ${numCores} kernel layouts`;
     case "done": {
       const took = endMs === null ? "" : `, ${formatSeconds((endMs - startMs) / 1000)}`;
@@ -127,24 +131,36 @@ function statusText(state: SearchState): string {
 
 function claim(answer: PlanAnswer): string {
   const of = `${formatCount(answer.numConsidered)} ${answer.scope === "all" ? "strategies: all that the cluster admits" : "usual strategies"}`;
-  if (answer.stopped || !answer.proven) return `stopped: best so far, not proven, among ${of}`;
+  if (answer.stopped) return `stopped: best so far, not proven, among ${of}`;
+  if (!answer.proven) return `best found, not proven: ${formatCount(answer.counts.open)} were not tried of ${of}`;
   if (answer.winner === null) return `none fits of ${of}`;
   return `proven best of ${of}; ${grouped(answer.counts.simulated + answer.counts.simulatedTooLarge)} simulated`;
 }
 
 function Miss({ answer }: { readonly answer: PlanAnswer }) {
+  const { value: facts } = useTask("jobFacts", store.run.value);
+  const cluster = facts?.cluster ?? null;
   const { miss, remedies } = answer;
-  if (miss === null) return null;
-  const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(1);
   return (
     <div class="pad">
       <div class="notice warn">
-        <strong>Nothing fits</strong>
-        <span>
-          The nearest needs {gib(miss.needBytes)} GiB of {gib(miss.haveBytes)} GiB: {miss.layout}
-        </span>
+        <strong>{answer.numConsidered === 0 ? "The limits leave no strategy" : "Nothing fits"}</strong>
+        {miss === null ? (
+          answer.numConsidered === 0 ? null : (
+            <span>Every strategy needs more memory than a device has, by its lower bound alone</span>
+          )
+        ) : (
+          <span>
+            The nearest needs {formatBytes(miss.needBytes)} of {formatBytes(miss.haveBytes)}: {miss.layout}
+          </span>
+        )}
         {remedies.map((remedy) => (
-          <span key={remedy}>Would fit: {remedy}</span>
+          <span key={remedy.sentence} class="row">
+            <Button onClick={() => store.edit(remedy.sentence, (run) => withRemedy(run, remedy.change, cluster))}>
+              Apply
+            </Button>
+            {remedy.sentence}
+          </span>
         ))}
       </div>
     </div>

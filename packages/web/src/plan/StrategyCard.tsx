@@ -23,12 +23,14 @@ import { withSuggestion } from "./suggestion.ts";
 
 export function StrategyCard(props: {
   readonly run: RunFile | null;
+  /** The best that is known, to compare with. */
+  readonly best: RunFile | null;
   readonly isPicked: boolean;
   readonly onFollowBest: () => void;
   readonly onExport: () => void;
 }) {
-  const { run, isPicked } = props;
-  const { value, error, running } = useTask("judge", run);
+  const { run, best, isPicked } = props;
+  const { value, error, running } = useTask("judge", run === null ? null : { run, against: isPicked ? best : null });
   const findings = findingsOf(error);
   const title = isPicked ? "Picked strategy" : "Best strategy";
   const others = pages.filter(({ id }) => id === "timeline" || id === "memory" || id === "whatif");
@@ -81,6 +83,7 @@ function Fitting({ judged }: { readonly judged: FittingJudgement }) {
     <>
       <p class="words">{judged.words}.</p>
       <p class="why">{judged.why}.</p>
+      {judged.compared === null ? null : <p class="why">{sentenceOf(judged.compared)}</p>}
       <Figures figures={figuresOf(judged)} />
       <div class="bars">
         <div class="stack">
@@ -168,7 +171,20 @@ function figuresOf(judged: FittingJudgement): Figure[] {
     ...(judged.usdPerBillionTokens === null
       ? []
       : [{ name: "$ per billion tokens", value: formatUsd(judged.usdPerBillionTokens) }]),
+    ...(judged.budget === null ? [] : budgetFigures(judged.budget, judged.usdPerBillionTokens)),
   ];
+}
+
+function budgetFigures(budget: NonNullable<FittingJudgement["budget"]>, usdPerBillionTokens: number | null): Figure[] {
+  const of = `${formatCount(budget.tokens)} tokens`;
+  const time: Figure = { name: `${of} take`, value: formatSeconds(budget.durationSec) };
+  if (usdPerBillionTokens === null) return [time];
+  return [time, { name: `${of} cost`, value: formatUsd((usdPerBillionTokens * budget.tokens) / 1e9) }];
+}
+
+/** `this strategy is...` as a sentence. */
+function sentenceOf(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 function partsOf(shares: readonly Share[], kind: "time" | "memory"): BarPart[] {

@@ -26,6 +26,8 @@ export default function PlanPage() {
   const [exporting, setExporting] = useState(false);
   const shown = useMemo(() => filterRows(state.rows, view), [state.rows, view]);
   const shownRun = currentRun.value;
+  const first = state.rows[0];
+  const best = first === undefined || state.key !== jobKey(run) ? null : withRow(unpicked(run), first);
   const chosen = chosenRow(state.rows, shownRun);
   const pick = (row: PlanRow) => store.edit("strategy", (before) => withRow(before, row));
   useCommands(
@@ -77,6 +79,7 @@ export default function PlanPage() {
       <div class="plan-results">
         <StrategyCard
           run={shownRun}
+          best={best}
           isPicked={isPicked(run)}
           onFollowBest={followBest}
           onExport={() => setExporting(true)}

@@ -112,6 +112,7 @@ export async function runSearch(scope: SearchScope): Promise<void> {
   const survey =
     surveyed.length > 0 ? Promise.resolve() : runSurvey(asked, abort.signal, (rows) => show({ surveyed: rows }));
   const helpers = helpersFor(asked, scope, abort.signal);
+  let widened = false;
   try {
     const answer = await compute(
       "planSearch",
@@ -120,6 +121,8 @@ export async function runSearch(scope: SearchScope): Promise<void> {
     );
     await survey;
     show({ status: "done", found: answer.rows, answer, endMs: performance.now() });
+    // Where no usual strategy fits, an unusual one may.
+    if (isCurrent() && scope === "focus" && answer.winner === null && !answer.stopped) widened = true;
   } catch (error) {
     show({ status: "failed", error, found: [], surveyed: [], endMs: performance.now() });
   } finally {
@@ -129,6 +132,7 @@ export async function runSearch(scope: SearchScope): Promise<void> {
     control.close();
     if (wasCurrent) running = null;
   }
+  if (widened) await runSearch("all");
 }
 
 /** Rows that are as before keep their identity, so that only changed ones are drawn again; all the same: the list as well. */
