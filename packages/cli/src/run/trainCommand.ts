@@ -99,6 +99,9 @@ class TrainReport {
   private readonly options: TrainOptions;
   private readonly io: Io;
   private readonly losses: number[] = [];
+  /** Steps that were done before the first loss. */
+  private firstStep = 0;
+  private isUnderWay = false;
 
   constructor(spec: ResolvedSpec, options: TrainOptions, io: Io) {
     this.spec = spec;
@@ -111,6 +114,8 @@ class TrainReport {
     const { paint } = io;
     switch (event.kind) {
       case "starting": {
+        if (this.isUnderWay) return;
+        this.isUnderWay = true;
         const { training } = event;
         const { corpus, numRanks, task, tokenizer, notes } = training;
         const parameters = formatCount(parameterCounts(this.spec.model).total);
@@ -134,12 +139,14 @@ class TrainReport {
       case "saving":
         return; // said at the end
       case "resumed":
-        this.line(`goes on from step ${event.step} (${event.folder})`);
+        if (this.losses.length === 0) this.firstStep = event.step;
+        this.line(paint.dim(`read step ${event.step} from ${event.folder}`));
         return;
       case "restarting":
+        this.losses.length = Math.min(this.losses.length, event.fromStep - this.firstStep);
         this.line(
           `${paint.red("lost a rank")} in step ${event.doneSteps + 1}: ${event.reason}\n` +
-            `goes on with dp ${event.dp} from ${event.fromStep === 0 ? "the beginning" : `step ${event.fromStep}`}: ${event.doneSteps - event.fromStep} steps are done again`,
+            `goes on with dp=${event.dp} from ${event.fromStep === 0 ? "the beginning" : `step ${event.fromStep}`}: ${event.doneSteps - event.fromStep} steps are done again`,
         );
         return;
       case "sampled":

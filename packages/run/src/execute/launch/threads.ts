@@ -40,6 +40,7 @@ export class RankThreads {
   private readonly workers: (Worker | null)[] = [];
   private readonly timeoutMs: number | undefined;
   private readonly running = new Set<number>();
+  private late: ReturnType<typeof setTimeout> | undefined;
   /** Threads that were ended from here. */
   private readonly ended = new WeakSet<Worker>();
 
@@ -62,6 +63,7 @@ export class RankThreads {
         return this.runOne({ job, world, rank, region: regions[rank]!, ...waits }, onEvent, failures);
       }),
     );
+    clearTimeout(this.late);
     const told = failures.find((failure) => !failure.isEcho) ?? failures[0];
     if (told === undefined) return;
     // What the others have begun, checkpoints above all, ends with them.
@@ -74,7 +76,7 @@ export class RankThreads {
     const worker = this.workers[rank]!; // run() made it
     return new Promise((done) => {
       const end = (failure: Failure | null) => {
-        if (failure !== null && failures.push(failure) === 1) setTimeout(() => this.endLate(), graceMs).unref();
+        if (failure !== null && failures.push(failure) === 1) this.late = setTimeout(() => this.endLate(), graceMs);
         this.running.delete(rank);
         worker.off("message", onMessage);
         worker.off("error", onError);

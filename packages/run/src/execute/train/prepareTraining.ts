@@ -219,7 +219,7 @@ export function workerSpec(resolved: ResolvedSpec, code: GradientCode): Resolved
     findings.push({
       path,
       message: "Workers of a gradient code hold the whole model",
-      hint: "use dp alone, without sharding",
+      hint: "use dp alone, with --sharding none",
     });
   const { partsPerBatch } = code;
   const perPart = workload.globalBatch / partsPerBatch;
