@@ -197,7 +197,7 @@ describe("meshwright run on a text", () => {
     expect(await refused("--resume", "whole", "--steps", "12")).toContain("ends at step 12");
     expect(await refused("--resume", "whole", "--steps", "20", "--optimizer", "sgd")).toContain("state of adamw");
     expect(await refused("--gradient-code", "cyclic:1")).toContain("hold the whole model");
-    expect(await refused("--verify", "--data", "text.txt")).toContain("trains on no text");
+    expect(await refused("--compare", "--data", "text.txt")).toContain("trains on no text");
   });
 });
 
