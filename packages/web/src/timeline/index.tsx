@@ -419,6 +419,9 @@ function ColourKey({ panels }: { readonly panels: readonly PanelContent[] }) {
   const all = new Set(panels.flatMap(({ table }) => table.categories));
   // Exposed communication has the colour of its axis.
   const keys = [...all].filter((key) => !all.has(key.replace("exposed_", "")) || !key.startsWith("exposed_"));
+  const memory = memoryParts.filter(({ key }) =>
+    panels.some(({ table }) => table.memory.some(({ parts }) => parts.some((part) => part.key === key))),
+  );
   return (
     <ul class="legend tl-key">
       {keys.map((key) => (
@@ -429,16 +432,12 @@ function ColourKey({ panels }: { readonly panels: readonly PanelContent[] }) {
       <li>
         <span class="tl-line" /> critical path
       </li>
-      {memoryParts
-        .filter(({ key }) =>
-          panels.some(({ table }) => table.memory.some(({ parts }) => parts.some((part) => part.key === key))),
-        )
-        .map(({ key, name }, i) => (
-          <li key={key}>
-            {i === 0 ? <span class="tl-key-memory">memory</span> : null}
-            <span class="swatch" style={{ background: `var(--memory-${key})` }} /> {name}
-          </li>
-        ))}
+      {memory.length === 0 ? null : <li class="tl-key-memory">memory</li>}
+      {memory.map(({ key, name }) => (
+        <li key={key}>
+          <span class="swatch" style={{ background: `var(--memory-${key})` }} /> {name}
+        </li>
+      ))}
     </ul>
   );
 }
