@@ -33,6 +33,22 @@ describe("meshwright run", () => {
     expect(code).toBe(0);
   });
 
+  it("proves the same over TCP, a process for each rank", async () => {
+    const { code, out, err } = await run("tiny.yaml", "--dp", "2", "--verify", "--json", "--transport", "tcp");
+    expect(err).toBe("");
+    expect(JSON.parse(out).failures).toEqual([]);
+    expect(code).toBe(0);
+  });
+
+  it("refuses transports that do not exist, and MPI outside of mpirun", async () => {
+    expect((await run("tiny.yaml", "--transport", "pigeons")).err).toMatch(
+      /--transport: There is no transport "pigeons" \(use threads, tcp, mpi\)/,
+    );
+    const { code, err, out } = await run("tiny.yaml", "--dp", "2", "--verify", "--transport", "mpi");
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toMatch(/An MPI run of 2 ranks is started by mpirun \(run it as: mpirun -n 2 npx meshwright run/);
+  });
+
   it("tells every step, compares with the prediction, and writes both as one trace", async () => {
     const { code, out } = await run(
       "tiny.yaml",

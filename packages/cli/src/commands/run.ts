@@ -8,16 +8,20 @@ import { formatCount, InputError } from "@meshwright/core/units";
 import {
   compareRun,
   measuredTimeline,
+  mpiPlace,
   type PreparedRun,
   prepareRun,
   promisedBytes,
   type RankJob,
   type RankMeasures,
   type RankTask,
-  RankThreads,
   type RunEvent,
+  rankPool,
+  ranksText,
   refuseTooLarge,
   refuseUnprovable,
+  type TransportName,
+  transportNames,
   type Verdict,
 } from "@meshwright/run";
 import { writeText } from "../files.ts";
@@ -41,7 +45,7 @@ Examples:
 
 docs/run.md describes what is run, proved and shown; docs/train.md training, docs/checkpoints.md checkpoints and lost ranks.`;
 
-export const define: DefineCommand = (command, io, exit) => {
+export const define: DefineCommand = (command, given, exit) => {
   command
     .argument("[spec]", "spec file (YAML or JSON); options override its fields")
     .option("--steps <n>", "training steps, counted from the beginning (default: 50; 10 when measuring)")
@@ -52,6 +56,11 @@ export const define: DefineCommand = (command, io, exit) => {
     .option("--compare", "print predicted and measured step time, operations, memory and bytes")
     .option("--trace <file>", "write the predicted and the measured step as one Chrome trace")
     .option("--exact", "keep all values in f32 instead of rounding them to the formats of their buffers")
+    .option(
+      "--transport <kind>",
+      "how ranks reach each other: threads, tcp (a process each) or mpi (under mpirun)",
+      "threads",
+    )
     .option("--json", "print results as JSON")
     .option("-v, --verbose", "show all operations and notes")
     .addHelpText("after", examples);
@@ -60,13 +69,17 @@ export const define: DefineCommand = (command, io, exit) => {
   command.action(async (specPath: string | undefined, options: Record<string, unknown>) => {
     requireJob(specPath, options, "run");
     const wanted = readOptions(options);
+    const { transport } = wanted;
+    const io = transport === "mpi" ? ioOfRank(given) : given;
     const { verify, compare, tracePath, exact, json } = wanted;
     if (!verify && !compare && tracePath === undefined) {
       const resolve = (dp: number | null) =>
         specFromCommand(specPath, dp === null ? options : { ...options, dp: String(dp) }, io.cwd, sizedToRanks);
-      const metricsPath = options["metrics"] as string | undefined;
+      // One rank of an MPI run writes for all.
+      const isFirst = (mpiPlace(process.env)?.rank ?? 0) === 0;
+      const metricsPath = isFirst ? (options["metrics"] as string | undefined) : undefined;
       await trainCommand(
-        { options: readTrainOptions(options, wanted.numSteps), resolve, exact, json, metricsPath },
+        { options: readTrainOptions(options, wanted.numSteps), resolve, transport, exact, json, metricsPath },
         io,
       );
       return;
@@ -75,14 +88,21 @@ export const define: DefineCommand = (command, io, exit) => {
     const spec = specFromCommand(specPath, options, io.cwd, sizedToRanks);
     const prepared = prepareRun(spec);
     if (wanted.verify) refuseUnprovable(prepared.spec);
-    refuseTooLarge(prepared.arenaBytes, true);
+    refuseTooLarge(prepared.arenaBytes, transport === "threads");
     const failed = await runJob(spec, prepared, wanted, io);
     if (failed) exit(1);
   });
 };
 
+/** Of the ranks of an MPI run, each of which is this command, the first one speaks. */
+function ioOfRank(io: Io): Io {
+  if ((mpiPlace(process.env)?.rank ?? 0) === 0) return io;
+  return { ...io, out: () => {}, progress: () => {}, progressDone: () => {} };
+}
+
 interface RunOptions {
   readonly numSteps: number;
+  readonly transport: TransportName;
   readonly verify: boolean;
   readonly compare: boolean;
   readonly tracePath: string | undefined;
@@ -95,11 +115,19 @@ function readOptions(options: Record<string, unknown>): RunOptions {
   const text = options["steps"] as string | undefined;
   if (text !== undefined && !/^[1-9]\d{0,8}$/.test(text))
     throw new InputError({ path: "--steps", message: `Expected a whole number from 1 on, got "${text}"` });
+  const transport = transportNames.find((name) => name === options["transport"]);
+  if (transport === undefined)
+    throw new InputError({
+      path: "--transport",
+      message: `There is no transport "${String(options["transport"])}"`,
+      hint: `use ${transportNames.join(", ")}`,
+    });
   const flag = (name: string) => options[name] === true;
   const tracePath = options["trace"] as string | undefined;
   const measures = flag("compare") || tracePath !== undefined;
   const wanted: RunOptions = {
     numSteps: text === undefined ? (measures ? 10 : 50) : Number(text),
+    transport,
     verify: flag("verify"),
     compare: flag("compare"),
     tracePath,
@@ -127,16 +155,20 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
     task,
   };
   const numRanks = prepared.arenaBytes.length;
-  if (!wanted.json) io.out(headline(spec, numRanks, io));
+  let isIntroduced = wanted.json;
+  const introduce = () => {
+    if (!isIntroduced) io.out(headline(spec, numRanks, wanted.transport, io));
+    isIntroduced = true;
+  };
   const { seqLen, globalBatch } = spec.workload;
   const lines = new StepLines({ tokensPerStep: seqLen * globalBatch, numSteps: wanted.numSteps, paint: io.paint });
   let verdict: Verdict | null = null;
   let ranks: readonly RankMeasures[] | null = null;
   const steps: Extract<RunEvent, { kind: "step" }>[] = [];
-  const threads = new RankThreads();
+  const pool = rankPool(wanted.transport);
   io.progress(`starting ${numRanks} ranks`);
   try {
-    await threads.run(job, (event) => {
+    await pool.run(job, (event) => {
       switch (event.kind) {
         case "trained":
         case "evaluated":
@@ -147,6 +179,7 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
           return; // of a training
         case "step":
           io.progressDone();
+          introduce();
           steps.push(event);
           if (!wanted.json) io.out(lines.line(event));
           return;
@@ -161,9 +194,10 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
       }
     });
   } finally {
-    await threads.close();
+    await pool.close();
     io.progressDone();
   }
+  introduce();
   if (verdict !== null) return showVerdict(verdict, wanted, io);
   const comparison = ranks === null ? null : compareWith(spec, prepared, ranks, wanted, io);
   if (wanted.json)
@@ -186,7 +220,7 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
   return false;
 }
 
-function headline({ name, model, strategy }: ResolvedSpec, numRanks: number, io: Io): string {
+function headline({ name, model, strategy }: ResolvedSpec, numRanks: number, transport: TransportName, io: Io): string {
   const { tp, cp, pp, dp, schedule } = strategy;
   const axes = [
     ["tp", tp],
@@ -200,7 +234,7 @@ function headline({ name, model, strategy }: ResolvedSpec, numRanks: number, io:
   const parameters = formatCount(parameterCounts(model).total);
   return [
     io.paint.bold(name),
-    `${parameters} parameters · ${numRanks === 1 ? "1 rank" : `${numRanks} ranks`} as threads${split.length > 0 ? ` · ${split.join(" · ")}` : ""} · ${strategy.precision}`,
+    `${parameters} parameters · ${ranksText(numRanks, transport)}${split.length > 0 ? ` · ${split.join(" · ")}` : ""} · ${strategy.precision}`,
     "",
   ].join("\n");
 }

@@ -9,20 +9,23 @@ import { formatBytes, formatCount, formatPercent, formatSeconds, InputError } fr
 import {
   isReported,
   progressLine,
-  RankThreads,
   RunFailure,
+  rankPool,
+  ranksText,
   refuseTooLarge,
   type SupervisedEvent,
   sparkline,
   superviseTraining,
   type TrainEvent,
   type TrainOptions,
+  type TransportName,
 } from "@meshwright/run";
 import type { Io } from "../io.ts";
 
 export interface TrainCommand {
   readonly options: TrainOptions;
   readonly resolve: (dp: number | null) => ResolvedSpec;
+  readonly transport: TransportName;
   readonly exact: boolean;
   readonly json: boolean;
   readonly metricsPath: string | undefined;
@@ -31,10 +34,11 @@ export interface TrainCommand {
 type Step = Extract<TrainEvent, { kind: "trained" }>;
 
 export async function trainCommand(command: TrainCommand, io: Io): Promise<void> {
-  const { options, resolve, exact, json, metricsPath } = command;
+  const { options, resolve, transport, exact, json, metricsPath } = command;
   const metrics = metricsPath === undefined ? null : openMetrics(metricsPath, io.cwd);
-  const threads = new RankThreads({ timeoutMs: options.timeoutMs });
-  const show = json ? null : new TrainReport(resolve(null), options, io);
+  refuseTransport(options, transport);
+  const pool = rankPool(transport, { timeoutMs: options.timeoutMs });
+  const show = json ? null : new TrainReport(resolve(null), options, transport, io);
   const events: Record<string, unknown>[] = [];
   try {
     await superviseTraining({
@@ -46,9 +50,9 @@ export async function trainCommand(command: TrainCommand, io: Io): Promise<void>
       },
       resolve,
       exact,
-      run: (job, onEvent) => threads.run(job, onEvent),
+      run: (job, onEvent) => pool.run(job, onEvent),
       isLostRank: (error) => error instanceof RunFailure && error.isLost,
-      check: ({ run }) => refuseTooLarge(run.arenaBytes, true),
+      check: ({ run }) => refuseTooLarge(run.arenaBytes, transport === "threads"),
       onEvent: (event) => {
         const record = recordOf(event);
         if (metrics !== null) writeSync(metrics, `${JSON.stringify(record)}\n`);
@@ -57,11 +61,27 @@ export async function trainCommand(command: TrainCommand, io: Io): Promise<void>
       },
     });
   } finally {
-    await threads.close();
+    await pool.close();
     io.progressDone();
     if (metrics !== null) closeSync(metrics);
   }
   if (json) io.out(JSON.stringify({ format: "meshwright.train", version: 1, events }, null, 2));
+}
+
+/** What needs memory that all ranks share, or ranks that can be started again. */
+function refuseTransport({ code, checkpoint }: TrainOptions, transport: TransportName): void {
+  if (code !== null && transport !== "threads")
+    throw new InputError({
+      path: "--transport",
+      message: `Workers of a gradient code put their gradients into shared memory, which ranks over ${transport} have not`,
+      hint: "use --transport threads",
+    });
+  if (checkpoint !== null && transport === "mpi")
+    throw new InputError({
+      path: "--transport",
+      message: "Checkpoints of an MPI run are not written yet: every rank would begin the folder for itself",
+      hint: "use --transport threads or tcp, or leave --checkpoint out",
+    });
 }
 
 function openMetrics(path: string, cwd: string): number {
@@ -97,15 +117,17 @@ function recordOf(event: SupervisedEvent): Record<string, unknown> {
 class TrainReport {
   private readonly spec: ResolvedSpec;
   private readonly options: TrainOptions;
+  private readonly transport: TransportName;
   private readonly io: Io;
   private readonly losses: number[] = [];
   /** Steps that were done before the first loss. */
   private firstStep = 0;
   private isUnderWay = false;
 
-  constructor(spec: ResolvedSpec, options: TrainOptions, io: Io) {
+  constructor(spec: ResolvedSpec, options: TrainOptions, transport: TransportName, io: Io) {
     this.spec = spec;
     this.options = options;
+    this.transport = transport;
     this.io = io;
   }
 
@@ -121,7 +143,7 @@ class TrainReport {
         const parameters = formatCount(parameterCounts(this.spec.model).total);
         this.line(paint.bold(this.spec.name));
         this.line(
-          `${parameters} parameters · ${numRanks === 1 ? "1 rank" : `${numRanks} ranks`} as threads · ${task.mesh} · ${task.optimizer} · ${this.spec.strategy.precision}`,
+          `${parameters} parameters · ${ranksText(numRanks, this.transport)} · ${task.mesh} · ${task.optimizer} · ${this.spec.strategy.precision}`,
         );
         this.line(
           `${corpus.source}: ${formatBytes(corpus.sizeBytes)}, ${formatCount(corpus.numTokens)} tokens of ${256 + tokenizer.merges.length} kinds`,

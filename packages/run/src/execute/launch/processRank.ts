@@ -1,0 +1,35 @@
+// The process of one rank that talks over TCP: runs what its parent tells it (processes.ts), then ends with its parent's channel.
+
+import { communicators } from "../collectives/communicator.ts";
+import { connectTcp } from "../transport/tcp/tcpTransport.ts";
+import { runOwnRank } from "./ownRank.ts";
+import type { ProcessMessage } from "./processes.ts";
+import type { ThreadMessage } from "./threadProtocol.ts";
+
+/** Resolves when the message has left, so that the process may end. */
+function send(message: ThreadMessage): Promise<void> {
+  return new Promise((done) => {
+    if (process.send === undefined) done();
+    else process.send(message, () => done());
+  });
+}
+
+process.once("message", async ({ job, rank, numRanks, port, runName, timeoutMs }: ProcessMessage) => {
+  try {
+    const transport = await connectTcp({
+      rank,
+      numRanks,
+      host: "127.0.0.1",
+      port,
+      job: runName,
+      options: timeoutMs === undefined ? {} : { timeoutMs },
+    });
+    const said = runOwnRank(job, transport, communicators(transport), (event) => void send({ kind: "event", event }));
+    await send(said);
+  } catch (error) {
+    // Ranks that do not find each other.
+    const text = error instanceof Error ? error.message : String(error);
+    await send({ kind: "failed", text, isEcho: false, isLost: false, stack: "" });
+  }
+});
+process.once("disconnect", () => process.exit(0));

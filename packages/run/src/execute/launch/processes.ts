@@ -1,0 +1,132 @@
+// Ranks as processes of this machine that talk over TCP, each with a memory of its own. They are children of this process, told what to do and heard over
+// its channel to them; a child that ends takes its run with it.
+
+import { type ChildProcess, fork } from "node:child_process";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import type { RankJob, RunEvent } from "./rankJob.ts";
+import type { ThreadMessage } from "./threadProtocol.ts";
+import { RunFailure } from "./threads.ts";
+
+/** To a rank's process: one run. */
+export interface ProcessMessage {
+  readonly job: RankJob;
+  readonly rank: number;
+  readonly numRanks: number;
+  /** Where rank 0 listens, on this machine. */
+  readonly port: number;
+  /** Equal on all ranks of a run, different for every run. */
+  readonly runName: string;
+  readonly timeoutMs?: number;
+}
+
+/** Built, a rank starts as JavaScript; from the sources it needs a loader. */
+const rankPath = fileURLToPath(
+  import.meta.url.endsWith(".ts")
+    ? new URL("./processRank.fixture.mjs", import.meta.url)
+    : new URL("./processRank.js", import.meta.url),
+);
+
+interface Failure {
+  readonly rank: number;
+  readonly text: string;
+  readonly isEcho: boolean;
+  readonly isLost: boolean;
+}
+
+/** After one rank has failed, how long the others may take to notice before they are ended. */
+const graceMs = 5000;
+
+export class RankProcesses {
+  private readonly timeoutMs: number | undefined;
+  private children: ChildProcess[] = [];
+  private numRuns = 0;
+
+  constructor(options: { readonly timeoutMs?: number } = {}) {
+    this.timeoutMs = options.timeoutMs;
+  }
+
+  async run(job: RankJob, onEvent: (event: RunEvent) => void): Promise<void> {
+    const numRanks = job.arenaBytes.length;
+    const port = await freePort();
+    const runName = `run ${process.pid} ${this.numRuns++}`;
+    const sent = withoutSharedMemory(job) as RankJob;
+    const waits = this.timeoutMs === undefined ? {} : { timeoutMs: this.timeoutMs };
+    this.children = Array.from({ length: numRanks }, () =>
+      fork(rankPath, { execArgv: ["--no-warnings"], serialization: "advanced" }),
+    );
+    const failures: Failure[] = [];
+    let late: ReturnType<typeof setTimeout> | undefined;
+    await Promise.all(
+      this.children.map(async (child, rank) => {
+        const failure = await oneRun(child, { job: sent, rank, numRanks, port, runName, ...waits }, onEvent);
+        if (failure !== null && failures.push(failure) === 1) late = setTimeout(() => this.kill(), graceMs);
+      }),
+    );
+    clearTimeout(late);
+    await this.close();
+    const told = failures.find((failure) => !failure.isEcho) ?? failures[0];
+    if (told !== undefined) throw new RunFailure(told.rank, told.text, told.isLost);
+  }
+
+  private kill(): void {
+    for (const child of this.children) child.kill("SIGKILL");
+  }
+
+  async close(): Promise<void> {
+    const ended = this.children.map(
+      (child) =>
+        new Promise<void>((done) => {
+          if (child.exitCode !== null || child.signalCode !== null) done();
+          else child.once("exit", () => done());
+        }),
+    );
+    for (const child of this.children) if (child.connected) child.disconnect();
+    const late = setTimeout(() => this.kill(), graceMs);
+    await Promise.all(ended);
+    clearTimeout(late);
+    this.children = [];
+  }
+}
+
+function oneRun(
+  child: ChildProcess,
+  message: ProcessMessage,
+  onEvent: (event: RunEvent) => void,
+): Promise<Failure | null> {
+  const { rank } = message;
+  return new Promise((resolve) => {
+    // processRank.ts sends these.
+    child.on("message", (sent) => {
+      const said = sent as ThreadMessage;
+      if (said.kind === "event") onEvent(said.event);
+      else resolve(said.kind === "done" ? null : { rank, text: said.text, isEcho: said.isEcho, isLost: said.isLost });
+    });
+    child.once("error", (error) => resolve({ rank, text: error.message, isEcho: false, isLost: true }));
+    child.once("exit", (code, signal) =>
+      resolve({ rank, text: `its process ended with ${signal ?? `status ${code}`}`, isEcho: false, isLost: true }),
+    );
+    child.send(message);
+  });
+}
+
+/** Memory that threads share cannot travel to processes: they get copies. */
+function withoutSharedMemory(value: unknown): unknown {
+  if (value instanceof SharedArrayBuffer) return new Uint8Array(new Uint8Array(value)).buffer;
+  if (Array.isArray(value)) return value.map(withoutSharedMemory);
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || value instanceof ArrayBuffer)
+    return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withoutSharedMemory(each)]));
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
