@@ -185,7 +185,7 @@ export const checks = [
       await page.getByText("tp = 2").waitFor();
       await proven(page);
       const column = async (index) => page.locator(`.result-table tbody td:nth-child(${index})`).allInnerTexts();
-      assert.deepEqual([...new Set(await column(2))], ["2"]);
+      assert.deepEqual([...new Set(await column(4))], ["2"]);
       await page.getByRole("button", { name: "memory", exact: true }).click();
       const memory = (await page.locator(".memory-cell").allInnerTexts()).map(Number.parseFloat);
       assert.deepEqual(
@@ -194,9 +194,9 @@ export const checks = [
       );
       await page.getByRole("searchbox").fill("pp=2");
       await page.waitForFunction(() =>
-        [...document.querySelectorAll(".result-table tbody td:nth-child(3)")].every((cell) => cell.textContent === "2"),
+        [...document.querySelectorAll(".result-table tbody td:nth-child(5)")].every((cell) => cell.textContent === "2"),
       );
-      assert.ok((await column(3)).length > 0);
+      assert.ok((await column(5)).length > 0);
     },
   },
   {

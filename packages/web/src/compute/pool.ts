@@ -63,6 +63,14 @@ export class WorkerPool {
     });
   }
 
+  /** Ends all workers; what runs is never answered. */
+  end(): void {
+    for (const slot of this.slots.splice(0)) {
+      slot.job = null;
+      slot.worker.terminate();
+    }
+  }
+
   private add(lane: Lane): void {
     const worker = this.start();
     this.slots.push({ lane, worker, remote: wrap<ComputeWorker>(worker), job: null });

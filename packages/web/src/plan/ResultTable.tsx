@@ -92,21 +92,6 @@ function columnsFor(
       cell: place,
       sortValue: place,
     },
-    ...sizes
-      .filter(([key]) => (key !== "cp" && key !== "ep") || has[key])
-      .map(
-        ([key, title, help]): Column<PlanRow> => ({
-          id: key,
-          title,
-          help,
-          align: "right",
-          cell: (row) => (row[key] === 1 ? <span class="dim">1</span> : row[key]),
-          sortValue: (row) => row[key],
-        }),
-      ),
-    { id: "schedule", title: "schedule", cell: (row) => row.schedule, sortValue: (row) => row.schedule },
-    { id: "sharding", title: "sharding", cell: (row) => row.sharding, sortValue: (row) => row.sharding },
-    { id: "recompute", title: "recompute", cell: (row) => row.recompute, sortValue: (row) => row.recompute },
     {
       id: "step",
       title: "step",
@@ -124,6 +109,21 @@ function columnsFor(
         row.value === best ? <span class="dim">best</span> : `+${((row.value / best - 1) * 100).toFixed(1)} %`,
       sortValue: (row) => row.value,
     },
+    ...sizes
+      .filter(([key]) => (key !== "cp" && key !== "ep") || has[key])
+      .map(
+        ([key, title, help]): Column<PlanRow> => ({
+          id: key,
+          title,
+          help,
+          align: "right",
+          cell: (row) => (row[key] === 1 ? <span class="dim">1</span> : row[key]),
+          sortValue: (row) => row[key],
+        }),
+      ),
+    { id: "schedule", title: "schedule", cell: (row) => row.schedule, sortValue: (row) => row.schedule },
+    { id: "sharding", title: "sharding", cell: (row) => row.sharding, sortValue: (row) => row.sharding },
+    { id: "recompute", title: "recompute", cell: (row) => row.recompute, sortValue: (row) => row.recompute },
     {
       id: "tokens",
       title: "tokens/s",
