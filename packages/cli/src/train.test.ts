@@ -186,6 +186,7 @@ describe("meshwright run on a text", () => {
   });
 
   it("refuses what cannot be, with status 2", async () => {
+    await undisturbed;
     const refused = async (...args: string[]) => {
       const { code, err } = await runCommand([...common, "--dp", "2", ...args], folder);
       expect(code).toBe(2);
@@ -196,6 +197,7 @@ describe("meshwright run on a text", () => {
     expect(await refused("--resume", "nowhere")).toContain("Holds no complete checkpoint");
     expect(await refused("--resume", "whole", "--steps", "12")).toContain("ends at step 12");
     expect(await refused("--resume", "whole", "--steps", "20", "--optimizer", "sgd")).toContain("state of adamw");
+    expect(await refused("--optimizer", "muon")).toContain("orthogonalisation is not executed");
     expect(await refused("--gradient-code", "cyclic:1")).toContain("hold the whole model");
     expect(await refused("--compare", "--data", "text.txt")).toContain("trains on no text");
   });

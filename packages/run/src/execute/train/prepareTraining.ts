@@ -154,11 +154,18 @@ function refuseUnfit(
   manifest: Manifest | null,
 ): void {
   const findings: Finding[] = [];
+  // The kernel takes Muon's momentum step alone: a proof of splitting, not the algorithm.
+  if (strategy.optimizer === "muon")
+    findings.push({
+      path: "strategy.optimizer",
+      message: "Cannot train with muon: its orthogonalisation is not executed",
+      hint: "use adamw or sgd",
+    });
   if (strategy.optimizer === "adafactor" && (options.checkpoint !== null || manifest !== null))
     findings.push({
       path: "strategy.optimizer",
       message: "Adafactor's factored state belongs to the shards of one mesh, and checkpoints are for any",
-      hint: "use adamw, sgd or muon, or leave --checkpoint and --resume out",
+      hint: "use adamw or sgd, or leave --checkpoint and --resume out",
     });
   if (
     options.restarts > 0 &&
