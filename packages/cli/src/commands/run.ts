@@ -7,6 +7,9 @@ import type { ResolvedSpec } from "@meshwright/core/spec";
 import { formatCount, InputError } from "@meshwright/core/units";
 import {
   compareRun,
+  type KernelMode,
+  kernelChoiceText,
+  kernelModes,
   measuredTimeline,
   mpiPlace,
   type PreparedRun,
@@ -55,6 +58,7 @@ export const define: DefineCommand = (command, given, exit) => {
     )
     .option("--compare", "print predicted and measured step time, operations, memory and bytes")
     .option("--trace <file>", "write the predicted and the measured step as one Chrome trace")
+    .option("--kernels <mode>", "auto measures when a rank starts, wasm, plain (default: auto)")
     .option("--exact", "keep all values in f32 instead of rounding them to the formats of their buffers")
     .option(
       "--transport <kind>",
@@ -71,7 +75,7 @@ export const define: DefineCommand = (command, given, exit) => {
     const wanted = readOptions(options);
     const { transport } = wanted;
     const io = transport === "mpi" ? ioOfRank(given) : given;
-    const { verify, compare, tracePath, exact, json } = wanted;
+    const { verify, compare, tracePath, exact, json, kernels } = wanted;
     if (!verify && !compare && tracePath === undefined) {
       const resolve = (dp: number | null) =>
         specFromCommand(specPath, dp === null ? options : { ...options, dp: String(dp) }, io.cwd, sizedToRanks);
@@ -79,7 +83,7 @@ export const define: DefineCommand = (command, given, exit) => {
       const isFirst = (mpiPlace(process.env)?.rank ?? 0) === 0;
       const metricsPath = isFirst ? (options["metrics"] as string | undefined) : undefined;
       await trainCommand(
-        { options: readTrainOptions(options, wanted.numSteps), resolve, transport, exact, json, metricsPath },
+        { options: readTrainOptions(options, wanted.numSteps), resolve, transport, exact, json, kernels, metricsPath },
         io,
       );
       return;
@@ -107,6 +111,7 @@ interface RunOptions {
   readonly compare: boolean;
   readonly tracePath: string | undefined;
   readonly exact: boolean;
+  readonly kernels: KernelMode;
   readonly json: boolean;
   readonly verbose: boolean;
 }
@@ -132,6 +137,7 @@ function readOptions(options: Record<string, unknown>): RunOptions {
     compare: flag("compare"),
     tracePath,
     exact: flag("exact"),
+    kernels: readKernelMode(options["kernels"]),
     json: flag("json"),
     verbose: flag("verbose"),
   };
@@ -144,6 +150,17 @@ function readOptions(options: Record<string, unknown>): RunOptions {
   return wanted;
 }
 
+function readKernelMode(value: unknown): KernelMode {
+  const mode = kernelModes.find((each) => each === (value ?? "auto"));
+  if (mode === undefined)
+    throw new InputError({
+      path: "--kernels",
+      message: `There are no kernels "${String(value)}"`,
+      hint: `use ${kernelModes.join(", ")}`,
+    });
+  return mode;
+}
+
 /** Runs and prints; true when a proof failed. */
 async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOptions, io: Io): Promise<boolean> {
   const measure = wanted.compare || wanted.tracePath !== undefined;
@@ -151,6 +168,7 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
   const job: RankJob = {
     spec: prepared.spec,
     rounds: !wanted.exact,
+    kernels: wanted.kernels,
     arenaBytes: prepared.arenaBytes,
     task,
   };
@@ -177,6 +195,9 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
         case "sampled":
         case "finished":
           return; // of a training
+        case "kernels":
+          if (wanted.verbose || event.note !== null) io.err(io.paint.dim(kernelChoiceText(event)));
+          return;
         case "step":
           io.progressDone();
           introduce();

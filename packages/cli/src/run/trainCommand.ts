@@ -8,6 +8,8 @@ import type { ResolvedSpec } from "@meshwright/core/spec";
 import { formatBytes, formatCount, formatPercent, formatSeconds, InputError } from "@meshwright/core/units";
 import {
   isReported,
+  type KernelMode,
+  kernelChoiceText,
   progressLine,
   RunFailure,
   rankPool,
@@ -28,13 +30,14 @@ export interface TrainCommand {
   readonly transport: TransportName;
   readonly exact: boolean;
   readonly json: boolean;
+  readonly kernels: KernelMode;
   readonly metricsPath: string | undefined;
 }
 
 type Step = Extract<TrainEvent, { kind: "trained" }>;
 
 export async function trainCommand(command: TrainCommand, io: Io): Promise<void> {
-  const { options, resolve, transport, exact, json, metricsPath } = command;
+  const { options, resolve, transport, exact, json, kernels, metricsPath } = command;
   const metrics = metricsPath === undefined ? null : openMetrics(metricsPath, io.cwd);
   refuseTransport(options, transport);
   const pool = rankPool(transport, { timeoutMs: options.timeoutMs });
@@ -50,7 +53,7 @@ export async function trainCommand(command: TrainCommand, io: Io): Promise<void>
       },
       resolve,
       exact,
-      run: (job, onEvent) => pool.run(job, onEvent),
+      run: (job, onEvent) => pool.run({ ...job, kernels }, onEvent),
       isLostRank: (error) => error instanceof RunFailure && error.isLost,
       check: ({ run }) => refuseTooLarge(run.arenaBytes, transport === "threads"),
       onEvent: (event) => {
@@ -152,6 +155,9 @@ class TrainReport {
         this.line("");
         return;
       }
+      case "kernels":
+        if (event.note !== null) this.line(paint.yellow(kernelChoiceText(event)));
+        return;
       case "trained":
         this.step(event);
         return;

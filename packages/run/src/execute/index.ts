@@ -14,6 +14,7 @@ export {
 } from "./engine/rankEngine.ts";
 export type { RankSpans } from "./engine/spanRecorder.ts";
 export { type CodeSpec, parseCode } from "./faults/gradientCodes.ts";
+export { type KernelChoice, type KernelMode, kernelChoiceText, kernelModes } from "./kernels/chooseKernels.ts";
 export { type PreparedRun, prepareRun, refuseUnprovable } from "./launch/prepare.ts";
 export type * from "./launch/rankJob.ts";
 export { type RankPool, rankPool, ranksText, type TransportName, transportNames } from "./launch/rankPool.ts";

@@ -11,7 +11,8 @@ import { type KernelName, type Kernels, plainKernels } from "../../reference/ker
 import { ArenaFull, type ArenaMats } from "../memory/index.ts";
 import { wasmKernels } from "./wasmKernels.ts";
 
-export type KernelMode = "plain" | "wasm" | "auto";
+export const kernelModes = ["auto", "wasm", "plain"] as const;
+export type KernelMode = (typeof kernelModes)[number];
 
 export interface KernelChoice {
   readonly kernels: Kernels;
@@ -200,7 +201,7 @@ function probeRows(numTokens: number): AttentionRows {
 }
 
 /** One line per class, for people. */
-export function kernelChoiceText({ classes: taken, note }: KernelChoice): string {
+export function kernelChoiceText({ classes: taken, note }: Pick<KernelChoice, "classes" | "note">): string {
   const lines = taken.map(({ name, taken: how, plainSec, wasmSec }) => {
     const times =
       plainSec === null || wasmSec === null

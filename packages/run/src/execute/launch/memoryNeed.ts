@@ -4,6 +4,7 @@
 import { type BufferDecl, bufferBytes, type Op, type Program } from "@meshwright/core";
 import { predictedPeaks } from "../../reference/predict.ts";
 import { elementsOf } from "../../reference/traffic.ts";
+import { scratchBytes } from "../kernels/wasmModule.ts";
 import { persistentBytes } from "./staticBytes.ts";
 
 const f32Bytes = 4;
@@ -31,7 +32,10 @@ export function arenaBytes(program: Program): number[] {
   const scratch = Math.max(0, ...blocks.map(largestScratch)) + largestBoundary(program) * sendsInFlight;
   return predictedPeaks(inF32, statics).map((peak, rank) => {
     const transient = (peak - statics[rank]!) * (skewed ? skewFactor : 1);
-    return Math.max(leastBytes, Math.ceil((statics[rank]! + transient + scratch) * (1 + fragmentationFrac)));
+    return Math.max(
+      leastBytes,
+      Math.ceil((statics[rank]! + transient + scratch) * (1 + fragmentationFrac)) + scratchBytes,
+    );
   });
 }
 

@@ -1,7 +1,8 @@
 // Runs one rank in this process with a memory of its own, and says how it ended.
 
 import type { GroupsOf } from "../engine/links.ts";
-import { wasmKernels } from "../kernels/wasmKernels.ts";
+import { nowSec } from "../engine/spanRecorder.ts";
+import { chooseKernels } from "../kernels/chooseKernels.ts";
 import { rankMemory, sharedMemory } from "../memory/index.ts";
 import { type Transport, TransportError } from "../transport/contract.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
@@ -18,7 +19,9 @@ export function runOwnRank(
   try {
     const { memory, regions } = sharedMemory([job.arenaBytes[rank]!]);
     const mats = rankMemory(memory, regions[0]!.startBytes, regions[0]!.sizeBytes, rank);
-    runRank(job, { link: transport, groups, memory: mats, kernels: wasmKernels(mats.arena), emit });
+    const { kernels, classes, note } = chooseKernels(job.kernels ?? "auto", mats, nowSec);
+    if (transport.rank === 0) emit({ kind: "kernels", classes, note });
+    runRank(job, { link: transport, groups, memory: mats, kernels, emit });
     transport.close();
     return { kind: "done" };
   } catch (error) {

@@ -2,6 +2,7 @@
 
 import type { ModelSpec, Software, Strategy, Workload } from "@meshwright/core";
 import type { RankSpans } from "../engine/spanRecorder.ts";
+import type { KernelChoice, KernelMode } from "../kernels/chooseKernels.ts";
 import type { MeasuredOp } from "../measure/opTotals.ts";
 import type { TrainEvent, TrainTask } from "../train/trainTask.ts";
 
@@ -20,6 +21,8 @@ export interface RankJob {
   /** Of each rank. */
   readonly arenaBytes: readonly number[];
   readonly task: RankTask;
+  /** `auto` when absent. */
+  readonly kernels?: KernelMode;
 }
 
 export type RankTask =
@@ -40,6 +43,8 @@ export type RunEvent =
       readonly skipped: boolean;
       readonly durationSec: number;
     }
+  /** The kernels of rank 0; every rank chooses for itself. */
+  | { readonly kind: "kernels"; readonly classes: KernelChoice["classes"]; readonly note: string | null }
   | { readonly kind: "verified"; readonly verdict: Verdict }
   | { readonly kind: "measured"; readonly ranks: readonly RankMeasures[] }
   | TrainEvent;

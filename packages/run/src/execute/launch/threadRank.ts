@@ -3,7 +3,8 @@
 import { parentPort } from "node:worker_threads";
 import { assert } from "@meshwright/core";
 import { communicators } from "../collectives/communicator.ts";
-import { wasmKernels } from "../kernels/wasmKernels.ts";
+import { nowSec } from "../engine/spanRecorder.ts";
+import { chooseKernels } from "../kernels/chooseKernels.ts";
 import { rankMemory } from "../memory/index.ts";
 import { TransportError } from "../transport/contract.ts";
 import { threadTransport } from "../transport/threads/threadTransport.ts";
@@ -20,11 +21,13 @@ parentPort?.on("message", ({ job, world, rank, region, timeoutMs }: RunMessage) 
     const { memory } = world;
     assert(memory !== null, "ranks on threads share a memory");
     const mats = rankMemory(memory, region.startBytes, region.sizeBytes, rank);
+    const { kernels, classes, note } = chooseKernels(job.kernels ?? "auto", mats, nowSec);
+    if (rank === 0) post({ kind: "event", event: { kind: "kernels", classes, note } });
     runRank(job, {
       link: transport,
       groups: communicators(transport),
       memory: mats,
-      kernels: wasmKernels(mats.arena),
+      kernels,
       emit: (event) => post({ kind: "event", event }),
     });
     transport.close();

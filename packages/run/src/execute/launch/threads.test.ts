@@ -53,6 +53,6 @@ describe("RankThreads", () => {
       .catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(RunFailure);
     expect(String(failure)).toMatch(/Rank 2 failed: Memory of rank 2 is full/);
-    expect((await eventsOf(threads, jobFor({}, 1))).map(({ kind }) => kind)).toEqual(["step", "measured"]);
+    expect((await eventsOf(threads, jobFor({}, 1))).map(({ kind }) => kind)).toEqual(["kernels", "step", "measured"]);
   });
 });
