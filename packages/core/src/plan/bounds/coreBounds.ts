@@ -18,7 +18,7 @@ import type { Objective } from "../objectives/objective.ts";
 import { schedules } from "../space/choices.ts";
 import { numLayersOf, placementMesh } from "../space/enumerate.ts";
 import type { Body, Core, Ending, Family, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
-import { type BodyAt, CoreTables } from "./coreTables.ts";
+import { type BodyAt, CoreTables, plainKeep } from "./coreTables.ts";
 import { dealsOf } from "./deals.ts";
 import { leastHeld, timedEnd, withExchange } from "./endingTimes.ts";
 import { hostBytes, persistentFloors, stageBytes, stashFloors } from "./memoryBound.ts";
@@ -27,8 +27,6 @@ import { borderOf, pipelineEnds, rankSum, type StageCut, type StageTimes, stageT
 import type { SimulatedTimes } from "./simulatedStages.ts";
 import type { StageFloors } from "./stageFloors.ts";
 import { type TimedPipeline, timedPipeline } from "./timedPipeline.ts";
-
-const plainKeep: Keep = { name: "none", recompute: { kind: "none" }, offloadActivations: false, partial: false };
 
 export class CoreBounds {
   private readonly job: PlanJob;
@@ -151,11 +149,12 @@ export class CoreBounds {
   priceBody(at: BodyAt, best: number): PricedBody {
     const { cut, hopSec, joules, clockFrac: looseClock } = this.stateOf(at, best);
     const { placement, body } = at;
-    const how = { body, split: scheduleFamily(body.schedule).splitBackward, borders: this.bordersOf(cut, at) };
-    const boost = this.tables.simulatorFor(at, 1).times(cut, how);
+    const how = { cut, split: scheduleFamily(body.schedule).splitBackward, borders: this.bordersOf(cut, at) };
+    const simulator = this.tables.simulatorFor(at);
+    const boost = simulator.times(how, 1);
     const clockFrac = Math.min(looseClock, this.clockOfStages(at, cut, boost));
     const onGrid = gridded(clockFrac);
-    const times = onGrid < 1 ? this.tables.simulatorFor(at, onGrid).times(cut, how) : boost;
+    const times = onGrid < 1 ? simulator.times(how, onGrid) : boost;
     const ends = pipelineEnds(cut, times, { placement, body, hopSec });
     let end = 0;
     for (const each of ends) if (each > end) end = each;
@@ -262,13 +261,11 @@ export class CoreBounds {
     const each = manner.family !== "plain";
     const floor = each || ending.offloadOptimizer ? 1 : priced.clockFrac;
     // A device that is not held back under the actions alone is not held back by what an ending adds to them.
-    const boost = this.tables.simulatorFor(leaf, 1).times(cut, { ...how, body });
+    const simulator = this.tables.simulatorFor(leaf);
     const onGrid =
-      floor >= 1 && !this.limited(leaf, cut, boost) ? 1 : gridded(this.tables.endingSimulator(leaf, 1).clockOf(how));
+      floor >= 1 && !this.limited(leaf, cut, simulator.times(how, 1)) ? 1 : gridded(this.tables.clockOf(leaf, how));
     if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) return null;
-    const times = each
-      ? this.tables.endingSimulator(leaf, onGrid).times(how)
-      : this.tables.simulatorFor(leaf, onGrid).times(cut, { ...how, body });
+    const times = each ? this.tables.exchangeSimulator(leaf).times(how, onGrid) : simulator.times(how, onGrid);
     const ends = pipelineEnds(cut, times, { placement, body, hopSec: priced.hopSec });
     const timed = timedPipeline(this.scheduleOf(placement, body), times, {
       hopSec: priced.hopSec,

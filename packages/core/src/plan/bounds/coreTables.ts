@@ -3,17 +3,19 @@
 import { axisSpans } from "../../cost/axisSpans.ts";
 import type { Strategy } from "../../parallel/strategy.ts";
 import { defaultPace } from "../../simulate/pace.ts";
-import type { ActionCost } from "../../simulate/streams/simulateAction.ts";
 import { sendSeconds } from "../../simulate/transfers.ts";
 import { coreStrategy, innerAxes, placementMesh } from "../space/enumerate.ts";
 import { softwareOf } from "../space/leaf.ts";
 import type { Body, Core, Ending, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
 import { type EndingFloors, endingFloors } from "./endingFloors.ts";
-import { EndingSimulator } from "./endingSimulator.ts";
+import { endingClock, ExchangeSimulator, TailSimulator } from "./endingSimulator.ts";
 import { exchangeKey } from "./endingTimes.ts";
 import { cutStages, type StageCut } from "./pipelineBound.ts";
-import { StageSimulator } from "./simulatedStages.ts";
+import { type SimulatedBody, StageSimulator } from "./simulatedStages.ts";
 import { type StageFloors, stageFloors } from "./stageFloors.ts";
+
+/** Nothing recomputed or offloaded. */
+export const plainKeep: Keep = { name: "none", recompute: { kind: "none" }, offloadActivations: false, partial: false };
 
 export interface BodyAt {
   readonly placement: Placement;
@@ -23,6 +25,7 @@ export interface BodyAt {
 }
 
 const endingsOf = new WeakMap<PlanJob, Map<string, EndingFloors>>();
+const tailsOf = new WeakMap<PlanJob, Map<string, TailSimulator>>();
 
 export class CoreTables {
   private readonly job: PlanJob;
@@ -33,8 +36,7 @@ export class CoreTables {
   private readonly floors = new Map<string, StageFloors>();
   private readonly cuts = new Map<string, StageCut>();
   private readonly links = new Map<string, string>();
-  private readonly exchangeActions = new Map<string, Map<string, ActionCost>>();
-  private readonly endingSimulators = new Map<string, EndingSimulator>();
+  private readonly exchanges = new Map<string, ExchangeSimulator>();
   private readonly simulators = new Map<string, StageSimulator>();
   private readonly hops = new Map<string, Float64Array>();
 
@@ -103,13 +105,13 @@ export class CoreTables {
     return found;
   }
 
-  simulatorFor(at: BodyAt, clockFrac: number): StageSimulator {
+  simulatorFor(at: BodyAt): StageSimulator {
     const { job, core } = this;
     const { placement, manner, keep } = at;
-    const key = `${this.floorsKey(placement, manner, keep)}:${clockFrac}${this.overlapKey(placement, manner)}`;
+    const key = this.floorsKey(placement, manner, keep) + this.overlapKey(placement, manner);
     let found = this.simulators.get(key);
     if (found === undefined) {
-      found = new StageSimulator(job, { core, placement, manner, keep, clockFrac });
+      found = new StageSimulator(job, { core, placement, manner, keep });
       this.simulators.set(key, found);
     }
     return found;
@@ -120,20 +122,42 @@ export class CoreTables {
     return manner.overlapMoeExchange ? `:${placement.pp}:${placement.numMicroBatches}` : "";
   }
 
-  endingSimulator(leaf: Leaf, clockFrac: number): EndingSimulator {
+  /** Actions with the exchange of an ending. */
+  exchangeSimulator(leaf: Leaf): ExchangeSimulator {
     const { placement, manner, keep, ending } = leaf;
     const where = `${this.floorsKey(placement, manner, keep)}:${placement.pp}:${placement.order.join("-")}`;
-    const key = `${where}:${clockFrac}:${Object.values(ending).join()}${this.overlapKey(placement, manner)}`;
-    let found = this.endingSimulators.get(key);
+    const key = `${where}:${exchangeKey(ending)}${this.overlapKey(placement, manner)}`;
+    let found = this.exchanges.get(key);
     if (found === undefined) {
-      const exchange = `${where}:${clockFrac}:${exchangeKey(ending)}${this.overlapKey(placement, manner)}`;
-      let actions = this.exchangeActions.get(exchange);
-      if (actions === undefined) {
-        actions = new Map();
-        this.exchangeActions.set(exchange, actions);
-      }
-      found = new EndingSimulator(this.job, { ...leaf, clockFrac, actions });
-      this.endingSimulators.set(key, found);
+      found = new ExchangeSimulator(this.job, { core: this.core, placement, manner, keep, ending });
+      this.exchanges.set(key, found);
+    }
+    return found;
+  }
+
+  /** The clock that a body sustains with an ending. */
+  clockOf(leaf: Leaf, body: SimulatedBody): number {
+    const plain = leaf.manner.family === "plain" ? this.simulatorFor(leaf) : null;
+    const by = { plain, exchange: this.exchangeSimulator(leaf), tails: this.tailSimulator(leaf) };
+    return endingClock(this.job, leaf.placement, body, by);
+  }
+
+  private tailSimulator(leaf: Leaf): TailSimulator {
+    const { placement, manner, ending } = leaf;
+    const { tp, cp, ulysses, ep, etp, precision } = this.core;
+    const key = [
+      [tp, cp, ulysses, ep, etp, precision, placement.pp, placement.order.join("-"), manner.sequenceParallel].join(),
+      Object.values(ending).join(),
+    ].join(";");
+    let known = tailsOf.get(this.job);
+    if (known === undefined) {
+      known = new Map();
+      tailsOf.set(this.job, known);
+    }
+    let found = known.get(key);
+    if (found === undefined) {
+      found = new TailSimulator(this.job, { core: this.core, placement, manner, keep: plainKeep, ending });
+      known.set(key, found);
     }
     return found;
   }

@@ -5,11 +5,10 @@ import type { EndingFloors } from "./endingFloors.ts";
 import { rankSum, type StageCut, type StageTimes } from "./pipelineBound.ts";
 import type { TimedPipeline } from "./timedPipeline.ts";
 
-/** What of an ending every micro-batch feels. */
+/** What of an ending the actions feel: every micro-batch's, or a chunk's last backward with its reductions. */
 export function exchangeKey(ending: Ending): string {
   const { sharding, shardGroup, reshardAfterForward, overlapGradReduce, overlapParamGather } = ending;
-  if (sharding === "zero2") return `${sharding}${shardGroup}${overlapGradReduce}`;
-  if (sharding !== "zero3") return "";
+  if (sharding !== "zero3") return `${sharding}${shardGroup}${overlapGradReduce}`;
   return `${sharding}${shardGroup}${reshardAfterForward}${overlapGradReduce}${overlapParamGather}`;
 }
 

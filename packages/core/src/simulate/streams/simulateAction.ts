@@ -71,18 +71,45 @@ export interface ActionOptions {
 const STEADY_FRAC = 0.005;
 
 export function simulateAction(prices: BlockPrices, request: ActionRequest, options: ActionOptions): ActionCost {
-  if (options.full !== true) {
-    const { kept, skipped } = compressBlocks(request.blocks);
-    if (skipped.length > 0) {
-      const built = buildAction(prices, { ...request, blocks: kept });
-      const cold = runStreams(built.ops, 0, options.computeFloor);
+  const { built, run, skipped } = simulateBuilds(buildsOf(prices, request), options);
+  return actionCost(built, run, skipped);
+}
+
+/** An action ready for the stream engine: with repeats left out where there are any, and whole. */
+export interface ActionBuilds {
+  readonly short: { readonly built: BuiltAction; readonly skipped: readonly SkippedRepeats[] } | null;
+  readonly whole: () => BuiltAction;
+}
+
+export function buildsOf(prices: BlockPrices, request: ActionRequest): ActionBuilds {
+  const { kept, skipped } = compressBlocks(request.blocks);
+  let whole: BuiltAction | null = null;
+  return {
+    short: skipped.length === 0 ? null : { built: buildAction(prices, { ...request, blocks: kept }), skipped },
+    whole: () => {
+      whole ??= buildAction(prices, request);
+      return whole;
+    },
+  };
+}
+
+export interface SteadyRun {
+  readonly built: BuiltAction;
+  readonly run: StreamRun;
+  readonly skipped: readonly SkippedRepeats[];
+}
+
+export function simulateBuilds(builds: ActionBuilds, options: ActionOptions): SteadyRun {
+  if (options.full !== true && builds.short !== null) {
+    const { built, skipped } = builds.short;
+    const cold = runStreams(built.ops, 0, options.computeFloor);
+    if (!hostBound(cold)) {
       const run = warmed(built, cold, options.computeFloor);
-      if (!hostBound(cold) && skipped.every((skip) => isSteady(built, run, skip)))
-        return actionCost(built, run, skipped);
+      if (skipped.every((skip) => isSteady(built, run, skip))) return { built, run, skipped };
     }
   }
-  const built = buildAction(prices, request);
-  return actionCost(built, runSteady(built, options.computeFloor), []);
+  const built = builds.whole();
+  return { built, run: runSteady(built, options.computeFloor), skipped: [] };
 }
 
 /** Cost of a sequence built by other means (a step's tail): the host has just synchronised, so it starts with no lead. */
@@ -125,19 +152,28 @@ function isSteady(built: BuiltAction, run: StreamRun, skip: SkippedRepeats): boo
   return to.every((end, stream) => end === 0 || Math.abs(end - from[stream]! - later) <= STEADY_FRAC * later);
 }
 
+/** How often each position of a run stands in the action. */
+export function positionWeights({ run, skipped }: SteadyRun): Float64Array {
+  const weights = new Float64Array(run.positionEndSec.length).fill(1);
+  for (const { times, from, to } of skipped)
+    for (let position = from + 1; position <= to; position++) weights[position]! += times;
+  return weights;
+}
+
+/** Seconds of the whole action. */
+export function steadySeconds({ run, skipped }: SteadyRun): number {
+  let { durationSec } = run;
+  for (const { times, from, to } of skipped)
+    durationSec += times * (run.positionEndSec[to]! - run.positionEndSec[from]!);
+  return durationSec;
+}
+
 function actionCost(built: BuiltAction, run: StreamRun, skipped: readonly SkippedRepeats[]): ActionCost {
   const { ops, priced, firstPiece } = built;
-  const weightAt = (position: number) => {
-    let weight = 1;
-    for (const skip of skipped) if (position > skip.from && position <= skip.to) weight += skip.times;
-    return weight;
-  };
-  const numPositions = run.positionEndSec.length;
-  const weights = Float64Array.from({ length: numPositions }, (_, position) => weightAt(position));
+  const weights = positionWeights({ built, run, skipped });
+  const durationSec = steadySeconds({ built, run, skipped });
   const shares = run.shares.slice();
-  let { durationSec } = run;
   for (const { times, from, to } of skipped) {
-    durationSec += times * (run.positionEndSec[to]! - run.positionEndSec[from]!);
     for (let k = 0; k < NUM_SHARES; k++)
       shares[k]! += times * (run.positionShares[to * NUM_SHARES + k]! - run.positionShares[from * NUM_SHARES + k]!);
   }
