@@ -21,6 +21,7 @@ import type { Body, Core, Ending, Family, Keep, Leaf, Manner, Placement, PlanJob
 import { type BodyAt, CoreTables, plainKeep } from "./coreTables.ts";
 import { dealsOf } from "./deals.ts";
 import { leastHeld, timedEnd, withExchange } from "./endingTimes.ts";
+import { type StageWork, stageWork } from "./exchangeFloors.ts";
 import { hostBytes, persistentFloors, stageBytes, stashFloors } from "./memoryBound.ts";
 import { orderedEnds } from "./orderedEnds.ts";
 import { borderOf, pipelineEnds, rankSum, type StageCut, type StageTimes, stageTimes } from "./pipelineBound.ts";
@@ -165,6 +166,7 @@ export class CoreBounds {
     const bound = Math.min(this.valueAt(end, joules, ends), offloadedBound);
     return {
       chains: offloaded.times,
+      workOf: offloaded.workOf,
       exchanged: false,
       timed: null,
       best,
@@ -273,7 +275,7 @@ export class CoreBounds {
       loops: true,
     });
     const { hopSec, joules } = priced;
-    return { chains: times, offloaded: null, timed, cut, times, ends, hopSec, joules, exchanged: each };
+    return { chains: times, workOf: () => null, offloaded: null, timed, cut, times, ends, hopSec, joules, exchanged: each };
   }
 
   /** Whether power may hold back a rank that does its actions alone: they draw too much for their time at boost clock. */
@@ -304,7 +306,13 @@ export class CoreBounds {
     const { pp, numMicroBatches: m } = placement;
     const each = ending.sharding === "zero2" || ending.sharding === "zero3";
     const times =
-      each && !state.exchanged ? withExchange(cut, state.times, { floors, ending, alone: state.chains }) : state.times;
+      each && !state.exchanged ? withExchange(cut, state.times, {
+            floors,
+            ending,
+            alone: state.chains,
+            work: state.workOf(),
+            split: scheduleFamily(body.schedule).splitBackward,
+          }) : state.times;
     const inOrder = body.schedule === "1f1b" || body.schedule === "interleaved";
     let meet = 0;
     let tail = 0;
@@ -480,8 +488,15 @@ export class CoreBounds {
       hosted ??= stashFloors(cut, hostBytes(cut, { floors, rest, numRecomputed }), placement, body);
       return hosted;
     };
+    let work: StageWork | null = null;
+    const hides = this.computeOnly || (manner.overlapMoeExchange && this.core.ep > 1);
+    const workOf = () => {
+      if (!hides) work ??= stageWork(cut, { floors, rest, numRecomputed, clockFrac });
+      return work;
+    };
     const state: BodyState = {
       chains: times,
+      workOf,
       exchanged: false,
       offloaded: null,
       timed: null,
@@ -512,6 +527,8 @@ export class CoreBounds {
 export interface EndingState {
   /** Floors of the stages by their chains, where `times` are simulated. */
   readonly chains: StageTimes;
+  /** Compute of the stages beside which exchanges run; null where it hides behind other micro-batches. */
+  readonly workOf: () => StageWork | null;
   /** The stages hold the exchange of every micro-batch already. */
   readonly exchanged: boolean;
   /** For endings whose optimizer runs on the host, which keeps the device's clock up: floors alone. null: this state holds for them too. */

@@ -9,6 +9,7 @@ import type { Block, Program } from "../../parallel/program.ts";
 import type { Software, Strategy } from "../../parallel/strategy.ts";
 import type { BlockPrices, OpList } from "../../simulate/streams/blockPrices.ts";
 import type { PlanJob } from "../space/types.ts";
+import { type ExchangeDemand, exchangeDemand } from "./exchangeFloors.ts";
 import { priceBlocks } from "./stageFloors.ts";
 
 /** Sums before each position. */
@@ -26,6 +27,8 @@ export interface EndingFloors {
   readonly persistentBytes: Prefix;
   /** Gathered copy of one block's parameters (zero3), by position. */
   readonly gatheredBytes: Float64Array;
+  readonly gatherDemand: ExchangeDemand;
+  readonly reduceDemand: ExchangeDemand;
   /** All ranks meet in the gradient norm. */
   readonly normSec: number;
 }
@@ -62,6 +65,8 @@ export function endingFloors(job: PlanJob, strategy: Strategy, software: Softwar
     }),
     persistentBytes: sum((block) => heldBytes(program.blocks[block]!, "persistent")),
     gatheredBytes: Float64Array.from(blocks, (block) => heldBytes(program.blocks[block]!, "gathered")),
+    gatherDemand: exchangeDemand(prices, new Set(blocks), "gather"),
+    reduceDemand: exchangeDemand(prices, new Set(blocks), "reduce"),
     normSec: tailSec(prices, program),
   };
 }

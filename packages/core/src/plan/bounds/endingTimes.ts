@@ -2,6 +2,7 @@
 
 import type { Ending } from "../space/types.ts";
 import type { EndingFloors } from "./endingFloors.ts";
+import { exchangedSec, type StageWork } from "./exchangeFloors.ts";
 import { rankSum, type StageCut, type StageTimes } from "./pipelineBound.ts";
 import type { TimedPipeline } from "./timedPipeline.ts";
 
@@ -54,9 +55,16 @@ export function leastHeld(endings: readonly Ending[]): Ending | undefined {
 export function withExchange(
   cut: StageCut,
   times: StageTimes,
-  at: { readonly floors: EndingFloors; readonly ending: Ending; readonly alone: StageTimes },
+  at: {
+    readonly floors: EndingFloors;
+    readonly ending: Ending;
+    readonly alone: StageTimes;
+    /** Compute of the stages; null where communication hides behind other micro-batches. */
+    readonly work: StageWork | null;
+    readonly split: boolean;
+  },
 ): StageTimes {
-  const { floors, ending, alone } = at;
+  const { floors, ending, alone, work, split } = at;
   const forwardSec = times.forwardSec.slice();
   const backwardSec = times.backwardSec.slice();
   for (let s = 0; s < forwardSec.length; s++) {
@@ -72,6 +80,10 @@ export function withExchange(
       backGather,
       alone.backwardSec[s]! + (blocks ? backGather : 0) + (ending.overlapGradReduce ? 0 : reduce),
     );
+    if (work === null || to <= from) continue;
+    const beside = exchangedSec({ index: s, from, to }, work, { floors, ending, split });
+    if (beside.forwardSec > forwardSec[s]!) forwardSec[s] = beside.forwardSec;
+    if (beside.backwardSec > backwardSec[s]!) backwardSec[s] = beside.backwardSec;
   }
   return { ...times, forwardSec, backwardSec };
 }

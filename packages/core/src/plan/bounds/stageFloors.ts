@@ -15,6 +15,7 @@ import { defaultPace, paceOf } from "../../simulate/pace.ts";
 import { type BlockPrices, blockPrices } from "../../simulate/streams/blockPrices.ts";
 import type { Family, PlanJob } from "../space/types.ts";
 import { type BlockChains, type Chain, computeChain, pairChains } from "./actionPath.ts";
+import { waitsForGather } from "./exchangeFloors.ts";
 
 /** Sums before each position; entry i is the sum over positions below i. */
 type Prefix = Float64Array;
@@ -49,6 +50,11 @@ export interface KindFloors {
   readonly stepMatrix: Prefix;
   readonly last: readonly Chain[];
   readonly compute: readonly Chain[];
+  /** Compute of each block, and the part of it that is matrix work. */
+  readonly blockSec: Float64Array;
+  readonly blockMatrix: Float64Array;
+  /** Whether nothing of the block at a position computes before its parameters are gathered. */
+  readonly waits: (position: number) => boolean;
 }
 
 export function priceBlocks(job: PlanJob, program: Program, mesh: Mesh, software: Software): BlockPrices {
@@ -214,8 +220,14 @@ function kindFloors(
     }
     return chain;
   };
+  const blockSec = new Float64Array(numBlocks);
+  const blockMatrix = new Float64Array(numBlocks);
+  const waiting = new Map<number, boolean>();
   for (let i = 0; i < numBlocks; i++) {
     const block = blockAt[i]!;
+    const whole = ofCompute(block);
+    blockSec[i] = whole.sec;
+    blockMatrix[i] = whole.matrixSec;
     const next = kind === "F" ? i + 1 : i - 1;
     let chains: BlockChains;
     // Embedding and head are a small part: their compute alone. A last layer is followed by another of its kind in the pair, which only its own ops read.
@@ -238,7 +250,16 @@ function kindFloors(
     last.push(chains.last);
     compute.push(chains.compute);
   }
-  return { stepSec, stepMatrix, last, compute };
+  const waits = (position: number): boolean => {
+    const block = blockAt[position]!;
+    let known = waiting.get(block);
+    if (known === undefined) {
+      known = waitsForGather(prices, kind, block);
+      waiting.set(block, known);
+    }
+    return known;
+  };
+  return { stepSec, stepMatrix, last, compute, blockSec, blockMatrix, waits };
 }
 
 /** Seconds of one forward and one backward of positions [from, to) at a clock. */
