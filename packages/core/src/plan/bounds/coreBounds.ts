@@ -24,6 +24,7 @@ import { leastHeld, timedEnd, withExchange } from "./endingTimes.ts";
 import { type StageWork, stageWork } from "./exchangeFloors.ts";
 import { hostBytes, persistentFloors, stageBytes, stashFloors } from "./memoryBound.ts";
 import { orderedEnds } from "./orderedEnds.ts";
+import { spreadSums } from "./spreadSums.ts";
 import { borderOf, pipelineEnds, rankSum, type StageCut, type StageTimes, stageTimes } from "./pipelineBound.ts";
 import type { SimulatedTimes } from "./simulatedStages.ts";
 import type { StageFloors } from "./stageFloors.ts";
@@ -379,41 +380,23 @@ export class CoreBounds {
   /** Mean and ends of the pipeline over every way to deal the layers. */
   private spreadBound(placement: Placement, floors: StageFloors, best: number): number {
     const { pp, numMicroBatches: m } = placement;
-    const { F, BW, layerAt, numBlocks, joules, otherSec } = floors;
-    let layerJoules = Number.POSITIVE_INFINITY;
-    let layerOther = Number.POSITIVE_INFINITY;
-    for (const i of layerAt) {
-      layerJoules = Math.min(layerJoules, joules[i + 1]! - joules[i]!);
-      layerOther = Math.min(layerOther, otherSec[i + 1]! - otherSec[i]!);
-    }
+    const spread = this.computeOnly || spreadsHead(this.job);
+    const { kinds, layerJoules, layerOther, whole: all, ends: last } = spreadSums(floors);
     const deals = dealsOf(this.numLayers, pp);
     const loops = onlyLoops(this.job);
     let fewest = loops ? Number.POSITIVE_INFINITY : 0;
     for (const deal of deals) fewest = Math.min(fewest, deal.fewest);
     const clock = this.clockBelow(m * fewest * layerJoules, m * fewest * layerOther, best);
     const slow = 1 / clock - 1;
-    const stepOf = (i: number) =>
-      F.stepSec[i + 1]! -
-      F.stepSec[i]! +
-      BW.stepSec[i + 1]! -
-      BW.stepSec[i]! +
-      slow * (F.stepMatrix[i + 1]! - F.stepMatrix[i]! + BW.stepMatrix[i + 1]! - BW.stepMatrix[i]!);
     let layer = Number.POSITIVE_INFINITY;
-    for (const i of layerAt) layer = Math.min(layer, stepOf(i));
-    const endLayer = layerAt.at(-1)! + 1;
-    const spread = this.computeOnly || spreadsHead(this.job);
-    let whole = 0;
-    let ends = 0;
-    for (let i = 0; i < numBlocks; i++) {
-      if (i >= endLayer && spread) continue;
-      whole += stepOf(i);
-      if (i >= endLayer) ends += stepOf(i);
+    for (const each of kinds) layer = Math.min(layer, each.sec + slow * each.matrixSec);
+    const ends = spread ? 0 : last.sec + slow * last.matrixSec;
+    const whole = all.sec + slow * all.matrixSec + ends;
+    let hop = 0;
+    if (pp > 1) {
+      const hops = this.tables.hopsFor(placement, floors);
+      for (let rank = 0; rank + 1 < pp; rank++) hop += hops[rank]!;
     }
-    const hop =
-      pp > 1
-        ? this.tables.hopsFor(placement, floors).reduce((a, b) => a + b, 0) -
-          this.tables.hopsFor(placement, floors).at(-1)!
-        : 0;
     // Two directions or V shapes have no last rank, and a split backward need not drain: the mean alone.
     let least = (m * whole) / pp;
     if (loops) {
@@ -450,7 +433,7 @@ export class CoreBounds {
   private valueAt(endSec: number, joules: number, ends: ArrayLike<number>): number {
     let busy = Number.POSITIVE_INFINITY;
     for (let i = 0; i < ends.length; i++) busy = Math.min(busy, ends[i]!);
-    return this.objective.floorOf(endSec * this.slower, joules, busy);
+    return this.objective.floorOf(endSec * this.slower * ROUNDED, joules, busy);
   }
 
   /**
@@ -541,6 +524,9 @@ export interface EndingState {
   readonly joules: number;
 }
 
+/** Floors add in other orders than the simulation; two that are equal must not part by rounding. */
+const ROUNDED = 1 - 4e-9;
+
 /** Clocks are rounded up to this, so that bodies share simulated stages. */
 const CLOCK_GRID = 0.0025;
 
@@ -586,8 +572,10 @@ function same(a: BodyAt, b: BodyAt): boolean {
 
 /** What the layers of a partial keep that do not recompute look like. */
 function restOf(keep: Keep): Keep {
-  return { ...plainKeep, offloadActivations: keep.offloadActivations };
+  return keep.offloadActivations ? offloadedKeep : plainKeep;
 }
+
+const offloadedKeep: Keep = { ...plainKeep, offloadActivations: true };
 
 function spreadsHead(job: PlanJob): boolean {
   return job.limits.fix.has("vocab_over_stages") || job.limits.open.has("vocab_over_stages");

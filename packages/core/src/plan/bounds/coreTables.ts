@@ -12,7 +12,7 @@ import { endingClock, ExchangeSimulator, TailSimulator } from "./endingSimulator
 import { exchangeKey } from "./endingTimes.ts";
 import { cutStages, type StageCut } from "./pipelineBound.ts";
 import { type SimulatedBody, StageSimulator } from "./simulatedStages.ts";
-import { type StageFloors, stageFloors } from "./stageFloors.ts";
+import { type BlockBytes, type StageFloors, stageFloors } from "./stageFloors.ts";
 
 /** Nothing recomputed or offloaded. */
 export const plainKeep: Keep = { name: "none", recompute: { kind: "none" }, offloadActivations: false, partial: false };
@@ -25,6 +25,7 @@ export interface BodyAt {
 }
 
 const endingsOf = new WeakMap<PlanJob, Map<string, EndingFloors>>();
+const kernelsOf = new WeakMap<PlanJob, Map<string, StageFloors>>();
 const tailsOf = new WeakMap<PlanJob, Map<string, TailSimulator>>();
 
 export class CoreTables {
@@ -34,6 +35,11 @@ export class CoreTables {
   /** Communication inside a layer hides behind other work: floors of layers are compute alone. */
   private readonly computeOnly: boolean;
   private readonly floors = new Map<string, StageFloors>();
+  /** The same by what they were asked for: lists of a tree keep their objects. */
+  private readonly floorsAt = new Map<Placement, Map<Manner, Map<Keep, StageFloors>>>();
+  /** By sequence parallelism: an ending stands in the list of one placement. */
+  private readonly endingsAt = [new Map<Ending, EndingFloors>(), new Map<Ending, EndingFloors>()] as const;
+  private readonly hopsAt = new Map<Placement, { readonly floors: StageFloors; readonly hops: Float64Array }>();
   private readonly cuts = new Map<string, StageCut>();
   private readonly links = new Map<string, string>();
   private readonly exchanges = new Map<string, ExchangeSimulator>();
@@ -59,26 +65,53 @@ export class CoreTables {
     return `${sequenceParallel}${family}${tpOverlap}${overlapCp}${overlapMoeExchange}${keep.name}${keep.offloadActivations}${links}`;
   }
 
+  /** Shared by all searches of the core in this thread: the first of them orders the cores by it. */
   kernelFloors(placement: Placement, manner: Manner): StageFloors {
     const { job, core } = this;
     const { sequenceParallel, family } = manner;
-    const key = `kernels:${sequenceParallel}${family}`;
-    let found = this.floors.get(key);
+    const key = `${Object.values(core).join()}:${sequenceParallel}${family}`;
+    let known = kernelsOf.get(job);
+    if (known === undefined) {
+      known = new Map();
+      kernelsOf.set(job, known);
+    }
+    let found = known.get(key);
     if (found === undefined) {
       const base = coreStrategy(job, core, sequenceParallel);
-      found = stageFloors(job, {
-        strategy: { ...base, sharding: family === "plain" ? "zero1" : family },
-        software: softwareOf(job, manner, null, null),
-        mesh: placementMesh(core, placement),
-        family: "plain",
-        computeOnly: true,
-      });
-      this.floors.set(key, found);
+      found = withoutProgram(
+        stageFloors(job, {
+          strategy: { ...base, sharding: family === "plain" ? "zero1" : family },
+          software: softwareOf(job, manner, null, null),
+          mesh: placementMesh(core, placement),
+          family: "plain",
+          computeOnly: true,
+        }),
+      );
+      known.set(key, found);
     }
     return found;
   }
 
   floorsFor(placement: Placement, manner: Manner, keep: Keep): StageFloors {
+    let byManner = this.floorsAt.get(placement);
+    if (byManner === undefined) {
+      byManner = new Map();
+      this.floorsAt.set(placement, byManner);
+    }
+    let byKeep = byManner.get(manner);
+    if (byKeep === undefined) {
+      byKeep = new Map();
+      byManner.set(manner, byKeep);
+    }
+    let found = byKeep.get(keep);
+    if (found === undefined) {
+      found = this.floorsOf(placement, manner, keep);
+      byKeep.set(keep, found);
+    }
+    return found;
+  }
+
+  private floorsOf(placement: Placement, manner: Manner, keep: Keep): StageFloors {
     const { job, core } = this;
     const mesh = placementMesh(core, placement);
     const { sequenceParallel, family, overlapMoeExchange } = manner;
@@ -163,6 +196,16 @@ export class CoreTables {
   }
 
   endingFor(at: BodyAt, ending: Ending): EndingFloors {
+    const known = this.endingsAt[at.manner.sequenceParallel ? 1 : 0];
+    let found = known.get(ending);
+    if (found === undefined) {
+      found = this.endingOf(at, ending);
+      known.set(ending, found);
+    }
+    return found;
+  }
+
+  private endingOf(at: BodyAt, ending: Ending): EndingFloors {
     const { job, core } = this;
     const { placement, manner } = at;
     const { sharding, shardGroup, offloadOptimizer } = ending;
@@ -208,6 +251,14 @@ export class CoreTables {
 
   /** Seconds of one message from each pipeline rank to the next; the last entry goes back to rank 0. */
   hopsFor(placement: Placement, floors: StageFloors): Float64Array {
+    const known = this.hopsAt.get(placement);
+    if (known !== undefined && known.floors === floors) return known.hops;
+    const hops = this.hopsOf(placement, floors);
+    this.hopsAt.set(placement, { floors, hops });
+    return hops;
+  }
+
+  private hopsOf(placement: Placement, floors: StageFloors): Float64Array {
     const key = `${placement.pp}:${placement.order.join("-")}:${floors.messageBytes}:${floors.scatteredSends}`;
     let hops = this.hops.get(key);
     if (hops === undefined) {
@@ -224,4 +275,20 @@ export class CoreTables {
     }
     return hops;
   }
+}
+
+/** What a search of another core may keep: a kernel's floors ask the program only for the bytes of what follows the layers. */
+function withoutProgram(floors: StageFloors): StageFloors {
+  const bytes = new Map<number, BlockBytes>();
+  for (let i = floors.layerAt.at(-1)! + 1; i < floors.numBlocks; i++) bytes.set(i, floors.memory.at(i));
+  const gone = (what: string) => (): never => {
+    throw new Error(`floors of kernels know no ${what}`);
+  };
+  return {
+    ...floors,
+    exchange: gone("exchange"),
+    F: { ...floors.F, waits: gone("gather") },
+    BW: { ...floors.BW, waits: gone("gather") },
+    memory: { at: (position) => bytes.get(position) ?? gone("stash of layers")() },
+  };
 }

@@ -41,7 +41,7 @@ export interface StageFloors {
   readonly otherSec: Prefix;
   /** Dynamic energy of one forward and one backward at boost clock. */
   readonly joules: Prefix;
-  readonly memory: BlockMemories;
+  readonly memory: Pick<BlockMemories, "at">;
 }
 
 export interface KindFloors {

@@ -13,10 +13,11 @@ export function anyFits(job: PlanJob): Found | null {
   const scheduleOf = sharedSchedules();
   const evaluate = makeEvaluate(job, scheduleOf);
   let fitting: Found | null = null;
-  for (const core of searchStart(job, stepTime, listCores(job)).cores) {
+  for (const { core, floor } of searchStart(job, stepTime, listCores(job)).cores) {
     searchCore({
       job,
       core,
+      floor,
       objective: stepTime,
       evaluate,
       scheduleOf,

@@ -22,12 +22,19 @@ const NUM_FITTING = 6;
 const NUM_TRIED = 24;
 
 export interface SearchStart {
-  readonly cores: readonly Core[];
+  readonly cores: readonly RankedCore[];
   /** Values of strategies that were simulated and fit. They are met again in the search. */
   readonly known: LayoutValues;
 }
 
+/** A core and a floor of all its strategies, from its kernels alone. */
+export interface RankedCore {
+  readonly core: Core;
+  readonly floor: number;
+}
+
 interface Probe {
+  readonly floor: number;
   readonly core: Core;
   readonly index: number;
   readonly bounds: CoreBounds;
@@ -60,8 +67,8 @@ export function searchStart(job: PlanJob, objective: Objective, cores: readonly 
     if (best === null || value < best.value) best = { value, core: leaf.core };
   }
   const first = best?.core;
-  const rest = probes.map(({ core }) => core).filter((core) => core !== first);
-  return { cores: first === undefined ? rest : [first, ...rest], known };
+  const ranked = probes.map(({ core, floor }): RankedCore => ({ core, floor }));
+  return { cores: [...ranked.filter((each) => each.core === first), ...ranked.filter((each) => each.core !== first)], known };
 }
 
 function probe(job: PlanJob, objective: Objective, core: Core, index: number): Probe {
@@ -72,17 +79,24 @@ function probe(job: PlanJob, objective: Objective, core: Core, index: number): P
   });
   const pairs: { placement: Placement; manner: Manner }[] = [];
   let bound = Number.POSITIVE_INFINITY;
+  let floor = Number.POSITIVE_INFINITY;
   for (const placement of listPlacements(job, core)) {
+    const kernels = new Set<string>();
     const families = new Set<string>();
     for (const manner of tree.mannersAt(placement)) {
+      const kernel = `${manner.family}${manner.sequenceParallel}`;
+      if (kernels.has(kernel)) continue;
+      kernels.add(kernel);
+      const least = bounds.kernelBound(placement, manner, Number.POSITIVE_INFINITY);
+      floor = Math.min(floor, least);
       // The first manner of each family is the one with everything on.
       if (families.has(manner.family) || !bounds.headFits(placement, manner)) continue;
       families.add(manner.family);
       pairs.push({ placement, manner });
-      bound = Math.min(bound, bounds.kernelBound(placement, manner, Number.POSITIVE_INFINITY));
+      bound = Math.min(bound, least);
     }
   }
-  return { core, index, bounds, tree, pairs, bound };
+  return { core, index, bounds, tree, pairs, bound, floor };
 }
 
 /** As the software does it, nothing offloaded. */

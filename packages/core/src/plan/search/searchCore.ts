@@ -86,6 +86,8 @@ const fateOf = {
 export interface CoreRequest {
   readonly job: PlanJob;
   readonly core: Core;
+  /** Of all its strategies, whatever is known: where it is above the threshold nothing of the core is listed. */
+  readonly floor: number;
   readonly objective: Objective;
   readonly incumbents: Incumbents;
   readonly evaluate: Evaluate;
@@ -95,7 +97,16 @@ export interface CoreRequest {
 }
 
 export function searchCore(request: CoreRequest): CoreSearch {
+  if (request.floor > request.incumbents.threshold()) return prunedCore(request);
   return new CoreSearcher(request).run();
+}
+
+function prunedCore({ job, core }: CoreRequest): CoreSearch {
+  const tree = new CoreTree(job, core);
+  const counts = noCounts();
+  for (const placement of listPlacements(job, core))
+    for (const manner of tree.mannersAt(placement)) counts.timeByKernels += tree.leavesOfManner(placement, manner);
+  return { counts, found: [], nearestMiss: null };
 }
 
 class CoreSearcher {

@@ -3,8 +3,8 @@
 
 import type { Objective } from "../objectives/objective.ts";
 import { listCores } from "../space/enumerate.ts";
-import type { Core, PlanJob } from "../space/types.ts";
-import { searchStart } from "./coreOrder.ts";
+import type { PlanJob } from "../space/types.ts";
+import { type RankedCore, searchStart } from "./coreOrder.ts";
 import { addCounts, noCounts, type PlanCounts } from "./counts.ts";
 import { BestLayouts, layoutOf } from "./incumbents.ts";
 import type { Found, NearMiss } from "./searchCore.ts";
@@ -40,7 +40,7 @@ export interface SearchProgress {
 const ROUND_CORES = 16;
 
 export class RoundedSearch {
-  readonly cores: readonly Core[];
+  readonly cores: readonly RankedCore[];
   private readonly numProven: number;
   private readonly counts = noCounts();
   private readonly layouts: BestLayouts;
@@ -61,7 +61,7 @@ export class RoundedSearch {
   round(): CoreTask[] {
     const size = Math.min(ROUND_CORES, Math.max(1, this.next));
     const known = this.layouts.sorted();
-    const tasks = this.cores.slice(this.next, this.next + size).map((core) => ({ core, known }));
+    const tasks = this.cores.slice(this.next, this.next + size).map((ranked) => ({ ...ranked, known }));
     this.next += tasks.length;
     return tasks;
   }

@@ -11,6 +11,8 @@ import { type Found, type NearMiss, searchCore } from "./searchCore.ts";
 
 export interface CoreTask {
   readonly core: Core;
+  /** Of all its strategies. */
+  readonly floor: number;
   readonly known: LayoutValues;
 }
 
@@ -34,6 +36,7 @@ export function taskRunner(
     const result = searchCore({
       job,
       core: task.core,
+      floor: task.floor,
       objective,
       evaluate,
       scheduleOf,

@@ -1,0 +1,45 @@
+// What a floor over every way to deal the layers needs of a model: its distinct kinds of layers, all of them together, and what follows them.
+
+import type { Chain } from "./actionPath.ts";
+import type { StageFloors } from "./stageFloors.ts";
+
+export interface SpreadSums {
+  /** One forward and backward of each kind of layer. */
+  readonly kinds: readonly Chain[];
+  /** Of the layer with least. */
+  readonly layerJoules: number;
+  readonly layerOther: number;
+  /** Everything up to the last layer, and what comes after it. */
+  readonly whole: Chain;
+  readonly ends: Chain;
+}
+
+const known = new WeakMap<StageFloors, SpreadSums>();
+
+export function spreadSums(floors: StageFloors): SpreadSums {
+  let sums = known.get(floors);
+  if (sums === undefined) {
+    sums = sumUp(floors);
+    known.set(floors, sums);
+  }
+  return sums;
+}
+
+function sumUp({ F, BW, layerAt, numBlocks, joules, otherSec }: StageFloors): SpreadSums {
+  const between = (from: number, to: number): Chain => ({
+    sec: F.stepSec[to]! - F.stepSec[from]! + BW.stepSec[to]! - BW.stepSec[from]!,
+    matrixSec: F.stepMatrix[to]! - F.stepMatrix[from]! + BW.stepMatrix[to]! - BW.stepMatrix[from]!,
+  });
+  const kinds = new Map<string, Chain>();
+  let layerJoules = Number.POSITIVE_INFINITY;
+  let layerOther = Number.POSITIVE_INFINITY;
+  for (const i of layerAt) {
+    const layer = between(i, i + 1);
+    // Differences of sums: equal layers differ by rounding, which floors leave room for (CoreBounds.valueAt).
+    kinds.set(`${layer.sec.toPrecision(9)}:${layer.matrixSec.toPrecision(9)}`, layer);
+    layerJoules = Math.min(layerJoules, joules[i + 1]! - joules[i]!);
+    layerOther = Math.min(layerOther, otherSec[i + 1]! - otherSec[i]!);
+  }
+  const end = layerAt.at(-1)! + 1;
+  return { kinds: [...kinds.values()], layerJoules, layerOther, whole: between(0, end), ends: between(end, numBlocks) };
+}
