@@ -24,9 +24,9 @@ import { leastHeld, timedEnd, withExchange } from "./endingTimes.ts";
 import { type StageWork, stageWork } from "./exchangeFloors.ts";
 import { hostBytes, persistentFloors, stageBytes, stashFloors } from "./memoryBound.ts";
 import { orderedEnds } from "./orderedEnds.ts";
-import { spreadSums } from "./spreadSums.ts";
 import { borderOf, pipelineEnds, rankSum, type StageCut, type StageTimes, stageTimes } from "./pipelineBound.ts";
 import type { SimulatedTimes } from "./simulatedStages.ts";
+import { spreadSums } from "./spreadSums.ts";
 import type { StageFloors } from "./stageFloors.ts";
 import { type TimedPipeline, timedPipeline } from "./timedPipeline.ts";
 
@@ -276,7 +276,18 @@ export class CoreBounds {
       loops: true,
     });
     const { hopSec, joules } = priced;
-    return { chains: times, workOf: () => null, offloaded: null, timed, cut, times, ends, hopSec, joules, exchanged: each };
+    return {
+      chains: times,
+      workOf: () => null,
+      offloaded: null,
+      timed,
+      cut,
+      times,
+      ends,
+      hopSec,
+      joules,
+      exchanged: each,
+    };
   }
 
   /** Whether power may hold back a rank that does its actions alone: they draw too much for their time at boost clock. */
@@ -307,13 +318,15 @@ export class CoreBounds {
     const { pp, numMicroBatches: m } = placement;
     const each = ending.sharding === "zero2" || ending.sharding === "zero3";
     const times =
-      each && !state.exchanged ? withExchange(cut, state.times, {
+      each && !state.exchanged
+        ? withExchange(cut, state.times, {
             floors,
             ending,
             alone: state.chains,
             work: state.workOf(),
             split: scheduleFamily(body.schedule).splitBackward,
-          }) : state.times;
+          })
+        : state.times;
     const inOrder = body.schedule === "1f1b" || body.schedule === "interleaved";
     let meet = 0;
     let tail = 0;

@@ -8,7 +8,7 @@ import { coreStrategy, innerAxes, placementMesh } from "../space/enumerate.ts";
 import { softwareOf } from "../space/leaf.ts";
 import type { Body, Core, Ending, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
 import { type EndingFloors, endingFloors } from "./endingFloors.ts";
-import { endingClock, ExchangeSimulator, TailSimulator } from "./endingSimulator.ts";
+import { ExchangeSimulator, endingClock, TailSimulator } from "./endingSimulator.ts";
 import { exchangeKey } from "./endingTimes.ts";
 import { cutStages, type StageCut } from "./pipelineBound.ts";
 import { type SimulatedBody, StageSimulator } from "./simulatedStages.ts";

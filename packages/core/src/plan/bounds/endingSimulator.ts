@@ -147,9 +147,7 @@ export function endingClock(
     for (let s = rank; s < cut.rankAt.length; s += pp) {
       for (let i = cut.starts[s]!; i < cut.starts[s + 1]!; i++) held.push(i);
       const load = (kind: ActionOps, last: boolean): ActionLoad =>
-        plain === null || last
-          ? exchange.load(kind, body, s, { clockFrac: 1, last })
-          : plain.load(kind, body, s, 1);
+        plain === null || last ? exchange.load(kind, body, s, { clockFrac: 1, last }) : plain.load(kind, body, s, 1);
       add(load("F", false), m);
       if (split) add(load("B", false), m);
       const gradients = split ? "W" : "BW";

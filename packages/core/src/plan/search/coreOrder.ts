@@ -68,7 +68,10 @@ export function searchStart(job: PlanJob, objective: Objective, cores: readonly 
   }
   const first = best?.core;
   const ranked = probes.map(({ core, floor }): RankedCore => ({ core, floor }));
-  return { cores: [...ranked.filter((each) => each.core === first), ...ranked.filter((each) => each.core !== first)], known };
+  return {
+    cores: [...ranked.filter((each) => each.core === first), ...ranked.filter((each) => each.core !== first)],
+    known,
+  };
 }
 
 function probe(job: PlanJob, objective: Objective, core: Core, index: number): Probe {
