@@ -104,3 +104,28 @@ export const smallJobs: Readonly<Record<string, Record<string, unknown>>> = {
     },
   },
 };
+
+/** More of them for floors alone: too many strategies to list one by one for every run of the tests. */
+export const floorJobs: Readonly<Record<string, Record<string, unknown>>> = {
+  "parameters gathered beside compute": {
+    model: { ...dense, layers: 8, hidden: 4096, heads: 32, ffn: 14336 },
+    cluster: "8xh100-sxm",
+    workload: { seq: 4096, global_batch: 32 },
+    software: "torchtitan",
+    plan: {
+      fix: { recompute: ["none", "norm+activation", "some-layers"], sharding: ["zero2", "zero3"], micro_batch: [1, 2] },
+      max: { tp: 2, cp: 2, pp: 2 },
+    },
+  },
+  "parameters gathered over a network": {
+    model: dense,
+    cluster: "2x4xa100-80g",
+    workload: { seq: 2048, global_batch: 32 },
+    software: "megatron-core",
+    plan: {
+      fix: { recompute: ["none", "full"], sharding: ["zero2", "zero3"], micro_batch: [1, 4] },
+      max: { tp: 2, pp: 2 },
+      forbid: ["offload"],
+    },
+  },
+};

@@ -18,7 +18,7 @@ describe("searchPlan()", () => {
       // Bounds do the work: few leaves are simulated.
       expect(search.counts.simulated).toBeLessThan(truth.numLeaves / 4);
     },
-    60_000,
+    600_000,
   );
 
   it("leaves out what an engine cannot run, and counts it", () => {
