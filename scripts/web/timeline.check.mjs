@@ -108,7 +108,7 @@ export const checks = [
       await page.keyboard.press("/");
       await page.keyboard.type("attention");
       await page.keyboard.press("Enter");
-      const pinned = page.locator(".tl-side h3");
+      const pinned = page.locator(".tl-side h2");
       await pinned.filter({ hasText: "attention" }).waitFor();
       const facts = await page.locator(".tl-side dl").innerText();
       for (const word of ["duration", "uncertainty", "priced by", "shape", "work"])

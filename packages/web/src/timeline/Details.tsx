@@ -4,7 +4,7 @@ import { formatSeconds } from "@meshwright/core/units";
 import { Button } from "../design/Button.tsx";
 import type { SpanTable } from "./model/spanTable.ts";
 import { rowOf } from "./model/spanTable.ts";
-import { categoryColour } from "./paint/categoryColour.ts";
+import { cssCategory } from "./paint/categoryColour.ts";
 import type { TimelineSession } from "./view/session.ts";
 import { sameName, spanFacts, spanName } from "./view/spanFacts.ts";
 
@@ -15,8 +15,7 @@ export interface PanelContent {
 }
 
 export function Swatch({ category }: { readonly category: string }) {
-  const { light, dark } = categoryColour(category);
-  return <span class="swatch" style={{ background: `light-dark(${light}, ${dark})` }} />;
+  return <span class="swatch" style={{ background: cssCategory(category) }} />;
 }
 
 export function SpanDetails({

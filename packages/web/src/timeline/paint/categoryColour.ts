@@ -21,6 +21,12 @@ export function categoryColour(key: string): PartColour {
   return key === "cpu" || key === "other" ? plain : timeColour(sameAs[key] ?? key);
 }
 
+/** For HTML and SVG: follows the theme by itself. */
+export function cssCategory(key: string): string {
+  const { light, dark } = categoryColour(key);
+  return `light-dark(${light}, ${dark})`;
+}
+
 const names: Readonly<Record<string, string>> = {
   forward: "forward",
   backward: "backward",

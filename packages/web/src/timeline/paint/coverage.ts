@@ -4,7 +4,7 @@
 //
 // Sums of blocks of spans, by class of paint, make the mean cheap: prefix sums over blocks, the ragged ends added one by one.
 
-import type { SpanTable } from "../model/spanTable.ts";
+import { firstAbove, type SpanTable } from "../model/spanTable.ts";
 
 export const BLOCK = 32;
 
@@ -87,7 +87,7 @@ export class RowPainter {
     const { classOf } = classes;
     const pxPerSec = 1 / secPerPx;
     const untilSec = fromSec + widthPx * secPerPx;
-    let i = lowerEnd(endSec, spans.from, to, fromSec);
+    let i = firstAbove(endSec, spans.from, to, fromSec);
     while (i < to && startSec[i]! < untilSec) {
       const x0 = (startSec[i]! - fromSec) * pxPerSec;
       const x1 = (endSec[i]! - fromSec) * pxPerSec;
@@ -257,18 +257,6 @@ export class RowPainter {
       out[to + 3] = shown > 1 ? 255 : shown * 255;
     }
   }
-}
-
-/** First span of [from, to) that ends after the time. */
-function lowerEnd(endSec: Float64Array, from: number, to: number, sec: number): number {
-  let low = from;
-  let high = to;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (endSec[middle]! > sec) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 /** First of [from, to) that starts at the time or later; looks near `from` first. */

@@ -11,6 +11,7 @@ import { Button } from "../../design/Button.tsx";
 import { Select } from "../../design/Choice.tsx";
 import { Field, NumberInput } from "../../design/Field.tsx";
 import { Swatch } from "../Details.tsx";
+import { cssCategory } from "../paint/categoryColour.ts";
 import type { PlayerView } from "../view/pageView.ts";
 import { type Played, playSchedule, stashesAt, stepped } from "./playback.ts";
 
@@ -283,8 +284,15 @@ function ScheduleGrid({
         const state = end <= at ? "done" : start <= at ? "runs" : "waits";
         const width = (end - start) * scale;
         return (
-          <g key={`${rank} ${name}`} class={`action ${state} ${category.replace(" ", "-")}`}>
-            <rect x={LABEL + start * scale} y={y} width={Math.max(0.5, width - 0.8)} height={ROW - 3} rx={1.5} />
+          <g key={`${rank} ${name}`} class={`action ${state}`}>
+            <rect
+              style={{ fill: cssCategory(category) }}
+              x={LABEL + start * scale}
+              y={y}
+              width={Math.max(0.5, width - 0.8)}
+              height={ROW - 3}
+              rx={1.5}
+            />
             {width > 13 ? (
               <text x={LABEL + (start + end) * 0.5 * scale} y={y + ROW / 2 + 2} text-anchor="middle">
                 {width > 8 * name.length ? name : name.replace(/^[FBW]+/, "")}
