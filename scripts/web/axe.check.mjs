@@ -3,12 +3,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { linkTo, smallRun } from "./chromium.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** Pages, and what to wait for before they are judged. */
 const pages = [
-  { id: "plan", ready: (page) => page.locator(".result-table tbody tr").first().waitFor() },
+  { id: "plan", ready: (page) => page.getByRole("status").filter({ hasText: "proven best" }).waitFor() },
   { id: "timeline", ready: (page) => page.locator("canvas").first().waitFor() },
   { id: "memory", ready: (page) => page.locator("main table").first().waitFor() },
   { id: "whatif", ready: (page) => page.getByRole("heading", { name: "What else would change it" }).waitFor() },
@@ -39,10 +40,10 @@ export const checks = [
       name: `axe finds nothing on the ${id} page, ${name}`,
       context,
       run: async ({ page, address }) => {
-        await page.goto(`${address}#/${id}`);
+        await page.goto(linkTo(address, id, smallRun));
         await ready(page);
-        // What is still fading in has no colour of its own yet.
-        await page.waitForTimeout(400);
+        // What is drawn paler while its next answer is made has no colour of its own yet.
+        await page.waitForTimeout(600);
         assert.deepEqual(await violations(page), []);
       },
     })),

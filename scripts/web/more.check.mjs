@@ -4,23 +4,15 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { linkTo, smallRun } from "./chromium.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const pages = ["plan", "timeline", "memory", "whatif", "learn", "accuracy"];
 
-const tab = (page, name) => page.getByLabel("Pages", { exact: true }).getByRole("link", { name });
-
-/** A run file with a picked strategy, opened as a dropped file. */
+/** The what-if page of a run file with a picked strategy. */
 async function openJob(page, address, run) {
-  await page.goto(`${address}#/plan`);
-  await tab(page, "What-if").waitFor();
-  await page.evaluate((text) => {
-    const data = new DataTransfer();
-    data.items.add(new File([text], "job.json"));
-    for (const type of ["dragenter", "dragover", "drop"])
-      document.body.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
-  }, JSON.stringify(run));
-  await page.getByText("opened from job.json").waitFor();
+  await page.goto(linkTo(address, "whatif", run));
+  await page.getByRole("heading", { name: "As it is" }).waitFor();
 }
 
 const job = {
@@ -54,6 +46,9 @@ export const checks = [
     name: "what-if by keyboard: turn a link, copy the command, and a terminal predicts the same step",
     run: async ({ page, address }) => {
       await openJob(page, address, job);
+      await page.keyboard.press("g");
+      await page.keyboard.press("l");
+      await page.getByRole("button", { name: "Tensor parallel" }).waitFor();
       await page.keyboard.press("g");
       await page.keyboard.press("w");
       await page.getByRole("heading", { name: "As it is" }).waitFor();
@@ -89,7 +84,6 @@ export const checks = [
     name: "what-if: a shared link shows the same change; taking it over is undone",
     run: async ({ page, context, address }) => {
       await openJob(page, address, job);
-      await tab(page, "What-if").click();
       await page.getByRole("slider", { name: "Memory bandwidth" }).focus();
       await page.keyboard.press("End");
       await page.getByText("3.35 TB/s → 26.8 TB/s").waitFor();
@@ -113,7 +107,6 @@ export const checks = [
     name: "what-if: less memory makes the job not fit, and says by how much",
     run: async ({ page, address }) => {
       await openJob(page, address, job);
-      await tab(page, "What-if").click();
       await page.getByRole("slider", { name: "Memory size" }).focus();
       await page.keyboard.press("Home");
       await page.getByText("does not fit", { exact: true }).waitFor();
@@ -184,7 +177,6 @@ export const checks = [
     name: "save a report: one file that needs nothing else and says the step that the page shows",
     run: async ({ page, address }) => {
       await openJob(page, address, job);
-      await tab(page, "What-if").click();
       await page.getByRole("heading", { name: "As it is" }).waitFor();
       const step = await figure(page, "step time", 0).innerText();
       await page.keyboard.press("Control+k");
@@ -200,7 +192,7 @@ export const checks = [
     name: `the ${id} page fits a narrow screen`,
     context: { viewport: { width: 390, height: 800 } },
     run: async ({ page, address }) => {
-      await page.goto(`${address}#/${id}`);
+      await page.goto(linkTo(address, id, smallRun));
       await page.locator("main h2:visible, main canvas").first().waitFor();
       await page.waitForTimeout(1500);
       const { width, widest } = await page.evaluate(() => ({
@@ -219,7 +211,7 @@ export const checks = [
   {
     name: "print leaves out what cannot be used on paper",
     run: async ({ page, address }) => {
-      await page.goto(`${address}#/whatif`);
+      await page.goto(linkTo(address, "whatif", job));
       await page.getByRole("heading", { name: "From peak to achieved" }).waitFor();
       await page.emulateMedia({ media: "print" });
       assert.equal(await page.locator(".topbar").isVisible(), false);

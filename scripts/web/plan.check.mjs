@@ -264,18 +264,4 @@ export const checks = [
       await page.getByRole("heading", { name: "Best strategy" }).waitFor();
     },
   },
-  ...["light", "dark"].map((colorScheme) => ({
-    name: `axe finds nothing wrong with the plan page (${colorScheme})`,
-    context: { colorScheme, bypassCSP: true },
-    run: async ({ page, address }) => {
-      await page.goto(linkTo(address, "plan", smallRun));
-      await proven(page);
-      await page.addScriptTag({ path: new URL("../../node_modules/axe-core/axe.min.js", import.meta.url).pathname });
-      const { violations } = await page.evaluate(() => window.axe.run());
-      const found = violations.map(
-        ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`,
-      );
-      assert.deepEqual(found, []);
-    },
-  })),
 ];

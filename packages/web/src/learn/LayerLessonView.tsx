@@ -2,14 +2,13 @@
 
 import { formatBytes, formatFlops, formatPercent, formatSeconds } from "@meshwright/core/units";
 import { useMemo } from "preact/hooks";
-import { notify } from "../app/toasts.ts";
+import { CopyCommand } from "../app/CopyCommand.tsx";
 import { useTask } from "../compute/client.ts";
 import { Card } from "../design/Blocks.tsx";
 import { Button } from "../design/Button.tsx";
 import { Segments } from "../design/Choice.tsx";
 import { Scroll } from "../design/Scroll.tsx";
 import { showPage } from "../state/addressBar.ts";
-import { commandOf } from "../state/command.ts";
 import { store } from "../state/store.ts";
 import { LayerDiagram, laneNames } from "./LayerDiagram.tsx";
 import { type LayerLesson, lessonRun } from "./lessons.ts";
@@ -42,9 +41,7 @@ export function LayerLessonView({
         end={
           run === undefined ? null : (
             <>
-              <Button kind="quiet" onClick={() => void copy(commandOf(run, "predict"))}>
-                Copy command
-              </Button>
+              <CopyCommand run={run} verb="predict" />
               <Button
                 kind="quiet"
                 onClick={() => {
@@ -175,17 +172,4 @@ function Phases({ facts }: { readonly facts: VariantFacts }) {
       </div>
     </>
   );
-}
-
-async function copy(command: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(command);
-    notify({ kind: "done", title: "Command copied" });
-  } catch {
-    notify({
-      kind: "note",
-      title: "This browser does not let a page copy",
-      findings: [{ path: "", message: command }],
-    });
-  }
 }
