@@ -1,7 +1,6 @@
 // Runs programs for real: one rank engine per thread or process.
 
 export { type CheckpointReport, consolidate, inspectCheckpoint } from "./checkpoint/inspect.ts";
-export { type LossScaler, lossScaler, nextLossScale } from "./engine/lossScale.ts";
 export { globalIndices, type NamedShard, type ShardRole } from "./engine/namedShards.ts";
 export {
   type BatchSource,

@@ -28,7 +28,7 @@ export interface RankJob {
 export type RankTask =
   /** One step from the proofs' parameters on the proofs' tokens, compared with the unsplit model. */
   | { readonly kind: "verify" }
-  /** Steps on the proofs' tokens that change with every step; `measure` records every op. */
+  /** Steps on the proofs' tokens, the same in every step; `measure` records every op. */
   | { readonly kind: "steps"; readonly numSteps: number; readonly measure: boolean }
   /** Training on a text. */
   | TrainTask;

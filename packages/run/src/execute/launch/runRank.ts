@@ -2,13 +2,14 @@
 
 import { lowerTraining, type Program } from "@meshwright/core";
 import { hashedTokens } from "../../reference/data.ts";
+import { firstStep } from "../../reference/kernels/optimizer.ts";
 import type { Kernels } from "../../reference/kernels/plain.ts";
 import type { MatMemory } from "../../reference/matMemory.ts";
 import { initialValue } from "../../reference/slices.ts";
 import type { GroupsOf, RankLink } from "../engine/links.ts";
-import { lossScaler, nextLossScale } from "../engine/lossScale.ts";
-import { plainStep, RankEngine, type RankEngineOptions } from "../engine/rankEngine.ts";
+import { RankEngine, type RankEngineOptions } from "../engine/rankEngine.ts";
 import { OpTotals } from "../measure/opTotals.ts";
+import { choiceAt, initialLossScale, type Recipe, startState, stateAfter } from "../train/recipe.ts";
 import { trainRank } from "../train/trainRank.ts";
 import { verdictOf } from "../verify/verdict.ts";
 import { verifyRank } from "../verify/verifyRank.ts";
@@ -84,18 +85,25 @@ function runSteps(
   { link, emit }: RankContext,
 ): void {
   const engine = new RankEngine({ ...options, recordsSpans: task.measure });
-  let scaler = lossScaler(precision);
+  const { learningRate: peak, weightDecay, beta1, beta2, epsilon } = firstStep;
+  const recipe: Recipe = {
+    rate: { kind: "constant", peak, warmupSteps: 0, totalSteps: task.numSteps, finalFrac: 1, decayFrac: 0 },
+    weightDecay,
+    beta1,
+    beta2,
+    epsilon,
+    clipNorm: null,
+    initialLossScale: initialLossScale(precision),
+  };
+  let state = startState(recipe);
   const totals = new OpTotals();
   const stepSec: number[] = [];
-  let updates = 0;
   let last: ReturnType<RankEngine["step"]> | null = null;
   for (let step = 1; step <= task.numSteps; step++) {
     const tokens = hashedTokens(options.vocab);
-    const optimizer = { ...plainStep.optimizer, step: updates + 1 };
-    last = engine.step(tokens, { ...plainStep, optimizer, lossScale: scaler.scale });
+    last = engine.step(tokens, choiceAt(recipe, state));
     const { loss, gradNorm, skipped, durationSec } = last;
-    scaler = nextLossScale(scaler, skipped);
-    if (!skipped) updates++;
+    state = stateAfter(recipe, state, { skipped, globalBatch: 0 });
     stepSec.push(durationSec);
     if (last.spans !== null) totals.add(last.spans);
     if (link.rank === 0) emit({ kind: "step", step, loss, gradNorm, skipped, durationSec });

@@ -9,13 +9,12 @@ import { type Manifest, readManifest } from "../checkpoint/manifest.ts";
 import { type Corpus, ownDocs, readCorpus } from "../data/corpus.ts";
 import { learnTokenizer, parseTokenizer, Tokenizer, type TokenizerSpec } from "../data/tokenizer.ts";
 import { cutWindows } from "../data/windows.ts";
-import { lossScaler } from "../engine/lossScale.ts";
 import { type Chaos, parseChaos } from "../faults/chaos.ts";
 import { makeBoardMemory } from "../faults/codeBoard.ts";
 import { type GradientCode, gradientCode } from "../faults/gradientCodes.ts";
 import { arenaBytes } from "../launch/memoryNeed.ts";
 import { type PreparedRun, prepareRun } from "../launch/prepare.ts";
-import { optimizerDefaults, type Recipe } from "./recipe.ts";
+import { initialLossScale, optimizerDefaults, type Recipe } from "./recipe.ts";
 import { samplingProgram } from "./textSampler.ts";
 import type { TrainOptions } from "./trainOptions.ts";
 import type { CodeTask, TrainTask } from "./trainTask.ts";
@@ -143,7 +142,7 @@ function recipeOf(options: TrainOptions, optimizer: ResolvedSpec["strategy"]["op
     beta2: options.beta2 ?? usual.beta2,
     epsilon: usual.epsilon,
     clipNorm: options.clipNorm,
-    initialLossScale: lossScaler(precision).scale,
+    initialLossScale: initialLossScale(precision),
   };
 }
 

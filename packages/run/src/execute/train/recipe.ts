@@ -44,6 +44,11 @@ export const optimizerDefaults: Readonly<
   adafactor: { peak: 1e-3, weightDecay: 0.1, beta1: 0, beta2: 0, epsilon: 1e-8 },
 };
 
+/** 1 where gradients have the range of f32; in fp16 a scale that the first overflows halve (arXiv 1710.03740, section 3.2). */
+export function initialLossScale(precision: string): number {
+  return precision === "fp16" ? 2 ** 16 : 1;
+}
+
 /** After this many steps without overflow the scale doubles (arXiv 1710.03740, section 3.2, uses a constant or such a rule). */
 const growthInterval = 1000;
 const maxLossScale = 2 ** 24;
