@@ -52,7 +52,7 @@ describe("CoreBounds", () => {
         for (const best of [Number.POSITIVE_INFINITY, step.stepSec * ROUNDING]) {
           const priced = bounds.priceBody(leaf, best);
           const timed = bounds.timeBody(leaf, priced);
-          const settled = bounds.settledEnding(leaf, timed);
+          const settled = bounds.settledEnding(leaf, timed, best);
           const floors: Record<string, number> = {
             kernels: bounds.kernelBound(placement, manner, best),
             manner: bounds.mannerBound(placement, manner, best),

@@ -256,8 +256,8 @@ export class CoreBounds {
   /**
    * The ending's state at the clock that its own load allows, with its exchange of every micro-batch simulated. Null where the state at hand is as good.
    */
-  settledEnding(leaf: Leaf, priced: PricedBody): EndingState | null {
-    const { placement, body, manner, ending } = leaf;
+  settledEnding(leaf: Leaf, priced: PricedBody, best: number): EndingState | null {
+    const { body, manner, ending } = leaf;
     const { cut } = priced;
     if (cut.rankAt[0]! < 0 || body.vocabOverStages || this.computeOnly) return null;
     const how = { cut, split: scheduleFamily(body.schedule).splitBackward, borders: this.bordersOf(cut, leaf) };
@@ -268,26 +268,49 @@ export class CoreBounds {
     const onGrid =
       floor >= 1 && !this.limited(leaf, cut, simulator.times(how, 1)) ? 1 : gridded(this.tables.clockOf(leaf, how));
     if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) return null;
-    const times = each ? this.tables.exchangeSimulator(leaf).times(how, onGrid) : simulator.times(how, onGrid);
-    const ends = pipelineEnds(cut, times, { placement, body, hopSec: priced.hopSec });
-    const timed = timedPipeline(this.scheduleOf(placement, body), times, {
-      hopSec: priced.hopSec,
-      overlapP2p: body.overlapP2p,
-      loops: true,
-    });
-    const { hopSec, joules } = priced;
+    const exchange = each ? this.tables.exchangeSimulator(leaf) : null;
+    const boost = exchange?.times(how, 1) ?? null;
+    if (boost !== null && onGrid < 1 && best < Number.POSITIVE_INFINITY) {
+      // Floors of the actions at that clock are often enough.
+      const floors = this.exchangedAt(leaf, boost, onGrid);
+      const state = this.withTimes(leaf, priced, floors, true);
+      if (this.endingFloor(leaf, ending, state) > best) return state;
+    }
+    const times = exchange?.times(how, onGrid) ?? simulator.times(how, onGrid);
+    return this.withTimes(leaf, priced, times, each);
+  }
+
+  private withTimes(leaf: Leaf, priced: PricedBody, times: StageTimes, exchanged: boolean): EndingState {
+    const { placement, body } = leaf;
+    const { cut, hopSec, joules } = priced;
+    const ends = pipelineEnds(cut, times, { placement, body, hopSec });
+    const { overlapP2p } = body;
+    const timed = timedPipeline(this.scheduleOf(placement, body), times, { hopSec, overlapP2p, loops: true });
+    return { chains: times, workOf: () => null, offloaded: null, timed, cut, times, ends, hopSec, joules, exchanged };
+  }
+
+  /** Floors of the stages with the exchange of every micro-batch at a clock: no shorter than at boost clock, nor than their chains and compute. */
+  private exchangedAt(leaf: Leaf, boost: StageTimes, clockFrac: number): StageTimes {
+    const { placement, manner, keep, body, ending } = leaf;
+    const floors = this.tables.floorsFor(placement, manner, keep);
+    const rest = keep.partial ? this.tables.floorsFor(placement, manner, restOf(keep)) : null;
+    const cut = this.tables.cutFor(placement.pp, body, floors);
+    const at = { floors, rest, numRecomputed: body.numRecomputed, clockFrac };
+    const alone = stageTimes(cut, at);
+    const work = this.hides(manner) ? null : stageWork(cut, at);
+    const { splitBackward: split } = scheduleFamily(body.schedule);
+    const times = withExchange(cut, alone, { floors: this.tables.endingFor(leaf, ending), ending, alone, work, split });
+    const longer = (a: Float64Array, b: Float64Array) => a.map((sec, s) => Math.max(sec, b[s]!));
     return {
-      chains: times,
-      workOf: () => null,
-      offloaded: null,
-      timed,
-      cut,
-      times,
-      ends,
-      hopSec,
-      joules,
-      exchanged: each,
+      forwardSec: longer(times.forwardSec, boost.forwardSec),
+      backwardSec: longer(times.backwardSec, boost.backwardSec),
+      weightSec: boost.weightSec,
     };
+  }
+
+  /** Communication inside a layer hides behind other micro-batches. */
+  private hides(manner: Manner): boolean {
+    return this.computeOnly || (manner.overlapMoeExchange && this.core.ep > 1);
   }
 
   /** Whether power may hold back a rank that does its actions alone: they draw too much for their time at boost clock. */
@@ -485,7 +508,7 @@ export class CoreBounds {
       return hosted;
     };
     let work: StageWork | null = null;
-    const hides = this.computeOnly || (manner.overlapMoeExchange && this.core.ep > 1);
+    const hides = this.hides(manner);
     const workOf = () => {
       if (!hides) work ??= stageWork(cut, { floors, rest, numRecomputed, clockFrac });
       return work;

@@ -223,7 +223,7 @@ class CoreSearcher {
         return this.openTimed(node, best);
       case "ending": {
         const { leaf, placement, manner } = node;
-        const state = this.bounds.settledEnding(leaf, node.priced.state);
+        const state = this.bounds.settledEnding(leaf, node.priced.state, best);
         const bound = state === null ? node.bound : Math.max(node.bound, this.bounds.endingBound(leaf, state));
         return this.heap.push({ kind: "settled", bound, best, placement, manner, leaf });
       }
