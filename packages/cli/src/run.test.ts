@@ -49,6 +49,22 @@ describe("meshwright run", () => {
     expect(err).toMatch(/An MPI run of 2 ranks is started by mpirun \(run it as: mpirun -n 2 npx meshwright run/);
   });
 
+  it("refuses collective algorithms that do not exist or that the transport cannot run", async () => {
+    const { code, err } = await run("tiny.yaml", "--algorithm", "allReduce=zig,foo=ring");
+    expect(code).toBe(2);
+    expect(err).toMatch(/allReduce has no algorithm "zig": use auto, direct, native, ring, doubling/);
+    expect(err).toMatch(/"foo" is no collective: use allReduce, allGather/);
+    expect((await run("tiny.yaml", "--algorithm", "native")).err).toMatch(
+      /MPI's own collectives, and the transport is threads/,
+    );
+  });
+
+  it("proves a run with another collective algorithm", async () => {
+    const { code, out } = await run("tiny.yaml", "--dp", "2", "--verify", "--json", "--algorithm", "ring");
+    expect(code).toBe(0);
+    expect(JSON.parse(out).failures).toEqual([]);
+  });
+
   it("tells every step, compares with the prediction, and writes both as one trace", async () => {
     const { code, out } = await run(
       "tiny.yaml",

@@ -6,6 +6,8 @@ import { predictStep, type StepResult } from "@meshwright/core/simulate";
 import type { ResolvedSpec } from "@meshwright/core/spec";
 import { formatCount, InputError } from "@meshwright/core/units";
 import {
+  type Algorithms,
+  checkAlgorithms,
   compareRun,
   type KernelMode,
   kernelChoiceText,
@@ -13,6 +15,7 @@ import {
   measuredTimeline,
   mpiPlace,
   type PreparedRun,
+  parseAlgorithms,
   prepareRun,
   promisedBytes,
   type RankJob,
@@ -45,6 +48,7 @@ Examples:
   meshwright run examples/tiny-llama.yaml --tp 2 --steps 300 --resume runs/tiny
   meshwright run examples/tiny-llama.yaml --dp 2 --verify --json
   meshwright run examples/tiny-llama.yaml --dp 2 --compare --trace step.json
+  mpirun -n 4 npx meshwright run examples/tiny-llama.yaml --dp 2 --tp 2 --algorithm native
 
 docs/run.md describes what is run, proved and shown; docs/train.md training, docs/checkpoints.md checkpoints and lost ranks.`;
 
@@ -62,9 +66,9 @@ export const define: DefineCommand = (command, given, exit) => {
     .option("--exact", "keep all values in f32 instead of rounding them to the formats of their buffers")
     .option(
       "--transport <kind>",
-      "how ranks reach each other: threads, tcp (a process each) or mpi (under mpirun)",
-      "threads",
+      "how ranks reach each other: threads, tcp (a process each) or mpi (default: mpi under mpirun, else threads)",
     )
+    .option("--algorithm <list>", "of collectives, such as ring, or allReduce=ring,allToAll=bruck (default: auto)")
     .option("--json", "print results as JSON")
     .option("-v, --verbose", "show all operations and notes")
     .addHelpText("after", examples);
@@ -73,7 +77,7 @@ export const define: DefineCommand = (command, given, exit) => {
   command.action(async (specPath: string | undefined, options: Record<string, unknown>) => {
     requireJob(specPath, options, "run");
     const wanted = readOptions(options);
-    const { transport } = wanted;
+    const { transport, algorithms } = wanted;
     const io = transport === "mpi" ? ioOfRank(given) : given;
     const { verify, compare, tracePath, exact, json, kernels } = wanted;
     if (!verify && !compare && tracePath === undefined) {
@@ -83,7 +87,16 @@ export const define: DefineCommand = (command, given, exit) => {
       const isFirst = (mpiPlace(process.env)?.rank ?? 0) === 0;
       const metricsPath = isFirst ? (options["metrics"] as string | undefined) : undefined;
       await trainCommand(
-        { options: readTrainOptions(options, wanted.numSteps), resolve, transport, exact, json, kernels, metricsPath },
+        {
+          options: readTrainOptions(options, wanted.numSteps),
+          resolve,
+          transport,
+          algorithms,
+          exact,
+          json,
+          kernels,
+          metricsPath,
+        },
         io,
       );
       return;
@@ -107,6 +120,7 @@ function ioOfRank(io: Io): Io {
 interface RunOptions {
   readonly numSteps: number;
   readonly transport: TransportName;
+  readonly algorithms: Algorithms | undefined;
   readonly verify: boolean;
   readonly compare: boolean;
   readonly tracePath: string | undefined;
@@ -120,19 +134,23 @@ function readOptions(options: Record<string, unknown>): RunOptions {
   const text = options["steps"] as string | undefined;
   if (text !== undefined && !/^[1-9]\d{0,8}$/.test(text))
     throw new InputError({ path: "--steps", message: `Expected a whole number from 1 on, got "${text}"` });
-  const transport = transportNames.find((name) => name === options["transport"]);
+  const named = options["transport"] ?? (mpiPlace(process.env) === null ? "threads" : "mpi");
+  const transport = transportNames.find((name) => name === named);
   if (transport === undefined)
     throw new InputError({
       path: "--transport",
-      message: `There is no transport "${String(options["transport"])}"`,
+      message: `There is no transport "${String(named)}"`,
       hint: `use ${transportNames.join(", ")}`,
     });
+  const algorithms = options["algorithm"] === undefined ? undefined : parseAlgorithms(String(options["algorithm"]));
+  if (algorithms !== undefined) checkAlgorithms(algorithms, transport);
   const flag = (name: string) => options[name] === true;
   const tracePath = options["trace"] as string | undefined;
   const measures = flag("compare") || tracePath !== undefined;
   const wanted: RunOptions = {
     numSteps: text === undefined ? (measures ? 10 : 50) : Number(text),
     transport,
+    algorithms,
     verify: flag("verify"),
     compare: flag("compare"),
     tracePath,
@@ -183,7 +201,7 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
   let verdict: Verdict | null = null;
   let ranks: readonly RankMeasures[] | null = null;
   const steps: Extract<RunEvent, { kind: "step" }>[] = [];
-  const pool = rankPool(wanted.transport);
+  const pool = rankPool(wanted.transport, wanted.algorithms === undefined ? {} : { algorithms: wanted.algorithms });
   io.progress(`starting ${numRanks} ranks`);
   try {
     await pool.run(job, (event) => {

@@ -7,6 +7,7 @@ import { parameterCounts } from "@meshwright/core/model";
 import type { ResolvedSpec } from "@meshwright/core/spec";
 import { formatBytes, formatCount, formatPercent, formatSeconds, InputError } from "@meshwright/core/units";
 import {
+  type Algorithms,
   isReported,
   type KernelMode,
   kernelChoiceText,
@@ -28,6 +29,7 @@ export interface TrainCommand {
   readonly options: TrainOptions;
   readonly resolve: (dp: number | null) => ResolvedSpec;
   readonly transport: TransportName;
+  readonly algorithms: Algorithms | undefined;
   readonly exact: boolean;
   readonly json: boolean;
   readonly kernels: KernelMode;
@@ -37,10 +39,13 @@ export interface TrainCommand {
 type Step = Extract<TrainEvent, { kind: "trained" }>;
 
 export async function trainCommand(command: TrainCommand, io: Io): Promise<void> {
-  const { options, resolve, transport, exact, json, kernels, metricsPath } = command;
+  const { options, resolve, transport, algorithms, exact, json, kernels, metricsPath } = command;
   const metrics = metricsPath === undefined ? null : openMetrics(metricsPath, io.cwd);
   refuseTransport(options, transport);
-  const pool = rankPool(transport, { timeoutMs: options.timeoutMs });
+  const pool = rankPool(transport, {
+    timeoutMs: options.timeoutMs,
+    ...(algorithms === undefined ? {} : { algorithms }),
+  });
   const show = json ? null : new TrainReport(resolve(null), options, transport, io);
   const events: Record<string, unknown>[] = [];
   try {

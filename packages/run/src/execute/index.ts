@@ -1,6 +1,7 @@
 // Runs programs for real: one rank engine per thread or process.
 
 export { type CheckpointReport, consolidate, inspectCheckpoint } from "./checkpoint/inspect.ts";
+export { type Algorithms, checkAlgorithms, parseAlgorithms } from "./collectives/index.ts";
 export { globalIndices, type NamedShard, type ShardRole } from "./engine/namedShards.ts";
 export {
   type BatchSource,
@@ -16,7 +17,14 @@ export { type CodeSpec, parseCode } from "./faults/gradientCodes.ts";
 export { type KernelChoice, type KernelMode, kernelChoiceText, kernelModes } from "./kernels/chooseKernels.ts";
 export { type PreparedRun, prepareRun, refuseUnprovable } from "./launch/prepare.ts";
 export type * from "./launch/rankJob.ts";
-export { type RankPool, rankPool, ranksText, type TransportName, transportNames } from "./launch/rankPool.ts";
+export {
+  type PoolOptions,
+  type RankPool,
+  rankPool,
+  ranksText,
+  type TransportName,
+  transportNames,
+} from "./launch/rankPool.ts";
 export { refuseTooLarge } from "./launch/refuseTooLarge.ts";
 export { RankThreads, RunFailure } from "./launch/threads.ts";
 export { type Comparison, compareRun, type OpPair, type Pair } from "./measure/compareRun.ts";

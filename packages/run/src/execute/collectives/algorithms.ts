@@ -100,13 +100,13 @@ export function parseAlgorithms(text: string): Algorithms {
         left === null
           ? `no collective has an algorithm "${right}": use ${[...new Set(kinds.flatMap(algorithmNames))].join(", ")}`
           : `"${left}" is no collective: use ${kinds.join(", ")}`;
-      findings.push({ path: "algorithm", message: rule });
+      findings.push({ path: "--algorithm", message: rule });
     }
     for (const kind of wanted) {
       if (algorithmNames(kind).includes(right!)) chosen[kind] = right!;
       else
         findings.push({
-          path: "algorithm",
+          path: "--algorithm",
           message: `${kind} has no algorithm "${right}": use ${algorithmNames(kind).join(", ")}`,
         });
     }
@@ -122,13 +122,13 @@ export function checkAlgorithms(algorithms: Algorithms, transport: "threads" | "
   for (const [kind, name] of Object.entries(algorithms)) {
     if (name === "direct" && transport !== "threads")
       findings.push({
-        path: "algorithm",
+        path: "--algorithm",
         message: `${kind}=direct reads memory of other ranks, which only threads share`,
         hint: "use auto",
       });
     if (name === "native" && transport !== "mpi")
       findings.push({
-        path: "algorithm",
+        path: "--algorithm",
         message: `${kind}=native are MPI's own collectives, and the transport is ${transport}`,
         hint: "use auto",
       });

@@ -1,17 +1,18 @@
-// One rank of an MPI run: `mpirun -n 8 npx meshwright run ... --transport mpi` starts this program once for each rank, and each runs its own.
+// One rank of an MPI run: `mpirun -n 8 npx meshwright run ...` starts this program once for each rank, and each runs its own.
 
 import { InputError } from "@meshwright/core/units";
 import { communicators } from "../collectives/communicator.ts";
 import { mpiPlace, mpiTransport } from "../transport/mpi/mpiTransport.ts";
 import { runOwnRank } from "./ownRank.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
+import type { PoolOptions } from "./rankPool.ts";
 import { RunFailure } from "./threads.ts";
 
 export class MpiRank {
-  private readonly timeoutMs: number | undefined;
+  private readonly options: PoolOptions;
 
-  constructor(options: { readonly timeoutMs?: number } = {}) {
-    this.timeoutMs = options.timeoutMs;
+  constructor(options: PoolOptions = {}) {
+    this.options = options;
   }
 
   /** MPI starts once in a process, so a second run is not possible. */
@@ -25,10 +26,14 @@ export class MpiRank {
           place === null
             ? `An MPI run of ${numRanks} ranks is started by mpirun`
             : `mpirun started ${place.numRanks} ranks, and the strategy has ${numRanks}`,
-        hint: `run it as: mpirun -n ${numRanks} npx meshwright run ... --transport mpi`,
+        hint: `run it as: mpirun -n ${numRanks} npx meshwright run ...`,
       });
-    const transport = mpiTransport(this.timeoutMs === undefined ? {} : { timeoutMs: this.timeoutMs });
-    const groups = communicators(transport, { nodeSize: place.nodeSize });
+    const { timeoutMs, algorithms } = this.options;
+    const transport = mpiTransport(timeoutMs === undefined ? {} : { timeoutMs });
+    const groups = communicators(transport, {
+      nodeSize: place.nodeSize,
+      ...(algorithms === undefined ? {} : { algorithms }),
+    });
     const said = runOwnRank(job, transport, groups, onEvent);
     if (said.kind === "failed") throw new RunFailure(transport.rank, said.text, said.isLost);
   }

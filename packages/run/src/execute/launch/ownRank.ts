@@ -29,6 +29,8 @@ export function runOwnRank(
     const isEcho = error instanceof TransportError && error.kind !== "mismatch";
     const isLost = error instanceof TransportError && (error.kind === "timeout" || error.kind === "peerDied");
     transport.abort(`rank ${rank} failed: ${text}`);
+    // Until the others know why.
+    transport.close();
     return { kind: "failed", text, isEcho, isLost, stack: error instanceof Error ? (error.stack ?? "") : "" };
   }
 }

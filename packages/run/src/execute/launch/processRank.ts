@@ -14,7 +14,7 @@ function send(message: ThreadMessage): Promise<void> {
   });
 }
 
-process.once("message", async ({ job, rank, numRanks, port, runName, timeoutMs }: ProcessMessage) => {
+process.once("message", async ({ job, rank, numRanks, port, runName, timeoutMs, algorithms }: ProcessMessage) => {
   try {
     const transport = await connectTcp({
       rank,
@@ -24,7 +24,8 @@ process.once("message", async ({ job, rank, numRanks, port, runName, timeoutMs }
       job: runName,
       options: timeoutMs === undefined ? {} : { timeoutMs },
     });
-    const said = runOwnRank(job, transport, communicators(transport), (event) => void send({ kind: "event", event }));
+    const groups = communicators(transport, algorithms === undefined ? {} : { algorithms });
+    const said = runOwnRank(job, transport, groups, (event) => void send({ kind: "event", event }));
     await send(said);
   } catch (error) {
     // Ranks that do not find each other.

@@ -5,11 +5,12 @@ import { type ChildProcess, fork } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { RankJob, RunEvent } from "./rankJob.ts";
+import type { PoolOptions } from "./rankPool.ts";
 import type { ThreadMessage } from "./threadProtocol.ts";
 import { RunFailure } from "./threads.ts";
 
 /** To a rank's process: one run. */
-export interface ProcessMessage {
+export interface ProcessMessage extends PoolOptions {
   readonly job: RankJob;
   readonly rank: number;
   readonly numRanks: number;
@@ -17,7 +18,6 @@ export interface ProcessMessage {
   readonly port: number;
   /** Equal on all ranks of a run, different for every run. */
   readonly runName: string;
-  readonly timeoutMs?: number;
 }
 
 /** Built, a rank starts as JavaScript; from the sources it needs a loader. */
@@ -38,12 +38,12 @@ interface Failure {
 const graceMs = 5000;
 
 export class RankProcesses {
-  private readonly timeoutMs: number | undefined;
+  private readonly options: PoolOptions;
   private children: ChildProcess[] = [];
   private numRuns = 0;
 
-  constructor(options: { readonly timeoutMs?: number } = {}) {
-    this.timeoutMs = options.timeoutMs;
+  constructor(options: PoolOptions = {}) {
+    this.options = options;
   }
 
   async run(job: RankJob, onEvent: (event: RunEvent) => void): Promise<void> {
@@ -51,7 +51,6 @@ export class RankProcesses {
     const port = await freePort();
     const runName = `run ${process.pid} ${this.numRuns++}`;
     const sent = withoutSharedMemory(job) as RankJob;
-    const waits = this.timeoutMs === undefined ? {} : { timeoutMs: this.timeoutMs };
     this.children = Array.from({ length: numRanks }, () =>
       fork(rankPath, { execArgv: ["--no-warnings"], serialization: "advanced" }),
     );
@@ -59,7 +58,7 @@ export class RankProcesses {
     let late: ReturnType<typeof setTimeout> | undefined;
     await Promise.all(
       this.children.map(async (child, rank) => {
-        const failure = await oneRun(child, { job: sent, rank, numRanks, port, runName, ...waits }, onEvent);
+        const failure = await oneRun(child, { job: sent, rank, numRanks, port, runName, ...this.options }, onEvent);
         if (failure !== null && failures.push(failure) === 1) late = setTimeout(() => this.kill(), graceMs);
       }),
     );

@@ -1,5 +1,6 @@
 // What runs a job on its ranks, whatever carries their messages.
 
+import type { Algorithms } from "../collectives/algorithms.ts";
 import { MpiRank } from "./mpiRank.ts";
 import { RankProcesses } from "./processes.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
@@ -14,8 +15,14 @@ export interface RankPool {
   close(): Promise<void>;
 }
 
-/** @param options.timeoutMs longest wait of a rank for a peer; the transport's own when absent. */
-export function rankPool(transport: TransportName, options: { readonly timeoutMs?: number } = {}): RankPool {
+export interface PoolOptions {
+  /** Longest wait of a rank for a peer; the transport's own when absent. */
+  readonly timeoutMs?: number;
+  /** Of collectives; automatic when absent. */
+  readonly algorithms?: Algorithms;
+}
+
+export function rankPool(transport: TransportName, options: PoolOptions = {}): RankPool {
   switch (transport) {
     case "threads":
       return new RankThreads(options);

@@ -3,16 +3,15 @@
 import type { Region } from "../memory/index.ts";
 import type { ThreadWorld } from "../transport/threads/threadWorld.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
+import type { PoolOptions } from "./rankPool.ts";
 
 /** To a rank's thread: one run. The thread stays for the next. */
-export interface RunMessage {
+export interface RunMessage extends PoolOptions {
   readonly job: RankJob;
   readonly world: ThreadWorld;
   readonly rank: number;
   /** The rank's part of the world's memory. */
   readonly region: Region;
-  /** Longest wait for a peer; the transport's own when absent. */
-  readonly timeoutMs?: number;
 }
 
 /** From a rank's thread. */

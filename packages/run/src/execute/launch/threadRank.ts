@@ -15,7 +15,7 @@ function post(message: ThreadMessage): void {
   parentPort?.postMessage(message);
 }
 
-parentPort?.on("message", ({ job, world, rank, region, timeoutMs }: RunMessage) => {
+parentPort?.on("message", ({ job, world, rank, region, timeoutMs, algorithms }: RunMessage) => {
   const transport = threadTransport(world, rank, timeoutMs === undefined ? {} : { timeoutMs });
   try {
     const { memory } = world;
@@ -25,7 +25,7 @@ parentPort?.on("message", ({ job, world, rank, region, timeoutMs }: RunMessage) 
     if (rank === 0) post({ kind: "event", event: { kind: "kernels", classes, note } });
     runRank(job, {
       link: transport,
-      groups: communicators(transport),
+      groups: communicators(transport, algorithms === undefined ? {} : { algorithms }),
       memory: mats,
       kernels,
       emit: (event) => post({ kind: "event", event }),

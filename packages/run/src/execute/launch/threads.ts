@@ -5,6 +5,7 @@ import { Worker } from "node:worker_threads";
 import { sharedMemory } from "../memory/index.ts";
 import { createThreadWorld, markRankDead } from "../transport/threads/threadWorld.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
+import type { PoolOptions } from "./rankPool.ts";
 import type { RunMessage, ThreadMessage } from "./threadProtocol.ts";
 
 /** Built, a worker starts as JavaScript; from the sources it needs a loader. */
@@ -38,15 +39,14 @@ interface Failure {
 
 export class RankThreads {
   private readonly workers: (Worker | null)[] = [];
-  private readonly timeoutMs: number | undefined;
+  private readonly options: PoolOptions;
   private readonly running = new Set<number>();
   private late: ReturnType<typeof setTimeout> | undefined;
   /** Threads that were ended from here. */
   private readonly ended = new WeakSet<Worker>();
 
-  /** @param options.timeoutMs longest wait of a rank for a peer; the transport's own when absent. */
-  constructor(options: { readonly timeoutMs?: number } = {}) {
-    this.timeoutMs = options.timeoutMs;
+  constructor(options: PoolOptions = {}) {
+    this.options = options;
   }
 
   /** Runs a job on its ranks; resolves when all have ended. Throws RunFailure when one fails. One run at a time. */
@@ -58,9 +58,7 @@ export class RankThreads {
     const failures: Failure[] = [];
     await Promise.all(
       Array.from({ length: numRanks }, (_, rank) => {
-        const { timeoutMs } = this;
-        const waits = timeoutMs === undefined ? {} : { timeoutMs };
-        return this.runOne({ job, world, rank, region: regions[rank]!, ...waits }, onEvent, failures);
+        return this.runOne({ job, world, rank, region: regions[rank]!, ...this.options }, onEvent, failures);
       }),
     );
     clearTimeout(this.late);
