@@ -45,7 +45,7 @@ export function specFromCommand(
   const file = specPath === undefined ? undefined : readStructured(resolve(cwd, specPath), specPath);
   const findings: Finding[] = [];
   const merged = mergeOptions(file?.value ?? {}, options, findings);
-  const folders = specPath === undefined ? [cwd] : [dirname(resolve(cwd, specPath)), cwd];
+  const folders = foldersOf(specPath, cwd);
   const placeOf = (path: string): string | undefined => merged.optionOf.get(path) ?? file?.locate(path) ?? specPath;
   try {
     const spec = resolveSpec(change(merged.description), fileSources(folders));
@@ -55,6 +55,11 @@ export function specFromCommand(
     if (!(error instanceof InputError) || error.findings === findings) throw error;
     throw new InputError([...findings, ...error.findings.map((finding) => placed(finding, placeOf))]);
   }
+}
+
+/** Where files that a spec names are looked for. */
+export function foldersOf(specPath: string | undefined, cwd: string): readonly string[] {
+  return specPath === undefined ? [cwd] : [dirname(resolve(cwd, specPath)), cwd];
 }
 
 export interface CommandJob {
@@ -74,7 +79,7 @@ export function jobFromCommand(
   const file = specPath === undefined ? undefined : readStructured(resolve(cwd, specPath), specPath);
   const findings: Finding[] = [...plan.findings];
   const merged = mergeOptions(file?.value ?? {}, options, findings);
-  const folders = specPath === undefined ? [cwd] : [dirname(resolve(cwd, specPath)), cwd];
+  const folders = foldersOf(specPath, cwd);
   const placeOf = (path: string): string | undefined => merged.optionOf.get(path) ?? file?.locate(path);
   const description = withPlan(merged.description, plan.section);
   try {

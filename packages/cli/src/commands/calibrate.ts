@@ -1,21 +1,25 @@
-// `meshwright calibrate`: measurements of the user's own machine, for `--calibration` of predict, plan and the rest.
+// `meshwright calibrate`: measurements of the user's own machine, made here or elsewhere, for `--calibration` of predict, plan and the rest.
 
 import { resolve } from "node:path";
-import { type CollectiveName, collectiveNames, writeCalibration } from "@meshwright/core/cluster";
+import { type Calibration, type CollectiveName, collectiveNames, writeCalibration } from "@meshwright/core/cluster";
 import { cudaScript, importCalibration } from "@meshwright/core/interop";
 import { type Finding, InputError } from "@meshwright/core/units";
+import { calibrateLocal } from "@meshwright/run";
 import { readText, writeText } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { DefineCommand } from "../main.ts";
 
 const examples = `
 Examples:
+  meshwright calibrate --local --out local.json                           this machine, for \`meshwright run\`
+  meshwright run examples/tiny-llama.yaml --dp 2 --compare --calibration local.json
   meshwright calibrate --script cuda --out calibrate_cuda.py
   torchrun --nproc-per-node 8 calibrate_cuda.py --out node.json          on the GPU node
   meshwright predict job.yaml --calibration node.json
   meshwright calibrate --import all_reduce.txt --device h100-sxm --out network.json
   meshwright calibrate --import trace.json.txt node.json --ranks-per-node 8 --out calibration.json
 
+--local measures cores and threads with the kernels and collectives of \`meshwright run\`: about a minute, with --quick seconds. Let nothing else run meanwhile.
 --import reads what the script wrote, text that nccl-tests printed, and PyTorch profiler traces (record_shapes=True), and joins them to one file.
 docs/calibration.md describes the file and what it changes.`;
 
@@ -23,6 +27,8 @@ const ops = Object.keys(collectiveNames) as readonly CollectiveName[]; // a cons
 
 export const define: DefineCommand = (command, io) => {
   command
+    .option("--local", "measure this machine's cores and threads, for `meshwright run`")
+    .option("--quick", "of --local: fewer sizes, seconds instead of a minute")
     .option("--script <kind>", "write a measuring script: cuda (PyTorch on NVIDIA or AMD GPUs)")
     .option("--import <files...>", "join measurements to a calibration file")
     .option("--device <name>", "of --import: the device that was measured, where files do not name it")
@@ -31,14 +37,21 @@ export const define: DefineCommand = (command, io) => {
     .option("--cluster <value>", "of --import: the machine as a spec writes it, kept in the file: 16xh100-sxm")
     .option("--out <file>", "where the script or the calibration goes (default: standard output)")
     .addHelpText("after", examples);
-  command.action((options: Readonly<Record<string, unknown>>) => {
+  command.action(async (options: Readonly<Record<string, unknown>>) => {
     const { script, import: files } = options as { readonly script?: string; readonly import?: readonly string[] };
-    if ((script === undefined) === (files === undefined))
+    const local = options["local"] === true;
+    const numTasks = [local, script !== undefined, files !== undefined].filter(Boolean).length;
+    if (numTasks !== 1)
       throw new InputError({
         path: "",
-        message: script === undefined ? "Nothing to calibrate" : "--script and --import are two tasks",
-        hint: "give --script cuda, or --import with files",
+        message: numTasks === 0 ? "Nothing to calibrate" : "--local, --script and --import are different tasks",
+        hint: "give --local, --script cuda, or --import with files",
       });
+    refuseStray(options, local ? localOptions : script !== undefined ? scriptOptions : importOptions);
+    if (local) {
+      deliver(await measuredHere(options["quick"] === true, io), options, io);
+      return;
+    }
     if (script !== undefined) {
       if (script !== "cuda")
         throw new InputError({ path: "--script", message: `There is no script "${script}"`, hint: "use cuda" });
@@ -48,6 +61,38 @@ export const define: DefineCommand = (command, io) => {
     deliver(joined(files ?? [], options, io), options, io);
   });
 };
+
+const localOptions = ["local", "quick", "out"];
+const scriptOptions = ["script", "out"];
+const importOptions = ["import", "device", "op", "ranksPerNode", "cluster", "out"];
+
+/** An option of another task would do nothing. */
+function refuseStray(options: Readonly<Record<string, unknown>>, allowed: readonly string[]): void {
+  const findings = [...localOptions, ...scriptOptions, ...importOptions]
+    .filter((name, i, all) => all.indexOf(name) === i && !allowed.includes(name) && options[name] !== undefined)
+    .map((name) => ({
+      path: `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+      message: `This option does not go with --${allowed[0]!}`, // each list has names
+      hint: "leave it out",
+    }));
+  if (findings.length > 0) throw new InputError(findings);
+}
+
+async function measuredHere(quick: boolean, io: Io): Promise<string> {
+  const date = new Date().toISOString().slice(0, 10);
+  try {
+    const calibration = await calibrateLocal({ quick, date, onProgress: (text) => io.progress(text) });
+    io.progressDone();
+    io.err(io.paint.dim(summary(calibration)));
+    return writeCalibration(calibration);
+  } finally {
+    io.progressDone();
+  }
+}
+
+function summary({ kernels: { gemm, attention, memory }, collectives }: Calibration): string {
+  return `${gemm.length} products, ${attention.length} attention calls, ${memory.length} memory-bound kernels, ${collectives.length} collectives`;
+}
 
 function joined(files: readonly string[], options: Readonly<Record<string, unknown>>, io: Io): string {
   const findings: Finding[] = [];
@@ -70,12 +115,7 @@ function joined(files: readonly string[], options: Readonly<Record<string, unkno
       ...(options["cluster"] === undefined ? {} : { cluster: options["cluster"] }),
     },
   );
-  const { gemm, attention, memory } = calibration.kernels;
-  io.err(
-    io.paint.dim(
-      `${gemm.length} products, ${attention.length} attention calls, ${memory.length} memory-bound kernels, ${calibration.collectives.length} collectives`,
-    ),
-  );
+  io.err(io.paint.dim(summary(calibration)));
   return writeCalibration(calibration);
 }
 

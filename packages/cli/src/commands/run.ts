@@ -30,16 +30,17 @@ import {
   transportNames,
   type Verdict,
 } from "@meshwright/run";
-import { writeText } from "../files.ts";
+import { fileSources, writeText } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { DefineCommand } from "../main.ts";
+import { onCalibratedMachine } from "../run/calibratedMachine.ts";
 import { comparisonJson, comparisonText } from "../run/comparisonText.ts";
 import { sizedToRanks } from "../run/ranksOfJob.ts";
 import { StepLines } from "../run/stepLines.ts";
 import { trainCommand } from "../run/trainCommand.ts";
 import { addTrainOptions, readTrainOptions, refuseTrainOptions } from "../run/trainOptions.ts";
 import { verdictText } from "../run/verdictText.ts";
-import { addSpecOptions, requireJob, specFromCommand } from "../specInput.ts";
+import { addSpecOptions, foldersOf, requireJob, specFromCommand } from "../specInput.ts";
 
 const examples = `
 Examples:
@@ -48,6 +49,7 @@ Examples:
   meshwright run examples/tiny-llama.yaml --tp 2 --steps 300 --resume runs/tiny
   meshwright run examples/tiny-llama.yaml --dp 2 --verify --json
   meshwright run examples/tiny-llama.yaml --dp 2 --compare --trace step.json
+  meshwright run examples/tiny-llama.yaml --dp 2 --compare --calibration local.json     after: meshwright calibrate --local --out local.json
   mpirun -n 4 npx meshwright run examples/tiny-llama.yaml --dp 2 --tp 2 --algorithm native
 
 docs/run.md describes what is run, proved and shown; docs/train.md training, docs/checkpoints.md checkpoints and lost ranks.`;
@@ -80,9 +82,11 @@ export const define: DefineCommand = (command, given, exit) => {
     const { transport, algorithms } = wanted;
     const io = transport === "mpi" ? ioOfRank(given) : given;
     const { verify, compare, tracePath, exact, json, kernels } = wanted;
+    const toMachine = (description: unknown) =>
+      sizedToRanks(onCalibratedMachine(description, options, fileSources(foldersOf(specPath, io.cwd))));
     if (!verify && !compare && tracePath === undefined) {
       const resolve = (dp: number | null) =>
-        specFromCommand(specPath, dp === null ? options : { ...options, dp: String(dp) }, io.cwd, sizedToRanks);
+        specFromCommand(specPath, dp === null ? options : { ...options, dp: String(dp) }, io.cwd, toMachine);
       // One rank of an MPI run writes for all.
       const isFirst = (mpiPlace(process.env)?.rank ?? 0) === 0;
       const metricsPath = isFirst ? (options["metrics"] as string | undefined) : undefined;
@@ -102,7 +106,7 @@ export const define: DefineCommand = (command, given, exit) => {
       return;
     }
     refuseTrainOptions(options, verify ? "--verify" : compare ? "--compare" : "--trace");
-    const spec = specFromCommand(specPath, options, io.cwd, sizedToRanks);
+    const spec = specFromCommand(specPath, options, io.cwd, toMachine);
     const prepared = prepareRun(spec);
     if (wanted.verify) refuseUnprovable(prepared.spec);
     refuseTooLarge(prepared.arenaBytes, transport === "threads");

@@ -205,6 +205,10 @@ function accessOf(op: Op): MemoryQuery["access"] {
     case "regroup":
     case "embeddingBackward":
       return "gather";
+    case "activation":
+    case "activationBackward":
+    case "rope":
+      return "activation";
     default:
       return "stream";
   }

@@ -128,8 +128,8 @@ export interface MemoryQuery {
   /** HBM bytes read plus written, all kernels together. */
   readonly sizeBytes: number;
   readonly numKernels: number;
-  /** Bytes the L2 could serve again (producer directly before); 0 when unknown. */
-  readonly access: "stream" | "gather" | "reduce" | "transpose";
+  /** How memory is met. `activation`: a stream with tens of operations an element, which only devices with little arithmetic (CPU cores) notice. */
+  readonly access: "stream" | "gather" | "reduce" | "transpose" | "activation";
 }
 
 /** Linear-time sequence mixing: state-space or gated-delta chunk scan, short convolution. */

@@ -39,7 +39,7 @@ export const topFields = {
   cluster: {
     type: { kind: "custom", shapes: "shorthand, file path or description" },
     fallback: "required",
-    doc: "`64xh100-sxm`, `8x8xa100-80g`, `gb200-nvl72x2`, `32xa100-80g+32xh100-sxm`, or the facts inline",
+    doc: "`64xh100-sxm`, `8x8xa100-80g`, `gb200-nvl72x2`, `32xa100-80g+32xh100-sxm`, `calibrated` (what a calibration describes), or the facts inline",
   },
   workload: { type: { kind: "custom", shapes: "section" }, fallback: "required", doc: "What one step processes" },
   strategy: {

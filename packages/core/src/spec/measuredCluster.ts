@@ -1,5 +1,5 @@
 // The cluster of a job with what was measured on it: `cluster:` and `calibration:` together. A calibration that describes its machine is the cluster where the
-// job names none.
+// job names none, or `cluster: calibrated`.
 
 import { type Calibration, clusterFromDescription, readCalibration, withMeasurements } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
@@ -8,6 +8,9 @@ import type { topFields } from "./fields.ts";
 import { required } from "./jobParts.ts";
 import { quote, type SectionReader } from "./sectionReader.ts";
 import type { SpecSources } from "./types.ts";
+
+/** A job's `cluster` that stands for the machine which its calibration describes. */
+const calibratedCluster = "calibrated";
 
 /** Undefined with findings when the cluster is missing or cannot be read, or a calibration is none or of another machine. */
 export function clusterOfJob(
@@ -18,8 +21,18 @@ export function clusterOfJob(
   const before = findings.length;
   const calibrations = collected(findings, () => calibrationsOf(read.raw("calibration"), sources)) ?? [];
   const described = calibrations.find(({ cluster }) => cluster !== undefined);
+  const named = read.raw("cluster");
+  if (named === calibratedCluster && described === undefined) {
+    if (findings.length === before)
+      findings.push({
+        path: "cluster",
+        message: `"${calibratedCluster}" is the machine that a calibration describes, and no calibration describes one`,
+        hint: "give --calibration with a file of `meshwright calibrate --local`, or name a cluster",
+      });
+    return undefined;
+  }
   const cluster =
-    read.raw("cluster") === undefined && described !== undefined
+    (named === undefined || named === calibratedCluster) && described !== undefined
       ? collected(findings, () => clusterFromDescription(described.cluster))
       : required(read, "cluster", (value) => clusterFromSource(value, sources), findings);
   if (cluster === undefined || findings.length > before) return cluster;

@@ -1,5 +1,6 @@
 // Runs programs for real: one rank engine per thread or process.
 
+export { calibrateLocal, type LocalOptions } from "./calibrate/calibrateLocal.ts";
 export { type CheckpointReport, consolidate, inspectCheckpoint } from "./checkpoint/inspect.ts";
 export { type Algorithms, checkAlgorithms, parseAlgorithms } from "./collectives/index.ts";
 export { globalIndices, type NamedShard, type ShardRole } from "./engine/namedShards.ts";

@@ -12,7 +12,7 @@ export const calibrationVersion = 1;
 export const measuredDTypes = ["bf16", "fp16", "tf32", "fp32", "fp8", "fp8_block", "mxfp8", "nvfp4", "int8"] as const;
 export type MeasuredDType = (typeof measuredDTypes)[number];
 
-export const memoryAccesses = ["stream", "gather", "reduce", "transpose"] as const;
+export const memoryAccesses = ["stream", "gather", "reduce", "transpose", "activation"] as const;
 
 /** As files name collectives. */
 export const collectiveNames = {

@@ -20,6 +20,8 @@ const ACCESS_EFFICIENCY: Readonly<Record<MemoryQuery["access"], number>> = {
   reduce: 0.92,
   gather: 0.8,
   transpose: 0.75,
+  // Where a device notices the arithmetic, measurements say how much (cost/measurements).
+  activation: 1,
 };
 
 /** Seconds of a set of memory-bound kernels on cold data. */

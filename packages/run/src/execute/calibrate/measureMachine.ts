@@ -1,0 +1,36 @@
+// The limits of one core as WebAssembly reaches them: arithmetic on registers, and a copy between arrays that no cache holds.
+
+import type { ArenaMats } from "../memory/index.ts";
+import { withOperands } from "./operands.ts";
+import { type Effort, timeOf } from "./timing.ts";
+
+export interface CoreLimits {
+  readonly peakFlopsPerSec: number;
+  /** Read plus written. */
+  readonly memoryBytesPerSec: number;
+}
+
+/** 12 chains of a multiplication and an addition of 4 values in a round of the loop. */
+const flopsPerRound = 96;
+const rounds = 20_000;
+
+/** @param peakLoop of the kernels' module: so many rounds of multiplications and additions. */
+export function coreLimits(mats: ArenaMats, peakLoop: (rounds: number) => number, effort: Effort): CoreLimits {
+  const loopSec = timeOf(() => peakLoop(rounds), effort);
+  // 32 MiB from one array to another: more than what a core has of the last cache on most machines.
+  const [numRows, numCols] = [8192, 1024];
+  const length = numRows * numCols;
+  const stored = [
+    [numRows, numCols],
+    [numRows, numCols],
+  ] as const;
+  const copySec = withOperands(mats, { stored }, ([set]) => {
+    const [from, to] = set!; // one set of two shapes
+    const copy = () => to!.data.copyWithin(to!.offset, from!.offset, from!.offset + length);
+    return timeOf(copy, { ...effort, batchSec: 0 });
+  });
+  return {
+    peakFlopsPerSec: (flopsPerRound * rounds) / loopSec,
+    memoryBytesPerSec: (2 * 4 * length) / copySec,
+  };
+}
