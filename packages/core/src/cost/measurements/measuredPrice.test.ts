@@ -80,6 +80,17 @@ describe("prices on a measured machine", () => {
     expect(collectiveCost(half, gather)).toEqual(collectiveCost(cluster, gather));
   });
 
+  test("give activations the measured stream until they are measured themselves", () => {
+    const memory = (access: "stream" | "activation", latency_us: number) => ({ access, bytes: 1e6, latency_us });
+    const secondsOn = (...points: readonly ReturnType<typeof memory>[]) => {
+      const file = { format: "meshwright.calibration", version: 1, device: "h100-sxm", kernels: { memory: points } };
+      const { device } = withMeasurements(cluster, [readCalibration(file, "test")], "calibration");
+      return kernelCost(device, { kind: "memory", sizeBytes: 1e6, numKernels: 1, access: "activation" }).durationSec;
+    };
+    expect(secondsOn(memory("stream", 40))).toBeCloseTo(40e-6, 9);
+    expect(secondsOn(memory("stream", 40), memory("activation", 400))).toBeCloseTo(400e-6, 9);
+  });
+
   test("keep the ratios of the measured part when the part is changed", () => {
     const faster = slower(2);
     const changed = { ...faster.device, memoryBytesPerSec: 2 * faster.device.memoryBytesPerSec };
