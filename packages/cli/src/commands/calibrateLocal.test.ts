@@ -62,6 +62,7 @@ describe("meshwright calibrate --local --quick", () => {
     const elsewhere = await meshwright(...ask);
     expect(elsewhere.code).toBe(2);
     expect(elsewhere.err).toContain("was measured on");
+    expect(elsewhere.err).toContain("set cluster to calibrated");
     const { out, err: problem, code: status } = await meshwright(...ask, "--cluster", "calibrated");
     expect(problem).not.toContain("Error");
     expect(status).toBe(0);

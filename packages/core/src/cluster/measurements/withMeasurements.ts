@@ -39,7 +39,10 @@ export function measuredDevice(device: DeviceSpec, calibrations: readonly Calibr
       throw new InputError({
         path,
         message: `The calibration was measured on ${name}, not on ${device.name}`,
-        hint: `give a calibration of ${device.name}, or leave it out`,
+        hint:
+          calibration.cluster === undefined
+            ? `give a calibration of ${device.name}, or leave it out`
+            : `set cluster to calibrated for the machine that was measured, give a calibration of ${device.name}, or leave it out`,
       });
   }
   const points = {
