@@ -90,7 +90,9 @@ export function reportError(error: unknown, io: Io): ExitCode {
   }
   const text = error instanceof Error ? error.message : String(error);
   io.err(`${io.paint.red("failure")} ${text}`);
-  io.err("This is a fault of Meshwright, not of your input; MESHWRIGHT_DEBUG=1 shows where it happened");
+  // A rank that was killed or went silent is nobody's bug: what was lost stands in the message.
+  const isLost = error instanceof Error && "isLost" in error && error.isLost === true;
+  if (!isLost) io.err("This is a fault of Meshwright, not of your input; MESHWRIGHT_DEBUG=1 shows where it happened");
   if (process.env["MESHWRIGHT_DEBUG"] !== undefined && error instanceof Error) io.err(error.stack ?? "");
   return 1;
 }
