@@ -249,10 +249,16 @@ export const checks = [
         assert.fail(`Tab never reaches ${test}`);
       };
       await tabTo(() => document.activeElement?.classList.contains("picker-button"));
+      const before = await firstRow(page).evaluate((row) => row.textContent);
       await page.keyboard.press("Enter");
       await page.keyboard.type("llama-3.2-1b");
       await page.keyboard.press("Enter");
       await page.waitForFunction(() => document.querySelector(".picker-name")?.textContent === "llama-3.2-1b");
+      // What stands there until the new search has begun is the old one's answer.
+      await page.waitForFunction(
+        (old) => (document.querySelector(".result-table tbody tr")?.textContent ?? old) !== old,
+        before,
+      );
       await proven(page);
       await tabTo(() => document.activeElement?.matches(".result-table tbody tr"));
       await page.keyboard.press("ArrowDown");
