@@ -1,11 +1,11 @@
-// Messages over byte rings: the transport of threads (a ring between any two ranks) and of TCP (rings between a rank and the thread that does its
-// I/O). A message is a header and its bytes; what lies in memory that all ranks share goes as an address, and the receiver copies it in place.
+// The transport of threads (a ring between any two ranks) and of TCP (rings between a rank and the thread that does its I/O): posting, waiting and
+// receiving over messages (streamMessages.ts), and every way in which a wait ends.
 //
-// post() queues and writes what fits; every wait goes on writing what is queued and takes in whatever arrives, so two ranks that send to each other
-// never block. Messages that nobody waits for yet are kept. What ends a wait stands in giveUp().
+// Every wait goes on writing what is queued and takes in whatever arrives, so two ranks that send to each other never block. It sleeps on this rank's bell
+// in slices; between them it looks whether what it waits for can still come (giveUp()), tells its collective call to the group when it has waited for a
+// while, so that ranks in different collectives are found, and ends at the deadline.
 
 import { assert } from "@meshwright/core/units";
-import type { ByteRing } from "./byteRing.ts";
 import { type CollectiveCall, CollectiveWatch, describeCall } from "./collectiveWatch.ts";
 import type {
   Pending,
@@ -16,75 +16,13 @@ import type {
   TransportOptions,
   TransportTraffic,
 } from "./contract.ts";
-import type { Doorbell } from "./doorbell.ts";
 import { goneText, lengthText, timeoutText } from "./failureText.ts";
-import { errorOf, type Raised } from "./raised.ts";
+import { errorOf } from "./raised.ts";
+import type { StreamEndpoint } from "./streamEndpoint.ts";
+import { StreamMessages } from "./streamMessages.ts";
 
-/** What lies below the messages. Everything it changes on another rank's behalf rings that rank's bell. */
-export interface StreamEndpoint {
-  readonly kind: "threads" | "tcp";
-  readonly rank: number;
-  readonly numRanks: number;
-  readonly bell: Doorbell;
-  outRing(peer: number): ByteRing;
-  inRing(peer: number): ByteRing;
-  /** After writing into outRing. */
-  wrote(peer: number): void;
-  /** After taking something out of inRing. */
-  freed(peer: number): void;
-  /** null while the peer is there, else what became of it. */
-  gone(peer: number): { readonly died: boolean; readonly reason: string } | null;
-  raise(raised: Raised): void;
-  raised(): Raised | null;
-  /** Blocks until what was written has left, at most until the deadline. */
-  leave(): void;
-  readonly pointers: PointerTable | null;
-}
-
-/** Messages that are sent as addresses. */
-export interface PointerTable {
-  readonly bytes: Uint8Array;
-  /** A free slot of this rank, now taken; -1 when there is none. */
-  take(): number;
-  isFree(slot: number): boolean;
-  /** The receiver has copied the message. */
-  free(owner: number, slot: number): void;
-}
-
-const headerUnits = 3;
-const frame = { inline: 1, pointer: 2, call: 3 } as const;
-/** Shorter messages are copied twice sooner than announced and awaited. */
-const minPointerBytes = 2048;
 /** Tags of barriers are negative. */
 const barrierTag = -1;
-
-interface Outgoing extends Pending {
-  readonly type: number;
-  readonly data: Uint8Array;
-  readonly address: number;
-  slot: number;
-  written: number;
-  started: boolean;
-  done: boolean;
-}
-
-interface Incoming {
-  readonly tag: number;
-  readonly type: number;
-  readonly length: number;
-  readonly slot: number;
-  readonly address: number;
-  target: Uint8Array | null;
-  got: number;
-}
-
-/** The one receive that this rank is blocked in. */
-interface Expected {
-  readonly from: number;
-  readonly tag: number;
-  readonly into: Uint8Array;
-  done: boolean;
-}
 
 export class StreamTransport implements Transport {
   readonly kind: "threads" | "tcp";
@@ -96,11 +34,7 @@ export class StreamTransport implements Transport {
   private readonly endpoint: StreamEndpoint;
   private readonly options: TransportOptions;
   private readonly watch = new CollectiveWatch();
-  private readonly queues: Outgoing[][];
-  private readonly arriving: (Incoming | null)[];
-  private readonly kept: Incoming[][];
-  private expected: Expected | null = null;
-  private numQueued = 0;
+  private readonly messages: StreamMessages;
   private isClosed = false;
   private failed: TransportError | null = null;
 
@@ -114,9 +48,10 @@ export class StreamTransport implements Transport {
     this.numRanks = endpoint.numRanks;
     this.endpoint = endpoint;
     this.options = options;
-    this.queues = Array.from({ length: this.numRanks }, () => []);
-    this.arriving = Array.from({ length: this.numRanks }, () => null);
-    this.kept = Array.from({ length: this.numRanks }, () => []);
+    this.messages = new StreamMessages(endpoint, {
+      lengthDiffers: (from, tag, sentBytes, expectedBytes) => this.lengthDiffers(from, tag, sentBytes, expectedBytes),
+      heardCall: (from, text) => this.hearCall(from, text),
+    });
     this.shared = shared === null ? null : shared(this);
   }
 
@@ -129,45 +64,12 @@ export class StreamTransport implements Transport {
     this.checkOpen();
     this.traffic.sentBytes += data.byteLength;
     this.traffic.sentMessages += 1;
-    return this.enqueue(to, tag, data, frame.inline);
-  }
-
-  private enqueue(to: number, tag: number, data: Uint8Array, type: number): Outgoing {
-    const { pointers } = this.endpoint;
-    const byAddress =
-      type === frame.inline &&
-      pointers !== null &&
-      data.byteLength >= minPointerBytes &&
-      data.buffer === pointers.bytes.buffer &&
-      data.byteOffset % 4 === 0;
-    const slot = byAddress ? pointers.take() : -1;
-    const message: Outgoing = {
-      to,
-      tag,
-      type: slot >= 0 ? frame.pointer : type,
-      data,
-      address: data.byteOffset,
-      slot,
-      written: 0,
-      started: false,
-      done: false,
-    };
-    this.queues[to]!.push(message);
-    this.numQueued += 1;
-    this.pump(to);
-    return message;
+    return this.messages.post(to, tag, data);
   }
 
   wait(pending: Pending): void {
-    // post() of this transport made it.
-    const message = pending as Outgoing;
-    if (this.isSettled(message)) return;
-    this.block("wait", message.to, () => this.isSettled(message));
-  }
-
-  private isSettled(message: Outgoing): boolean {
-    if (!message.done) return false;
-    return message.slot < 0 || this.endpoint.pointers!.isFree(message.slot);
+    if (this.messages.isSettled(pending)) return;
+    this.block("wait", pending.to, () => this.messages.isSettled(pending));
   }
 
   receive(from: number, tag: number, into: Uint8Array): void {
@@ -176,22 +78,8 @@ export class StreamTransport implements Transport {
       `rank ${this.rank} receives from another rank than ${from}`,
     );
     this.checkOpen();
-    const kept = this.kept[from]!;
-    const index = kept.findIndex((each) => each.tag === tag);
-    if (index >= 0) {
-      const message = kept[index]!;
-      this.checkLength(from, tag, message.length, into.byteLength);
-      if (!isWhole(message)) this.block("receive", from, () => isWhole(message));
-      kept.splice(kept.indexOf(message), 1);
-      if (message.type === frame.pointer) this.copyPointer(from, message, into);
-      else into.set(message.target!);
-      return;
-    }
-    const expected: Expected = { from, tag, into, done: false };
-    this.expected = expected;
-    this.drain(from);
-    if (!expected.done) this.block("receive", from, () => expected.done);
-    this.expected = null;
+    const receipt = this.messages.expect(from, tag, into);
+    if (!receipt.done) this.block("receive", from, () => receipt.done);
   }
 
   /** Dissemination: in round k everybody hears of 2^k more. */
@@ -199,7 +87,7 @@ export class StreamTransport implements Transport {
     for (let distance = 1, round = 0; distance < this.numRanks; distance *= 2, round++) {
       const to = (this.rank + distance) % this.numRanks;
       const from = (this.rank + this.numRanks - distance) % this.numRanks;
-      this.enqueue(to, barrierTag - round, empty, frame.inline);
+      this.messages.post(to, barrierTag - round, empty);
       this.receive(from, barrierTag - round, empty);
     }
   }
@@ -217,9 +105,8 @@ export class StreamTransport implements Transport {
     if (this.isClosed) return;
     if (this.failed === null && this.endpoint.raised() === null) {
       for (let to = 0; to < this.numRanks; to++) {
-        const queue = this.queues[to]!;
-        const last = queue[queue.length - 1];
-        if (last !== undefined && this.endpoint.gone(to) === null) this.wait(last);
+        const last = this.messages.lastQueued(to);
+        if (last !== null && this.endpoint.gone(to) === null) this.wait(last);
       }
     }
     this.isClosed = true;
@@ -233,14 +120,14 @@ export class StreamTransport implements Transport {
     let nextCompareMs = compareAfterMs;
     this.endpoint.bell.waitUntil(
       () => {
-        this.progress();
+        this.messages.progress();
         if (ready()) return true;
         this.giveUp(op, peer, ready);
         return false;
       },
       sliceMs,
       (waitedMs) => {
-        this.progress();
+        this.messages.progress();
         if (ready()) return;
         this.giveUp(op, peer, ready);
         if (waitedMs >= nextCompareMs) {
@@ -268,7 +155,7 @@ export class StreamTransport implements Transport {
       const gone = other === this.rank ? null : this.endpoint.gone(other);
       if (gone === null || (!gone.died && other !== peer)) continue;
       // What it sent before it left may still lie here.
-      this.progress();
+      this.messages.progress();
       if (ready()) return;
       const at = { rank: this.rank, gone: other, ...gone, waitedFor: peer, op, collective: this.place() };
       this.fail("peerDied", op, other, goneText(at));
@@ -293,9 +180,8 @@ export class StreamTransport implements Transport {
     if (this.endpoint.raised() !== null) this.giveUp("post", this.rank, () => false);
   }
 
-  private checkLength(from: number, tag: number, length: number, wanted: number): void {
-    if (length === wanted) return;
-    const at = { rank: this.rank, from, tag, sentBytes: length, expectedBytes: wanted, collective: this.place() };
+  private lengthDiffers(from: number, tag: number, sentBytes: number, expectedBytes: number): never {
+    const at = { rank: this.rank, from, tag, sentBytes, expectedBytes, collective: this.place() };
     this.fail("mismatch", "receive", from, lengthText(at));
   }
 
@@ -305,7 +191,7 @@ export class StreamTransport implements Transport {
     if (call === null) return;
     const text = new TextEncoder().encode(JSON.stringify({ ...call, met }));
     for (const peer of call.group)
-      if (peer !== this.rank && this.endpoint.gone(peer) === null) this.enqueue(peer, 0, text, frame.call);
+      if (peer !== this.rank && this.endpoint.gone(peer) === null) this.messages.tellCall(peer, text);
   }
 
   private hearCall(from: number, text: Uint8Array): void {
@@ -314,145 +200,6 @@ export class StreamTransport implements Transport {
     const difference = this.watch.compare(this.rank, from, call, call.met);
     if (difference !== null) this.fail("mismatch", "compare", from, difference);
   }
-
-  private progress(): void {
-    if (this.numQueued > 0) for (let to = 0; to < this.numRanks; to++) this.pump(to);
-    for (let from = 0; from < this.numRanks; from++) this.drain(from);
-  }
-
-  /** Writes what is queued for a rank, as far as there is space. */
-  private pump(to: number): void {
-    const queue = this.queues[to]!;
-    if (queue.length === 0) return;
-    const ring = this.endpoint.outRing(to);
-    let wrote = false;
-    while (queue.length > 0) {
-      const message = queue[0]!;
-      let free = ring.free();
-      if (!message.started) {
-        if (free < headerUnits) break;
-        ring.writeWord(0, message.type);
-        ring.writeWord(1, message.tag);
-        ring.writeWord(2, message.data.byteLength);
-        ring.writeWord(3, message.slot);
-        ring.writeWord(4, message.slot >= 0 ? message.address >>> 2 : 0);
-        ring.writeWord(5, 0);
-        message.started = true;
-        free -= headerUnits;
-        const length = message.slot >= 0 ? 0 : Math.min(free * 8, message.data.byteLength);
-        ring.write(headerUnits, message.data, 0, length);
-        message.written = length;
-        ring.advance(headerUnits + unitsOf(length));
-        wrote = true;
-      } else {
-        if (free === 0) break;
-        const length = Math.min(free * 8, message.data.byteLength - message.written);
-        ring.write(0, message.data, message.written, length);
-        message.written += length;
-        ring.advance(unitsOf(length));
-        wrote = true;
-      }
-      if (message.slot < 0 && message.written < message.data.byteLength) break;
-      message.done = true;
-      queue.shift();
-      this.numQueued -= 1;
-    }
-    if (wrote) this.endpoint.wrote(to);
-  }
-
-  /** Takes in what has arrived from a rank. */
-  private drain(from: number): void {
-    if (from === this.rank) return;
-    const ring = this.endpoint.inRing(from);
-    let filled = ring.filled();
-    if (filled === 0) return;
-    while (filled > 0) {
-      let message = this.arriving[from] ?? null;
-      if (message === null) {
-        if (filled < headerUnits) break;
-        message = this.begin(from, ring);
-        ring.release(headerUnits);
-        filled -= headerUnits;
-        if (message.type !== frame.pointer && message.length > 0) this.arriving[from] = message;
-        else if (message.type === frame.call) continue;
-      }
-      if (this.arriving[from] === message) {
-        const length = Math.min(filled * 8, message.length - message.got);
-        if (length === 0) break;
-        ring.read(0, message.target!, message.got, length);
-        message.got += length;
-        ring.release(unitsOf(length));
-        filled -= unitsOf(length);
-        if (message.got < message.length) break;
-        this.arriving[from] = null;
-        if (message.type === frame.call) {
-          this.endpoint.freed(from);
-          this.hearCall(from, message.target!);
-          continue;
-        }
-      }
-      const { expected } = this;
-      if (expected !== null && message.target === expected.into && expected.from === from) expected.done = true;
-      filled = ring.filled();
-    }
-    this.endpoint.freed(from);
-  }
-
-  /** Reads a header and decides where the bytes go: to whoever waits for them, else aside. */
-  private begin(from: number, ring: ByteRing): Incoming {
-    const message: Incoming = {
-      type: ring.readWord(0),
-      tag: ring.readWord(1),
-      length: ring.readWord(2),
-      slot: ring.readWord(3),
-      address: (ring.readWord(4) >>> 0) * 4,
-      target: null,
-      got: 0,
-    };
-    if (message.type === frame.call) {
-      message.target = new Uint8Array(message.length);
-      return message;
-    }
-    assert(
-      message.type === frame.inline || message.type === frame.pointer,
-      `a message of kind ${message.type} from rank ${from}`,
-    );
-    const { expected } = this;
-    if (
-      expected !== null &&
-      !expected.done &&
-      expected.from === from &&
-      expected.tag === message.tag &&
-      !this.isFilling(expected)
-    ) {
-      this.checkLength(from, message.tag, message.length, expected.into.byteLength);
-      message.target = expected.into;
-      if (message.type === frame.pointer) this.copyPointer(from, message, expected.into);
-    } else {
-      if (message.type === frame.inline) message.target = new Uint8Array(message.length);
-      this.kept[from]!.push(message);
-    }
-    return message;
-  }
-
-  private isFilling(expected: Expected): boolean {
-    return this.arriving[expected.from]?.target === expected.into;
-  }
-
-  private copyPointer(from: number, message: Incoming, into: Uint8Array): void {
-    const { pointers } = this.endpoint;
-    assert(pointers !== null, "addresses travel only between ranks that share memory");
-    into.set(pointers.bytes.subarray(message.address, message.address + message.length));
-    pointers.free(from, message.slot);
-  }
 }
 
 const empty = new Uint8Array(0);
-
-function unitsOf(numBytes: number): number {
-  return (numBytes + 7) >> 3;
-}
-
-function isWhole(message: Incoming): boolean {
-  return message.type === frame.pointer || message.got === message.length;
-}

@@ -4,7 +4,8 @@ import type { WasmMemory } from "../../webAssembly.ts";
 import { ByteRing } from "../byteRing.ts";
 import { defaultTransportOptions, type TransportOptions } from "../contract.ts";
 import { Doorbell } from "../doorbell.ts";
-import { type PointerTable, type StreamEndpoint, StreamTransport } from "../streamTransport.ts";
+import type { PointerTable, StreamEndpoint } from "../streamEndpoint.ts";
+import { StreamTransport } from "../streamTransport.ts";
 import { ThreadRegions } from "./threadRegions.ts";
 import {
   layoutOf,
