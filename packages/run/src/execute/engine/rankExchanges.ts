@@ -264,16 +264,8 @@ export class RankExchanges implements Exchanges {
     else communicator.allGather(elementsIn(own), elementsIn(gathered));
     if (fits) return;
     if (op.dim === "columns") {
-      for (let member = 0; member < n; member++) {
-        const part = {
-          ...gathered,
-          rows: x.rows,
-          cols: x.cols,
-          stride: x.cols,
-          offset: gathered.offset + member * length,
-        };
-        copyInto(part, { ...out, cols: x.cols, offset: out.offset + member * x.cols });
-      }
+      for (let member = 0; member < n; member++)
+        copyInto(packedShard(gathered, x, member), columnShard(out, x.cols, member));
       return;
     }
     assert(
@@ -308,16 +300,8 @@ export class RankExchanges implements Exchanges {
     }
     const parts = allocate(n, length);
     if (op.dim === "columns") {
-      for (let member = 0; member < n; member++) {
-        const part = {
-          ...parts,
-          rows: out.rows,
-          cols: out.cols,
-          stride: out.cols,
-          offset: parts.offset + member * length,
-        };
-        copyInto({ ...x, cols: out.cols, offset: x.offset + member * out.cols }, part);
-      }
+      for (let member = 0; member < n; member++)
+        copyInto(columnShard(x, out.cols, member), packedShard(parts, out, member));
     } else {
       const size = x.rows * x.cols;
       assert(
@@ -376,11 +360,7 @@ export class RankExchanges implements Exchanges {
     const eachPart = (packedParts: Mat, of: "split" | "whole", copy: (packedPart: Mat, window: Mat) => void): void => {
       for (let member = 0; member < n; member++) {
         if (of === "split") {
-          copy(part(packedParts, member, 0, split.rows), {
-            ...split,
-            cols: partCols,
-            offset: split.offset + member * partCols,
-          });
+          copy(part(packedParts, member, 0, split.rows), columnShard(split, partCols, member));
           continue;
         }
         for (let sequence = 0; sequence < layout.batch; sequence++) {
@@ -423,6 +403,17 @@ function packed(m: Mat, allocate: Allocate): Mat {
   const copy = allocate(m.rows, m.cols);
   copyInto(m, copy);
   return copy;
+}
+
+/** A member's shard in memory where the shards of all members follow each other. @param shape of every shard. */
+function packedShard(shards: Mat, shape: Mat, member: number): Mat {
+  const { rows, cols } = shape;
+  return { ...shards, rows, cols, stride: cols, offset: shards.offset + member * rows * cols };
+}
+
+/** A member's columns of a matrix whose columns are dealt to the group. */
+function columnShard(m: Mat, cols: number, member: number): Mat {
+  return { ...m, cols, offset: m.offset + member * cols };
 }
 
 function scaleBy(values: Float32Array, scale: number | undefined): void {

@@ -3,9 +3,9 @@
 import { InputError } from "@meshwright/core/units";
 import { communicators } from "../collectives/communicator.ts";
 import { mpiPlace, mpiTransport } from "../transport/mpi/mpiTransport.ts";
-import { runOwnRank } from "./ownRank.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
 import type { PoolOptions } from "./rankPool.ts";
+import { runOwnRank } from "./runToEnd.ts";
 import { RunFailure } from "./threads.ts";
 
 export class MpiRank {
@@ -34,7 +34,7 @@ export class MpiRank {
       nodeSize: place.nodeSize,
       ...(algorithms === undefined ? {} : { algorithms }),
     });
-    const said = runOwnRank(job, transport, groups, onEvent);
+    const said = runOwnRank(job, { transport, groups, emit: onEvent });
     if (said.kind === "failed") throw new RunFailure(transport.rank, said.text, said.isLost);
   }
 

@@ -2,8 +2,8 @@
 
 import { communicators } from "../collectives/communicator.ts";
 import { connectTcp } from "../transport/tcp/tcpTransport.ts";
-import { runOwnRank } from "./ownRank.ts";
 import type { ProcessMessage } from "./processes.ts";
+import { runOwnRank } from "./runToEnd.ts";
 import type { ThreadMessage } from "./threadProtocol.ts";
 
 /** Resolves when the message has left, so that the process may end. */
@@ -25,7 +25,7 @@ process.once("message", async ({ job, rank, numRanks, port, runName, timeoutMs, 
       options: timeoutMs === undefined ? {} : { timeoutMs },
     });
     const groups = communicators(transport, algorithms === undefined ? {} : { algorithms });
-    const said = runOwnRank(job, transport, groups, (event) => void send({ kind: "event", event }));
+    const said = runOwnRank(job, { transport, groups, emit: (event) => void send({ kind: "event", event }) });
     await send(said);
   } catch (error) {
     // Ranks that do not find each other.

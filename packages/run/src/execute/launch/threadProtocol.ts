@@ -1,4 +1,4 @@
-// What the thread that starts ranks and the ranks' threads tell each other.
+// What the thread that starts ranks and the ranks' threads tell each other; ranks in processes say the same to their parent.
 
 import type { Region } from "../memory/index.ts";
 import type { ThreadWorld } from "../transport/threads/threadWorld.ts";
@@ -14,9 +14,11 @@ export interface RunMessage extends PoolOptions {
   readonly region: Region;
 }
 
-/** From a rank's thread. */
-export type ThreadMessage =
-  | { readonly kind: "event"; readonly event: RunEvent }
+/** From a rank's thread or process. */
+export type ThreadMessage = { readonly kind: "event"; readonly event: RunEvent } | RankEnd;
+
+/** How a rank's run ended; the last that it says. */
+export type RankEnd =
   | { readonly kind: "done" }
   /** `isEcho`: the rank failed because another one did. `isLost`: the other one ended or went silent. */
   | {
