@@ -114,7 +114,7 @@ export class CoreTables {
   private floorsOf(placement: Placement, manner: Manner, keep: Keep): StageFloors {
     const { job, core } = this;
     const mesh = placementMesh(core, placement);
-    const { sequenceParallel, family, overlapMoeExchange } = manner;
+    const { sequenceParallel, family } = manner;
     const key = this.floorsKey(placement, manner, keep);
     let found = this.floors.get(key);
     if (found === undefined) {
@@ -131,11 +131,16 @@ export class CoreTables {
         software: softwareOf(job, manner, null, null),
         mesh,
         family,
-        computeOnly: this.computeOnly || (overlapMoeExchange && core.ep > 1),
+        computeOnly: this.hidesCommunication(manner),
       });
       this.floors.set(key, found);
     }
     return found;
+  }
+
+  /** Communication inside a layer hides behind other micro-batches. */
+  hidesCommunication({ overlapMoeExchange }: Manner): boolean {
+    return this.computeOnly || (overlapMoeExchange && this.core.ep > 1);
   }
 
   simulatorFor(at: BodyAt): StageSimulator {

@@ -35,7 +35,7 @@ function sumUp({ F, BW, layerAt, numBlocks, joules, otherSec }: StageFloors): Sp
   let layerOther = Number.POSITIVE_INFINITY;
   for (const i of layerAt) {
     const layer = between(i, i + 1);
-    // Differences of sums: equal layers differ by rounding, which floors leave room for (CoreBounds.valueAt).
+    // Differences of sums: equal layers differ by rounding, which floors leave room for (StepValue.valueAt).
     kinds.set(`${layer.sec.toPrecision(9)}:${layer.matrixSec.toPrecision(9)}`, layer);
     layerJoules = Math.min(layerJoules, joules[i + 1]! - joules[i]!);
     layerOther = Math.min(layerOther, otherSec[i + 1]! - otherSec[i]!);

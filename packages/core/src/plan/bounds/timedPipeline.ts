@@ -3,7 +3,11 @@
 
 import type { Schedule } from "../../parallel/schedules/index.ts";
 import { simulatePipeline } from "../../simulate/pipeline/index.ts";
+import type { Body, Placement } from "../space/types.ts";
 import type { StageTimes } from "./pipelineBound.ts";
+
+/** The order of actions of a body. */
+export type ScheduleOf = (placement: Placement, body: Body) => Schedule;
 
 export interface TimedPipeline {
   /** Per rank, end of its last action. */

@@ -3,9 +3,9 @@
 import { lowerTraining } from "../../parallel/lower/index.ts";
 import { briefProgram } from "../../simulate/index.ts";
 import type { Infeasible, StepBrief } from "../../simulate/types.ts";
+import type { ScheduleOf } from "../bounds/timedPipeline.ts";
 import { leafJob } from "../space/leaf.ts";
 import type { Leaf, PlanJob } from "../space/types.ts";
-import type { ScheduleOf } from "./schedules.ts";
 
 export type Evaluate = (leaf: Leaf) => StepBrief | Infeasible;
 

@@ -1,12 +1,10 @@
 // Schedules that leaves share, built once each; the dependency graph goes with the schedule (parallel/schedules/dependencies.ts).
 
 import { buildSchedule, type Schedule } from "../../parallel/schedules/index.ts";
-import type { Body, Placement } from "../space/types.ts";
+import type { ScheduleOf } from "../bounds/timedPipeline.ts";
 
 /** Actions of schedules kept at most: a schedule of 10^5 actions takes a few megabytes with its graph. */
 const MAX_KEPT_ACTIONS = 2_000_000;
-
-export type ScheduleOf = (placement: Placement, body: Body) => Schedule;
 
 export function sharedSchedules(): ScheduleOf {
   const schedules = new Map<string, Schedule>();

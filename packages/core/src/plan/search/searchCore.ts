@@ -5,9 +5,11 @@
 // better, and its leaves are counted without having been listed. Floors stand in plan/bounds, whose head says why they hold.
 
 import type { StepBrief } from "../../simulate/types.ts";
-import { CoreBounds, type PricedBody } from "../bounds/coreBounds.ts";
+import type { PricedBody } from "../bounds/bodyBounds.ts";
+import { CoreBounds } from "../bounds/coreBounds.ts";
 import type { BodyAt } from "../bounds/coreTables.ts";
 import { leastHeld } from "../bounds/endingTimes.ts";
+import type { ScheduleOf } from "../bounds/timedPipeline.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { listPlacements } from "../space/enumerate.ts";
 import { leafJob } from "../space/leaf.ts";
@@ -16,7 +18,6 @@ import type { Body, Core, Keep, Leaf, Manner, Placement, PlanJob } from "../spac
 import { noCounts, type PlanCounts } from "./counts.ts";
 import type { Evaluate } from "./evaluate.ts";
 import { BoundHeap } from "./heap.ts";
-import type { ScheduleOf } from "./schedules.ts";
 
 export interface Found {
   readonly leaf: Leaf;

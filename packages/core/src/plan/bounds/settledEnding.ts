@@ -1,0 +1,98 @@
+// A leaf's ending at the clock that its own load allows, with its exchange of every micro-batch simulated: the last floor before the leaf itself is.
+//
+// Up to here a leaf shares its body's stages, at a clock that bounds all of the body's endings, and exchanges (zero2, zero3) are added from sums over blocks.
+// That is skipped where it would not raise the floor much: where neither power nor an exchange makes the ending's clock or actions its own, and where
+// floors of the actions at that clock are above the best already. Bodies whose stages have no rank of their own (pipelineBound.ts), a spread head or
+// possible pairs keep the floor that they have.
+
+import { scheduleFamily } from "../../parallel/schedules/index.ts";
+import type { Leaf, PlanJob } from "../space/types.ts";
+import type { PricedBody } from "./bodyBounds.ts";
+import { bodyStages, simulatedBody } from "./bodyStages.ts";
+import type { CoreTables } from "./coreTables.ts";
+import type { EndingBounds, EndingState } from "./endingBounds.ts";
+import { withExchange } from "./endingTimes.ts";
+import { stageWork } from "./exchangeFloors.ts";
+import { pipelineEnds, type StageCut, type StageTimes, stageTimes } from "./pipelineBound.ts";
+import type { ScheduleTraits } from "./scheduleTraits.ts";
+import type { SimulatedTimes } from "./simulatedStages.ts";
+import { gridded, mayHoldBack } from "./stageClocks.ts";
+import { type ScheduleOf, timedPipeline } from "./timedPipeline.ts";
+
+interface SettledParts {
+  readonly tables: CoreTables;
+  readonly traits: ScheduleTraits;
+  readonly endings: EndingBounds;
+  readonly scheduleOf: ScheduleOf;
+}
+
+export class SettledEndings {
+  private readonly job: PlanJob;
+  private readonly tables: CoreTables;
+  private readonly traits: ScheduleTraits;
+  private readonly endings: EndingBounds;
+  private readonly scheduleOf: ScheduleOf;
+
+  constructor(job: PlanJob, { tables, traits, endings, scheduleOf }: SettledParts) {
+    this.job = job;
+    this.tables = tables;
+    this.traits = traits;
+    this.endings = endings;
+    this.scheduleOf = scheduleOf;
+  }
+
+  /** What to bound the leaf with. Null where the priced body is as good. */
+  settled(leaf: Leaf, priced: PricedBody, best: number): EndingState | null {
+    const { body, manner, ending } = leaf;
+    const { cut } = priced;
+    if (cut.rankAt[0]! < 0 || body.vocabOverStages || this.traits.mayPair) return null;
+    const how = simulatedBody(this.tables, cut, leaf);
+    const each = manner.family !== "plain";
+    const floor = each || ending.offloadOptimizer ? 1 : priced.clockFrac;
+    // A device that is not held back under the actions alone is not held back by what an ending adds to them.
+    const simulator = this.tables.simulatorFor(leaf);
+    const free = floor >= 1 && !this.mayBeHeldBack(leaf, cut, simulator.times(how, 1));
+    const onGrid = free ? 1 : gridded(this.tables.clockOf(leaf, how));
+    if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) return null;
+    const exchange = each ? this.tables.exchangeSimulator(leaf) : null;
+    const boost = exchange?.times(how, 1) ?? null;
+    if (boost !== null && onGrid < 1 && best < Number.POSITIVE_INFINITY) {
+      // Floors of the actions at that clock are often enough.
+      const state = this.withTimes(leaf, priced, this.exchangedTimes(leaf, boost, onGrid), true);
+      if (this.endings.bound(leaf, ending, state) > best) return state;
+    }
+    const times = exchange?.times(how, onGrid) ?? simulator.times(how, onGrid);
+    return this.withTimes(leaf, priced, times, each);
+  }
+
+  private withTimes(leaf: Leaf, priced: PricedBody, times: StageTimes, exchanged: boolean): EndingState {
+    const { placement, body } = leaf;
+    const { cut, hopSec, joules } = priced;
+    const ends = pipelineEnds(cut, times, { placement, body, hopSec });
+    const { overlapP2p } = body;
+    const timed = timedPipeline(this.scheduleOf(placement, body), times, { hopSec, overlapP2p, loops: true });
+    return { chains: times, workOf: () => null, offloaded: null, timed, cut, times, ends, hopSec, joules, exchanged };
+  }
+
+  /** Floors of the stages with the exchange of every micro-batch at a clock: no shorter than at boost clock, nor than their chains and compute. */
+  private exchangedTimes(leaf: Leaf, boost: StageTimes, clockFrac: number): StageTimes {
+    const { manner, body, ending } = leaf;
+    const { cut, floors, rest, numRecomputed } = bodyStages(this.tables, leaf);
+    const at = { floors, rest, numRecomputed, clockFrac };
+    const alone = stageTimes(cut, at);
+    const work = this.tables.hidesCommunication(manner) ? null : stageWork(cut, at);
+    const { splitBackward: split } = scheduleFamily(body.schedule);
+    const times = withExchange(cut, alone, { floors: this.tables.endingFor(leaf, ending), ending, alone, work, split });
+    const longer = (a: Float64Array, b: Float64Array) => a.map((sec, s) => Math.max(sec, b[s]!));
+    return {
+      forwardSec: longer(times.forwardSec, boost.forwardSec),
+      backwardSec: longer(times.backwardSec, boost.backwardSec),
+      weightSec: boost.weightSec,
+    };
+  }
+
+  private mayBeHeldBack({ placement, manner, keep }: Leaf, cut: StageCut, times: SimulatedTimes): boolean {
+    const { joules } = this.tables.floorsFor(placement, manner, keep);
+    return mayHoldBack(this.job.cluster.device, { placement, cut, times, joules });
+  }
+}
