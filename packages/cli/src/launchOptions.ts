@@ -1,7 +1,7 @@
 // What a launcher asks of the place, as options: one table of the fields of a LaunchJob that no strategy knows.
 
 import type { LaunchJob, PlaceField } from "@meshwright/core/interop";
-import { type Finding, InputError, parseBytes, parseSeconds } from "@meshwright/core/units";
+import { collectFindings, type Finding, InputError, parseBytes, parseSeconds } from "@meshwright/core/units";
 import type { Command } from "commander";
 
 interface LaunchOption {
@@ -51,12 +51,9 @@ export function launchFields(options: Readonly<Record<string, unknown>>, finding
   for (const [field, { flag, kind }] of Object.entries(launchOptions)) {
     const value = options[flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())];
     if (value === undefined) continue;
-    try {
+    collectFindings(findings, () => {
       fields[field] = readValue(value as string | readonly string[], kind, `--${flag}`);
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      findings.push(...error.findings);
-    }
+    });
   }
   // Keys are those of the table, whose kinds are the fields' types.
   return fields as Partial<LaunchJob>;

@@ -13,7 +13,7 @@ import {
   topFields,
   workloadFields,
 } from "@meshwright/core/spec";
-import { camelCase, type Finding, InputError } from "@meshwright/core/units";
+import { camelCase, collectFindings, type Finding, InputError } from "@meshwright/core/units";
 import type { Command } from "commander";
 import { parse as parseYamlValue } from "yaml";
 import { fileSources, readStructured } from "./files.ts";
@@ -143,7 +143,7 @@ function mergeOptions(base: unknown, options: Description, findings: Finding[]):
       if (value === undefined) continue;
       const flag = `--${key.replaceAll("_", "-")}`;
       optionOf.set(section === undefined ? key : `${section}.${key}`, flag);
-      collect(findings, () => set(section, key, optionValue(value, table[key]!, flag)));
+      collectFindings(findings, () => set(section, key, optionValue(value, table[key]!, flag)));
     }
   };
   take(topFields, undefined, ["model", "cluster", "software", "calibration", "name"]);
@@ -160,23 +160,13 @@ function mergeOptions(base: unknown, options: Description, findings: Finding[]):
       continue;
     }
     optionOf.set(path, "--set");
-    collect(findings, () => {
+    collectFindings(findings, () => {
       const value = flowValue(text ?? "", "--set");
       if (second === undefined) set(undefined, first, value);
       else set(first, second, value);
     });
   }
   return { description, optionOf };
-}
-
-/** Runs a step whose InputError is only one finding among others. */
-function collect(findings: Finding[], step: () => void): void {
-  try {
-    step();
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
-  }
 }
 
 /** Text of an option as the field's type: a word that is no number stays text, and the resolver says what is wrong with it. */

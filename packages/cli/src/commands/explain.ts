@@ -6,7 +6,7 @@ import { parameterCounts } from "@meshwright/core/model";
 import { baselines, explain, type NamedSpec, parseTarget, type Target } from "@meshwright/core/plan";
 import { explanationJson, explanationReport, infeasibleReport } from "@meshwright/core/report";
 import type { ResolvedSpec } from "@meshwright/core/spec";
-import { type Finding, InputError } from "@meshwright/core/units";
+import { collectFindings, type Finding, InputError } from "@meshwright/core/units";
 import type { DefineCommand } from "../main.ts";
 import { addSpecOptions, requireJob, specFromCommand } from "../specInput.ts";
 import { unknownName } from "../unknownName.ts";
@@ -40,7 +40,7 @@ export const define: DefineCommand = (command, io, exit) => {
     const notes: string[] = [];
     const targets = collected(findings, options["target"] as readonly string[], parseOption);
     const factor = readFactor(options["factor"] as string, findings);
-    const spec = taken(findings, () => specFromCommand(specPath, options, io.cwd));
+    const spec = collectFindings(findings, () => specFromCommand(specPath, options, io.cwd));
     const against =
       spec === undefined
         ? []
@@ -111,16 +111,5 @@ function collected<T>(
   texts: readonly string[],
   read: (text: string) => T | undefined,
 ): readonly T[] {
-  return texts.flatMap((text) => taken(findings, () => read(text)) ?? []);
-}
-
-/** What a step gives; its InputError is one finding among others. */
-function taken<T>(findings: Finding[], step: () => T): T | undefined {
-  try {
-    return step();
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
-    return undefined;
-  }
+  return texts.flatMap((text) => collectFindings(findings, () => read(text)) ?? []);
 }

@@ -3,7 +3,7 @@
 import { resolve } from "node:path";
 import { layoutsText, type ReportStyle, validationText } from "@meshwright/core/report";
 import { predictStep } from "@meshwright/core/simulate";
-import { type Finding, InputError } from "@meshwright/core/units";
+import { collectFindings, type Finding, InputError } from "@meshwright/core/units";
 import {
   type LayoutReport,
   type Predictor,
@@ -100,15 +100,9 @@ function layouts(
 /** All files before any work, so that one run names every one that is missing. */
 function readAll(files: readonly string[], cwd: string): { readonly name: string; readonly text: string }[] {
   const findings: Finding[] = [];
-  const read = files.flatMap((name) => {
-    try {
-      return [{ name, text: readText(resolve(cwd, name), name) }];
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      findings.push(...error.findings);
-      return [];
-    }
-  });
+  const read = files.flatMap(
+    (name) => collectFindings(findings, () => ({ name, text: readText(resolve(cwd, name), name) })) ?? [],
+  );
   if (findings.length > 0) throw new InputError(findings);
   return read;
 }

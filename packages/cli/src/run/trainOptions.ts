@@ -1,6 +1,6 @@
 // The options of `meshwright run` that are about training: added to the command here, read here, all findings at once.
 
-import { type Finding, InputError } from "@meshwright/core/units";
+import { collectFindings, type Finding, InputError } from "@meshwright/core/units";
 import { parseCode, type RateScheduleName, rateSchedules, type TrainOptions } from "@meshwright/run";
 import type { Command } from "commander";
 
@@ -136,7 +136,7 @@ export function readTrainOptions(options: Readonly<Record<string, unknown>>, tot
         ? { kind: "backup", stragglers: count("backupWorkers", "--backup-workers", 1, 1) }
         : code === undefined
           ? null
-          : collected(findings, () => parseCode(code)),
+          : (collectFindings(findings, () => parseCode(code)) ?? null),
     sample:
       options["sample"] === undefined
         ? null
@@ -158,14 +158,4 @@ function isSchedule(name: string): name is RateScheduleName {
 
 function orNull(value: number): number | null {
   return value === 0 ? null : value;
-}
-
-function collected<T>(findings: Finding[], read: () => T): T | null {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
-    return null;
-  }
 }

@@ -5,10 +5,10 @@
 //                        links: [{between: [island, island], type, nics: {count, speed} per node | bandwidth per device | total, latency}, ...]
 //                        (or one link without `between`: it joins any two islands that no other names)
 
-import { type Finding, InputError } from "../units/errors.ts";
+import { collectFindings, type Finding, InputError } from "../units/errors.ts";
 import { assembleCluster } from "./assemble.ts";
 import { FACT_KEYS, readFacts, readNics } from "./factsDescription.ts";
-import { collect, FieldReader, isFields, shown } from "./fields.ts";
+import { FieldReader, isFields, shown } from "./fields.ts";
 import { assembleMixed, type GroupFacts, type IslandLink } from "./mixed.ts";
 import { mixedFindings, uniqueNames } from "./mixedCheck.ts";
 import { clusterFromShorthand, factsFromShorthand } from "./shorthand.ts";
@@ -66,7 +66,7 @@ function readGroup(
   findings: Finding[],
 ): (Omit<GroupFacts, "name" | "island"> & { readonly name?: string; readonly island?: string }) | undefined {
   if (typeof item === "string") {
-    const facts = collect(findings, () => factsFromShorthand(item, path));
+    const facts = collectFindings(findings, () => factsFromShorthand(item, path));
     return facts === undefined ? undefined : { facts };
   }
   const before = findings.length;

@@ -3,9 +3,9 @@
 // each derived figure says "assumed" in `source`.
 
 import type { DType } from "../units/dtype.ts";
-import { type Finding, InputError } from "../units/errors.ts";
+import { collectFindings, type Finding, InputError } from "../units/errors.ts";
 import { type CatalogueEntry, deviceByName, type ScaleUpFacts, type TypicalNode } from "./catalogue.ts";
-import { collect, FieldReader, isFields, shown } from "./fields.ts";
+import { FieldReader, isFields, shown } from "./fields.ts";
 import { linkKindOf } from "./topology.ts";
 
 const DEVICE_KEYS = [
@@ -56,7 +56,8 @@ export function deviceFromDescription(value: unknown, path = "device"): Catalogu
 function readDevice(value: unknown, path: string, findings: Finding[]): CatalogueEntry | undefined {
   const reader = new FieldReader(value, path, DEVICE_KEYS, findings);
   const baseName = reader.text("base");
-  const base = baseName === undefined ? undefined : collect(findings, () => deviceByName(baseName, reader.at("base")));
+  const base =
+    baseName === undefined ? undefined : collectFindings(findings, () => deviceByName(baseName, reader.at("base")));
   const source: Record<string, string> = { ...base?.source };
   const given = <T>(key: string, found: T | undefined): T | undefined => {
     if (found !== undefined) source[key] = "given by the user";

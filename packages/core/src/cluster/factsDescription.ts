@@ -10,11 +10,11 @@
 //   levels: [{name, kind, devices, bandwidth, latency, shape, dims, in_network_reduce}, ...]   explicit, innermost first
 //   host: {memory, memory_bandwidth, nvme, watts},  usd_per_device_hour, name
 
-import type { Finding } from "../units/errors.ts";
+import { collectFindings, type Finding } from "../units/errors.ts";
 import { type ClusterFacts, tooManyDevices } from "./assemble.ts";
 import { type CatalogueEntry, deviceByName, findPlatform, type Platform, platforms } from "./catalogue.ts";
 import { deviceFromDescription } from "./deviceDescription.ts";
-import { collect, FieldReader, shown } from "./fields.ts";
+import { FieldReader, shown } from "./fields.ts";
 import { type FabricFacts, LINK_LATENCY_SEC, linkKindOf, type ScaleUpPlan } from "./topology.ts";
 import type { LinkKind, NetworkLevel } from "./types.ts";
 
@@ -129,7 +129,7 @@ function readPlatform(reader: FieldReader): Platform | undefined {
 
 function readDevice(reader: FieldReader, platform: Platform | undefined): CatalogueEntry | undefined {
   if (reader.has("device"))
-    return collect(reader.findings, () => deviceFromDescription(reader.fields.device, reader.at("device")));
+    return collectFindings(reader.findings, () => deviceFromDescription(reader.fields.device, reader.at("device")));
   if (platform !== undefined) return deviceByName(platform.device);
   if (!reader.has("platform")) reader.add("device", "Missing the device", 'name one like "h100-sxm" or describe it');
   return undefined;

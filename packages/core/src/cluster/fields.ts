@@ -1,6 +1,6 @@
 // Reads fields of an unknown object and collects every finding instead of stopping at the first.
 
-import { type Finding, InputError, nearestName } from "../units/errors.ts";
+import { collectFindings, type Finding, nearestName } from "../units/errors.ts";
 import { parseQuantity, type QuantityKind } from "../units/parse.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -64,7 +64,7 @@ export class FieldReader {
 
   quantity(key: string, kind: QuantityKind): number | undefined {
     if (!this.has(key)) return undefined;
-    return collect(this.findings, () => parseQuantity(this.fields[key], kind, this.at(key)));
+    return collectFindings(this.findings, () => parseQuantity(this.fields[key], kind, this.at(key)));
   }
 
   /** A positive quantity. */
@@ -103,17 +103,6 @@ export class FieldReader {
     const value = this.fields[key];
     if (typeof value === "boolean") return value;
     this.add(key, `Expected true or false, got ${shown(value)}`);
-    return undefined;
-  }
-}
-
-/** Runs a parser that throws InputError and keeps its findings. */
-export function collect<T>(findings: Finding[], parse: () => T): T | undefined {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
     return undefined;
   }
 }

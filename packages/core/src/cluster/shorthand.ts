@@ -6,10 +6,9 @@
 //   256xtpu-v5e          one slice of 256 chips; 4x256xtpu-v5p: 4 slices over the data-centre network
 //   64xa100-80g+64xh100-sxm   groups of one island, in this order; islands and their links need a description
 
-import { type Finding, InputError, nearestName } from "../units/errors.ts";
+import { collectFindings, type Finding, InputError, nearestName } from "../units/errors.ts";
 import { assembleCluster, type ClusterFacts, tooManyDevices } from "./assemble.ts";
 import { type CatalogueEntry, deviceNames, findDevice, findPlatform, platforms } from "./catalogue.ts";
-import { collect } from "./fields.ts";
 import { checkedMixed, uniqueNames } from "./mixedCheck.ts";
 import type { ClusterSpec } from "./types.ts";
 
@@ -24,7 +23,7 @@ export function clusterFromShorthand(text: string, path = "cluster"): ClusterSpe
       hint: 'write it like "32xa100-80g+32xh100-sxm"',
     });
   const named = parts.filter((part) => part.trim() !== "");
-  const all = named.map((part) => collect(findings, () => factsFromShorthand(part, path)));
+  const all = named.map((part) => collectFindings(findings, () => factsFromShorthand(part, path)));
   const known = all.filter((facts) => facts !== undefined);
   if (findings.length > 0) throw new InputError(findings);
   const names = uniqueNames(known.map((facts) => facts.device.id.replaceAll("_", "-")));

@@ -3,7 +3,7 @@
 import { ENGINES, type EngineName, engineRefusals } from "../parallel/software/engineLimits.ts";
 import { type JobSpec, planFields } from "../spec/index.ts";
 import { isSection, SectionReader } from "../spec/sectionReader.ts";
-import { type Finding, InputError } from "../units/errors.ts";
+import { collectFindings, type Finding, InputError } from "../units/errors.ts";
 import { type Objective, stepEnergy, stepTime } from "./objectives/objective.ts";
 import { type Limits, readLimits, type Value } from "./space/limits.ts";
 import type { PlanJob } from "./space/types.ts";
@@ -43,19 +43,15 @@ export function readPlanRequest(section: unknown): PlanRequest {
   const objective = read.choice<ObjectiveName>("objective") ?? "time";
   const engine = read.choice<EngineName>("engine") ?? null;
   const top = read.number("top") ?? 5;
-  let limits: Limits | undefined;
-  try {
-    limits = readLimits({
+  const limits = collectFindings(findings, () =>
+    readLimits({
       ...(fix === undefined ? {} : { fix }),
       ...(max === undefined ? {} : { max }),
       ...(min === undefined ? {} : { min }),
       ...(forbid === undefined ? {} : { forbid }),
       ...(open === undefined ? {} : { open }),
-    });
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
-  }
+    }),
+  );
   if (findings.length > 0 || limits === undefined) throw new InputError(findings);
   return { objective, limits, engine, tokens, top };
 }

@@ -6,7 +6,7 @@ import type { LayerSpec, ModelSpec } from "../model/types.ts";
 import { checkScheduleRequest } from "../parallel/schedules/index.ts";
 import type { Strategy, Workload } from "../parallel/strategy.ts";
 import type { DType } from "../units/dtype.ts";
-import { type Finding, InputError } from "../units/errors.ts";
+import { collectFindings, type Finding } from "../units/errors.ts";
 import { checkShares } from "./checkMixed.ts";
 import { divisorsNear, divisorsOf, multiplesNear, useOneOf } from "./divisors.ts";
 
@@ -188,12 +188,8 @@ function checkStages({ model, strategy, workload }: ClosedSpec): readonly Findin
   // Shares that are still to be dealt are dealt so that the schedule takes them.
   const shares = strategy.balanceShares === true ? [] : (strategy.replicaShares ?? [equalShare]);
   for (const numMicroBatches of new Set(shares)) {
-    try {
-      findings.push(...checkScheduleRequest(strategy.schedule, { numRanks: pp, numChunks, numMicroBatches }));
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      findings.push(...error.findings);
-    }
+    const request = { numRanks: pp, numChunks, numMicroBatches };
+    findings.push(...(collectFindings(findings, () => checkScheduleRequest(strategy.schedule, request)) ?? []));
   }
   // A head spread over the stages is one chunk of every rank; lowering refuses it where there is no further chunk.
   const stages = pp * (strategy.vocabOverStages === true ? Math.max(1, numChunks - 1) : numChunks);

@@ -2,7 +2,7 @@
 
 import type { ModelSpec } from "../model/types.ts";
 import type { Workload } from "../parallel/strategy.ts";
-import { type Finding, InputError } from "../units/errors.ts";
+import { collectFindings, type Finding, InputError } from "../units/errors.ts";
 import { topFields } from "./fields.ts";
 import { isSection, quote, type SectionReader } from "./sectionReader.ts";
 
@@ -27,13 +27,7 @@ export function required<T>(
     read.find(key, `Missing required field "${key}"`, topFields[key].doc);
     return undefined;
   }
-  try {
-    return parse(value);
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
-    return undefined;
-  }
+  return collectFindings(findings, () => parse(value));
 }
 
 /** What is worth saying of sequences longer than the model was made for. */

@@ -3,7 +3,7 @@
 
 import { type Calibration, clusterFromDescription, readCalibration, withMeasurements } from "../cluster/index.ts";
 import type { ClusterSpec } from "../cluster/types.ts";
-import { type Finding, InputError } from "../units/errors.ts";
+import { collectFindings, type Finding, InputError } from "../units/errors.ts";
 import type { topFields } from "./fields.ts";
 import { required } from "./jobParts.ts";
 import { quote, type SectionReader } from "./sectionReader.ts";
@@ -19,7 +19,7 @@ export function clusterOfJob(
   findings: Finding[],
 ): ClusterSpec | undefined {
   const before = findings.length;
-  const calibrations = collected(findings, () => calibrationsOf(read.raw("calibration"), sources)) ?? [];
+  const calibrations = collectFindings(findings, () => calibrationsOf(read.raw("calibration"), sources)) ?? [];
   const described = calibrations.find(({ cluster }) => cluster !== undefined);
   const named = read.raw("cluster");
   if (named === calibratedCluster && described === undefined) {
@@ -33,10 +33,10 @@ export function clusterOfJob(
   }
   const cluster =
     (named === undefined || named === calibratedCluster) && described !== undefined
-      ? collected(findings, () => clusterFromDescription(described.cluster))
+      ? collectFindings(findings, () => clusterFromDescription(described.cluster))
       : required(read, "cluster", (value) => clusterFromSource(value, sources), findings);
   if (cluster === undefined || findings.length > before) return cluster;
-  return collected(findings, () => withMeasurements(cluster, calibrations, "calibration"));
+  return collectFindings(findings, () => withMeasurements(cluster, calibrations, "calibration"));
 }
 
 /** Shorthand, a file that describes one, or the description itself. */
@@ -62,14 +62,4 @@ function calibrationsOf(value: unknown, sources: SpecSources): Calibration[] {
     if (typeof each === "object" && each !== null) return readCalibration(each, "calibration");
     throw new InputError({ path: "calibration", message: `Expected a file path, got ${quote(each)}` });
   });
-}
-
-function collected<T>(findings: Finding[], step: () => T): T | undefined {
-  try {
-    return step();
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
-    return undefined;
-  }
 }

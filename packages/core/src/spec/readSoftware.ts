@@ -3,7 +3,7 @@
 
 import { softwarePreset } from "../parallel/software/index.ts";
 import type { Software } from "../parallel/strategy.ts";
-import { type Finding, InputError } from "../units/errors.ts";
+import { collectFindings, type Finding } from "../units/errors.ts";
 import { camelCase } from "../units/spelling.ts";
 import { softwareFields } from "./fields.ts";
 import { SectionReader } from "./sectionReader.ts";
@@ -11,9 +11,9 @@ import { SectionReader } from "./sectionReader.ts";
 const defaultPreset = softwareFields.preset.fallback;
 
 export function readSoftware(value: unknown, findings: Finding[]): Software | undefined {
-  if (typeof value === "string") return preset(value, "software", findings);
+  if (typeof value === "string") return collectFindings(findings, () => softwarePreset(value, "software"));
   const read = new SectionReader(value, "software", softwareFields, findings);
-  const base = preset(read.text("preset") ?? defaultPreset, "software.preset", findings);
+  const base = collectFindings(findings, () => softwarePreset(read.text("preset") ?? defaultPreset, "software.preset"));
   const changes: Record<string, unknown> = {};
   for (const key of Object.keys(softwareFields) as (keyof typeof softwareFields)[]) {
     if (key === "preset" || !read.has(key)) continue;
@@ -41,15 +41,5 @@ function readFact(read: SectionReader<typeof softwareFields>, key: keyof typeof 
       return read.list(key);
     default:
       return read.number(key);
-  }
-}
-
-function preset(name: string, path: string, findings: Finding[]): Software | undefined {
-  try {
-    return softwarePreset(name, path);
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
-    return undefined;
   }
 }

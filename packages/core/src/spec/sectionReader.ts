@@ -1,7 +1,7 @@
 // Reads one section of a spec against its field table and keeps everything that is wrong with it. A wrong or missing field reads as
 // undefined; the caller goes on, so that one run reports all findings.
 
-import { type Finding, InputError, nearestName } from "../units/errors.ts";
+import { collectFindings, type Finding, nearestName } from "../units/errors.ts";
 import { parseBytes, parseSeconds } from "../units/parse.ts";
 import { describeType, type FieldTable } from "./fields.ts";
 
@@ -117,13 +117,8 @@ export class SectionReader<Table extends FieldTable> {
   }
 
   private quantity(key: string, value: unknown, kind: "bytes" | "seconds"): number | undefined {
-    try {
-      return kind === "bytes" ? parseBytes(value, this.at(key)) : parseSeconds(value, this.at(key));
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      this.findings.push(...error.findings);
-      return undefined;
-    }
+    const parse = kind === "bytes" ? parseBytes : parseSeconds;
+    return collectFindings(this.findings, () => parse(value, this.at(key)));
   }
 
   private unknownKey(key: string): void {

@@ -27,6 +27,17 @@ export function formatFinding(finding: Finding): string {
   return `${at}${finding.message}${finding.hint === undefined ? "" : ` (${finding.hint})`}`;
 }
 
+/** What a step gives; undefined when it throws an InputError, whose findings then join those of the whole. */
+export function collectFindings<T>(findings: Finding[], step: () => T): T | undefined {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    findings.push(...error.findings);
+    return undefined;
+  }
+}
+
 /** Our own promise: throws with the values when it does not hold. Never used for user input. */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(`Meshwright bug: ${message}`);

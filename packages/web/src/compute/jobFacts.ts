@@ -4,7 +4,7 @@ import { type ClusterSpec, clusterFromDescription } from "@meshwright/core/clust
 import { parameterCounts } from "@meshwright/core/model";
 import { readPlanRequest } from "@meshwright/core/plan";
 import { modelFromSource, resolveJob } from "@meshwright/core/spec";
-import { type Finding, InputError } from "@meshwright/core/units";
+import { collectFindings, type Finding } from "@meshwright/core/units";
 import type { RunFile } from "../state/runFile.ts";
 import { noFiles } from "./predict.ts";
 
@@ -43,15 +43,7 @@ export interface JobFacts {
 
 export function jobFacts(run: RunFile): JobFacts {
   const findings: Finding[] = [];
-  const attempt = <T>(read: () => T): T | null => {
-    try {
-      return read();
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      findings.push(...error.findings);
-      return null;
-    }
-  };
+  const attempt = <T>(read: () => T): T | null => collectFindings(findings, read) ?? null;
   const seq = run.workload["seq"];
   const model = attempt(() =>
     modelFromSource(run.model, { sources: noFiles, ...(typeof seq === "number" ? { seqLen: seq } : {}) }),

@@ -1,7 +1,7 @@
 // A question to the cost model, and the options it is read from: typed, with all findings kept.
 
 import type { Cost } from "@meshwright/core/cost";
-import { type Finding, formatFlopRate, formatRate, InputError } from "@meshwright/core/units";
+import { collectFindings, type Finding, formatFlopRate, formatRate, InputError } from "@meshwright/core/units";
 
 /** Sizes of a question by name: counts, or bytes where the question says so. */
 export type Sizes = Readonly<Record<string, number>>;
@@ -54,13 +54,7 @@ export class OptionReader {
 
   /** Null when it failed; the finding is kept. */
   parse<T>(key: string, parser: (text: string, path: string) => T): T | null {
-    try {
-      return parser(this.text(key), `--${key}`);
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      this.findings.push(...error.findings);
-      return null;
-    }
+    return collectFindings(this.findings, () => parser(this.text(key), `--${key}`)) ?? null;
   }
 
   /** Throws all findings, if any. */

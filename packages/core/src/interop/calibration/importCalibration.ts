@@ -7,7 +7,7 @@ import {
   deviceFromDescription,
   readCalibration,
 } from "../../cluster/index.ts";
-import { type Finding, InputError } from "../../units/errors.ts";
+import { collectFindings, type Finding, InputError } from "../../units/errors.ts";
 import { isNcclTests, readNcclTests } from "./ncclTests.ts";
 import { readProfilerTrace } from "./profilerTrace.ts";
 
@@ -30,15 +30,7 @@ export interface CalibrationImport {
 /** Throws InputError with what is wrong in every file; nothing is joined then. */
 export function importCalibration(files: readonly MeasuredFile[], options: CalibrationImport = {}): Calibration {
   const findings: Finding[] = [];
-  const parts: Calibration[] = [];
-  for (const file of files) {
-    try {
-      parts.push(readPart(file, options));
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      findings.push(...error.findings);
-    }
-  }
+  const parts = files.flatMap((file) => collectFindings(findings, () => readPart(file, options)) ?? []);
   if (findings.length > 0) throw new InputError(findings);
   const device = options.device ?? parts.map((part) => part.device).find((name) => name !== null);
   if (device === undefined || device === null)

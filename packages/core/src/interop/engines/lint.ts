@@ -6,7 +6,7 @@ import type { ClusterSpec } from "../../cluster/types.ts";
 import { ENGINES, type EngineName } from "../../parallel/software/engineLimits.ts";
 import { modelFromSource, resolveSpec } from "../../spec/index.ts";
 import type { ResolvedSpec, SpecSources } from "../../spec/types.ts";
-import { type Finding, InputError } from "../../units/errors.ts";
+import { collectFindings, type Finding, InputError } from "../../units/errors.ts";
 import type { ConfigFinding, EngineImport } from "./contract.ts";
 import { detectEngine } from "./detect.ts";
 import { formats } from "./formats.ts";
@@ -38,8 +38,8 @@ export function lintConfig(request: LintRequest): LintResult {
   const wrong: Finding[] = [];
   const engine = request.engine ?? detectEngine(request.fileName, request.text);
   if (engine === undefined) wrong.push(undetected(request));
-  const cluster = collect(wrong, () => clusterOf(request));
-  const model = collect(wrong, () =>
+  const cluster = collectFindings(wrong, () => clusterOf(request));
+  const model = collectFindings(wrong, () =>
     request.model === undefined
       ? undefined
       : modelFromSource(request.model, { sources: request.sources, seqLen: request.seqLen }),
@@ -82,16 +82,6 @@ function undetected({ fileName, text }: LintRequest): Finding {
 function titanFile(text: string): string | undefined {
   const module = /torchtitan\.train\b[\s\S]*?--module[ =]+(\w+)/.exec(text)?.[1];
   return module === undefined ? undefined : `${module}.py`;
-}
-
-function collect<T>(findings: Finding[], step: () => T): T | undefined {
-  try {
-    return step();
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    findings.push(...error.findings);
-    return undefined;
-  }
 }
 
 function clusterOf({ cluster, sources }: LintRequest): ClusterSpec {
