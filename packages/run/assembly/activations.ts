@@ -2,6 +2,7 @@
 // tanh with the coefficients of Cephes tanhf (S. Moshier).
 
 import { expv } from "./exp";
+import { at, mulAdd, sigmoid4, splat, sum4 } from "./lanes";
 
 const geluScale: f32 = 0.7978845608028654;
 const geluCubic: f32 = 0.044715;
@@ -9,36 +10,6 @@ const geluCubic: f32 = 0.044715;
 // Codes of activations, as src/execute/kernels/activations.ts has them.
 const GELU = 0, SILU = 1, QUICK_GELU = 2, RELU = 3, RELU2 = 4;
 
-// @ts-ignore: decorator
-@inline
-function splat(x: f32): v128 {
-  return f32x4.splat(x);
-}
-
-// @ts-ignore: decorator
-@inline
-function at(base: usize, row: i32, stride: i32): usize {
-  return base + ((<usize>row * <usize>stride) << 2);
-}
-
-// @ts-ignore: decorator
-@inline
-function sum4(v: v128): f32 {
-  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3);
-}
-
-// @ts-ignore: decorator
-@inline
-function sigmoid4(x: v128): v128 {
-  return f32x4.div(splat(1), f32x4.add(splat(1), expv(f32x4.neg(x))));
-}
-
-// @ts-ignore: decorator
-@inline
-function mulAdd(a: v128, b: v128, c: f32): v128 {
-  return f32x4.add(f32x4.mul(a, b), f32x4.splat(c));
-}
-// @ts-ignore: decorator
 @inline
 function tanh4(x: v128): v128 {
   const z = f32x4.mul(x, x);
@@ -56,7 +27,6 @@ function tanh4(x: v128): v128 {
   return v128.bitselect(small, v128.or(big, sign), f32x4.lt(size, f32x4.splat(0.625)));
 }
 /** gelu by 0.5 (1 + tanh u) = sigmoid(2 u), which keeps its relative accuracy for negative x. */
-// @ts-ignore: decorator
 @inline
 function geluGate(x: v128): v128 {
   const x2 = f32x4.mul(x, x);

@@ -1,7 +1,6 @@
 // exp of four floats at once: 2^n times a polynomial in the rest, with the coefficients of Cephes expf (S. Moshier). Relative error below 2e-7 where the result is a normal
 // number; below exp(-87.33) the result is 0, above exp(88.37) it is exp(88.37).
 
-// @ts-ignore: a decorator of AssemblyScript
 @inline
 export function expv(x: v128): v128 {
   const low = f32x4.lt(x, f32x4.splat(-87.33));

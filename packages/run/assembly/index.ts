@@ -14,5 +14,6 @@ export {
   rowMaxima,
   softmaxRows,
 } from "./pointwise";
+export { copy, maximum, maximumBoth, sum, sumBoth } from "./regions";
 export { dotRow, masked, scaledRow, sigmoidGate, softmaxBackward, softmaxMasked } from "./rows";
 export { setScratch } from "./scratch";

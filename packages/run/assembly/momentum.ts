@@ -1,10 +1,6 @@
 // Heavy ball over n elements that lie one after another.
 
-// @ts-ignore: decorator
-@inline
-function splat(x: f32): v128 {
-  return f32x4.splat(x);
-}
+import { splat } from "./lanes";
 
 /** Heavy ball; m 0: no momentum kept. */
 export function momentum(grad: usize, master: usize, m: usize, n: i32, gradScale: f32, beta: f32, keep: f32, rate: f32): void {

@@ -1,18 +1,7 @@
 // Row-wise kernels: sums and products, norms, the statistics and the gradient of cross-entropy, AdamW. Matrices are (pointer, stride in elements).
 
 import { exp1, expv } from "./exp";
-
-// @ts-ignore: a decorator of AssemblyScript
-@inline
-function at(p: usize, row: i32, stride: i32): usize {
-  return p + ((<usize>row * stride) << 2);
-}
-
-// @ts-ignore: a decorator of AssemblyScript
-@inline
-function sumOf(v: v128): f32 {
-  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3);
-}
+import { at, splat, sum4 } from "./lanes";
 
 /** y = a + b, or a * b. */
 export function combineRows(
@@ -77,7 +66,7 @@ export function normRows(
 function meanOf(from: usize, n: i32): f32 {
   let sum = f32x4.splat(0);
   for (let j = 0; j < n; j += 4) sum = f32x4.add(sum, v128.load(from + (<usize>j << 2)));
-  return sumOf(sum) / <f32>n;
+  return sum4(sum) / <f32>n;
 }
 
 function inverseOf(from: usize, n: i32, mean: f32): f32 {
@@ -87,7 +76,7 @@ function inverseOf(from: usize, n: i32, mean: f32): f32 {
     const d = f32x4.sub(v128.load(from + (<usize>j << 2)), mv);
     sum = f32x4.add(sum, f32x4.mul(d, d));
   }
-  return <f32>1 / sqrt(sumOf(sum) / <f32>n + <f32>1e-5);
+  return <f32>1 / sqrt(sum4(sum) / <f32>n + <f32>1e-5);
 }
 
 /** dx written; dweight and dbias (0: none) added to. */
@@ -125,8 +114,8 @@ export function normRowsBackward(
       v128.store(dweight + o, f32x4.add(v128.load(dweight + o), f32x4.mul(g, hat)));
       if (dbias != 0) v128.store(dbias + o, f32x4.add(v128.load(dbias + o), g));
     }
-    const dots = f32x4.splat(sumOf(dot) / <f32>n);
-    const means = f32x4.splat(centres ? sumOf(sum) / <f32>n : 0);
+    const dots = f32x4.splat(sum4(dot) / <f32>n);
+    const means = f32x4.splat(centres ? sum4(sum) / <f32>n : 0);
     for (let j = 0; j < n; j += 4) {
       const o = <usize>j << 2;
       const hat = f32x4.mul(f32x4.sub(v128.load(from + o), mv), iv);
@@ -160,7 +149,7 @@ export function rowExpSums(rows: i32, cols: i32, x: usize, xs: i32, m: usize, ms
     let sum = f32x4.splat(0);
     let j = 0;
     for (; j + 4 <= cols; j += 4) sum = f32x4.add(sum, expv(f32x4.sub(v128.load(from + (<usize>j << 2)), mv)));
-    let value = sumOf(sum);
+    let value = sum4(sum);
     for (; j < cols; j++) value += exp1(load<f32>(from + (<usize>j << 2)) - top);
     store<f32>(at(out, i, os), value);
   }

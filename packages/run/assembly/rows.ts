@@ -1,30 +1,7 @@
 // Rows that are weighted, gated, masked or turned into probabilities: routed tokens on their way, gates, dropout, the softmax of unfused attention.
 
 import { exp1, expv } from "./exp";
-
-// @ts-ignore: decorator
-@inline
-function splat(x: f32): v128 {
-  return f32x4.splat(x);
-}
-
-// @ts-ignore: decorator
-@inline
-function at(base: usize, row: i32, stride: i32): usize {
-  return base + ((<usize>row * <usize>stride) << 2);
-}
-
-// @ts-ignore: decorator
-@inline
-function sum4(v: v128): f32 {
-  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3);
-}
-
-// @ts-ignore: decorator
-@inline
-function sigmoid4(x: v128): v128 {
-  return f32x4.div(splat(1), f32x4.add(splat(1), expv(f32x4.neg(x))));
-}
+import { at, sigmoid4, splat, sum4 } from "./lanes";
 
 /** out = x x factor (+ out when adds): a row of n elements. */
 export function scaledRow(out: usize, x: usize, factor: f32, adds: bool, n: i32): void {

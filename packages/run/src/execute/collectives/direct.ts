@@ -5,7 +5,6 @@
 // the shared memory; nothing has been touched then, and all ranks know.
 
 import type { SharedRegions, TransportTraffic } from "../transport/contract.ts";
-import type { WasmMemory } from "../webAssembly.ts";
 import { partOf } from "./groupLink.ts";
 import type { ReduceOp } from "./reduce.ts";
 import { type RegionKernels, regionKernels } from "./regionKernels.ts";
@@ -26,7 +25,7 @@ export class DirectCollectives {
     this.index = index;
     this.regions = regions;
     this.traffic = traffic;
-    this.kernels = kernelsOf(regions.memory);
+    this.kernels = regionKernels(regions.memory);
     this.addresses = group.map(() => -1);
   }
 
@@ -142,15 +141,4 @@ export class DirectCollectives {
     regions.part(group);
     return false;
   }
-}
-
-const made = new WeakMap<WasmMemory, RegionKernels>();
-
-/** One instance for each memory. */
-function kernelsOf(memory: WasmMemory): RegionKernels {
-  const known = made.get(memory);
-  if (known !== undefined) return known;
-  const kernels = regionKernels(memory);
-  made.set(memory, kernels);
-  return kernels;
 }

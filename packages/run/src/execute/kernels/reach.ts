@@ -1,10 +1,11 @@
 // What every part of the fast table needs: the module, the elements of the rank's memory, whether matrices lie there, and their addresses.
 
 import type { Mat } from "../../reference/kernels/mat.ts";
-import type { WasmExports, WasmKernelModule } from "./wasmModule.ts";
+import type { KernelExports } from "../kernelExports.ts";
+import type { WasmKernelModule } from "./wasmModule.ts";
 
 export interface Reach {
-  readonly wasm: WasmExports;
+  readonly wasm: KernelExports;
   readonly elements: Float32Array;
   /** What a call may put positions into, and their address. */
   readonly room: Int32Array;
