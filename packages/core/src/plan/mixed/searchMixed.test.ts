@@ -28,6 +28,17 @@ const jobOf = (given: Record<string, unknown>) => {
   return { job, request: readPlanRequest(job.plan) };
 };
 
+test("cost is compared only where every group has a price", () => {
+  const plan = { ...limited.plan, objective: "cost" };
+  const at = (cluster: unknown) => {
+    const { job, request } = jobOf({ ...limited, cluster, plan });
+    return planMixed(job, request).plans;
+  };
+  expect(at("2xa100-80g+2xh100-sxm")[0]!.result.usdPerBillionTokens).toBeGreaterThan(0);
+  const unpriced = "2xa100-80g+2xv100-sxm-16";
+  expect(() => at(unpriced)).toThrow(/group "v100-sxm-16" .* has no price .*search for time/);
+});
+
 describe("a plan for a mixed cluster", () => {
   const { job, request } = jobOf(limited);
   const outcome = planMixed(job, request);

@@ -7,10 +7,12 @@
 //
 // The answer is the best of what was predicted; it is proven only where everything else lies behind a floor.
 
+import type { ClusterSpec } from "../../cluster/types.ts";
 import { engineRefusals } from "../../parallel/software/engineLimits.ts";
 import type { Recompute, Strategy } from "../../parallel/strategy.ts";
 import type { Infeasible, StepResult } from "../../simulate/types.ts";
 import type { JobSpec, ResolvedSpec } from "../../spec/index.ts";
+import { InputError } from "../../units/errors.ts";
 import { tryPredict } from "../explain/tryPredict.ts";
 import { type ObjectiveName, type PlanRequest, searchedJob } from "../request.ts";
 import { noCounts, type PlanCounts } from "../search/counts.ts";
@@ -56,7 +58,9 @@ interface Pick {
   readonly dealt: boolean;
 }
 
+/** Throws InputError when cost is asked for and a group has no price. */
 export function searchMixed(job: JobSpec, request: PlanRequest, options: MixedOptions = {}): MixedSearch {
+  if (request.objective === "cost") checkPrices(job.cluster);
   const spaces = mixedSpaces(searchedJob(job, request));
   const shapes = spaces.flatMap(listShapes);
   const search = new Search(job, request);
@@ -95,7 +99,6 @@ class Search {
   private readonly values = new Map<string, number | null>();
   private readonly perShape = new Map<Shape, number>();
   private readonly best = new Map<string, MixedFound>();
-  private least = Number.POSITIVE_INFINITY;
   private leastSec = Number.POSITIVE_INFINITY;
   private miss: MixedSearch["nearestMiss"] = null;
 
@@ -188,7 +191,6 @@ class Search {
     this.counts.simulated += 1;
     const value = objectiveValue(objective, result);
     this.leastSec = Math.min(this.leastSec, result.stepSec);
-    this.least = Math.min(this.least, value);
     const layout = `${layoutOf(shape.core, shape.placement)} ${shape.space.groups.join()} ${spec.strategy.order.join("-")}`;
     const before = this.best.get(layout);
     if (before === undefined || value < before.value) this.best.set(layout, { spec, result, value });
@@ -231,6 +233,18 @@ class Search {
   }
 }
 
+/** A cost that leaves out a group compares with nothing. */
+function checkPrices({ groups = [] }: ClusterSpec): void {
+  const findings = groups
+    .filter(({ view }) => view.usdPerDeviceHour === undefined)
+    .map(({ name, view }) => ({
+      path: "plan.objective",
+      message: `Cannot compare costs: group "${name}" of ${view.device.name} has no price`,
+      hint: "give usd_per_device_hour in its group, or search for time",
+    }));
+  if (findings.length > 0) throw new InputError(findings);
+}
+
 function objectiveValue(objective: ObjectiveName, result: StepResult): number {
   switch (objective) {
     case "time":
@@ -238,7 +252,7 @@ function objectiveValue(objective: ObjectiveName, result: StepResult): number {
     case "energy":
       return result.energyJoules;
     case "cost":
-      return result.usdPerBillionTokens ?? result.stepSec;
+      return result.usdPerBillionTokens!; // every group has a price
   }
 }
 
