@@ -152,8 +152,7 @@ function missLines({ miss, counts, proven, remedies }: PlanOutcome, { paint }: R
   const head = proven
     ? `${paint.red("nothing fits")}: none of ${all} strategies`
     : `${paint.yellow("nothing found yet")} among ${all} strategies`;
-  if (miss === null)
-    return [`  ${head}`, "  every strategy needs more memory than a device has, by the lower bound alone"];
+  if (miss === null) return [`  ${head}`, `  ${whyNothing(counts, proven)}`];
   const { infeasible, spec } = miss;
   const lines = [
     `  ${head}`,
@@ -161,4 +160,15 @@ function missLines({ miss, counts, proven, remedies }: PlanOutcome, { paint }: R
   ];
   for (const { sentence } of remedies) lines.push(`  ${paint.cyan("fits")}: ${sentence}`);
   return lines;
+}
+
+/** Nothing was simulated: by what each strategy fell. */
+function whyNothing({ memory, engine, open }: PlanCounts, proven: boolean): string {
+  if (!proven)
+    return open > 0
+      ? `the search stopped before it tried ${formatCount(open)} of them`
+      : "none that was tried here fits";
+  if (memory === 0) return "the engine cannot run any of them";
+  const all = engine === 0 ? "every strategy" : "every strategy that the engine can run";
+  return `${all} needs more memory than a device has, by the lower bound alone`;
 }

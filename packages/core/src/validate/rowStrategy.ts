@@ -109,18 +109,9 @@ export function strategyOfRow(
     sharding: change,
     shardGroup: dp * cp,
   }));
-  // Megatron-FSDP's recipes offload the activations of some layers (cpu_offloading_num_layers: 20 and 40 of 80) before they compute again.
-  const shares = megatron ? [1 / 4, 1 / 2, 1] : [];
-  const offloaded = shares.map((share) => ({
-    offloadActivations: true,
-    offloadLayers: Math.ceil(share * model.layers.length),
-  }));
   const ladder = [
     ...recompute.ladder,
-    ...sharded.flatMap((change) => [
-      change,
-      ...[...offloaded, ...recompute.ladder].map((more) => ({ ...change, ...more })),
-    ]),
+    ...sharded.flatMap((change) => [change, ...recompute.ladder.map((more) => ({ ...change, ...more }))]),
   ];
   return { strategy, globalBatch: batch.globalBatch, ladder };
 }

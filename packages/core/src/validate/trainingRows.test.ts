@@ -164,8 +164,10 @@ describe("specOfRow()", () => {
 
   it("offers Megatron-FSDP to a Megatron row without pipeline whose recipe is unknown", () => {
     const s = spec({ recompute: "unknown", pp: 1, vpp: 1, dp: 64, zero_or_sharding: "distopt" });
-    expect(s.ladder.filter((change) => change.sharding === "zero3").map((c) => c.offloadLayers ?? 0)).toEqual([
-      0, 20, 40, 80, 0, 0,
+    expect(s.ladder.filter((change) => change.sharding === "zero3").map((c) => c.recompute?.kind)).toEqual([
+      undefined,
+      "selective",
+      "full",
     ]);
     expect(spec({ recompute: "none", pp: 1, vpp: 1, dp: 64, zero_or_sharding: "distopt" }).ladder).toEqual([]);
   });

@@ -237,14 +237,8 @@ export interface ScheduleName {
   readonly name: string;
   readonly title: string;
   readonly source: string;
-  readonly fixedChunks: number | null;
 }
 
 export function learnSchedules(_: Readonly<Record<string, never>>): readonly ScheduleName[] {
-  return scheduleFamilies.map(({ name, title, source, chunks }) => ({
-    name,
-    title,
-    source,
-    fixedChunks: "fixed" in chunks ? chunks.fixed : null,
-  }));
+  return scheduleFamilies.map(({ name, title, source }) => ({ name, title, source }));
 }

@@ -8,8 +8,8 @@ import { Card, Empty } from "../design/Blocks.tsx";
 import { Button } from "../design/Button.tsx";
 import { Segments } from "../design/Choice.tsx";
 import { savePng, saveSvg } from "../design/savePicture.ts";
-import { niceTicks } from "../design/ticks.ts";
 import { useWidth } from "../design/useWidth.ts";
+import { roundAxis } from "../plot/scale.ts";
 import type { PlanView, PlotAxis } from "./planView.ts";
 
 interface Axis {
@@ -105,8 +105,8 @@ function Dots(props: {
   readonly onPick: (row: PlanRow) => void;
 }) {
   const { rows, axis, width, chosen, onPick } = props;
-  const xs = niceTicks(extent(rows.map((row) => row.tokensPerSec)), Math.max(3, Math.floor(width / 110)));
-  const ys = niceTicks(extent(rows.map(axis.value)), 5);
+  const xs = roundAxis(extent(rows.map((row) => row.tokensPerSec)), Math.max(3, Math.floor(width / 110)));
+  const ys = roundAxis(extent(rows.map(axis.value)), 5);
   const x = (value: number) =>
     MARGIN.left + ((value - xs.from) / (xs.to - xs.from)) * (width - MARGIN.left - MARGIN.right);
   const y = (value: number) =>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { linearScale, logDomain, logScale } from "./scale.ts";
+import { linearScale, logDomain, logScale, roundAxis } from "./scale.ts";
 
 test("a linear scale maps its ends and has round ticks inside them", () => {
   const scale = linearScale({ domain: [0, 73], range: [10, 110] });
@@ -20,4 +20,12 @@ test("a logarithmic scale maps equal ratios to equal distances", () => {
 test("a domain leaves out what a logarithmic axis cannot show", () => {
   expect(logDomain([0, -1, Number.NaN])).toBeNull();
   expect(logDomain([0, 2, 8], 2)).toEqual([1, 16]);
+});
+
+test("a round axis holds the whole extent between round ends, also where all values are one", () => {
+  expect(roundAxis({ from: 3, to: 73 }, 4)).toEqual({ from: 0, to: 80, ticks: [0, 20, 40, 60, 80] });
+  const { from, to, ticks } = roundAxis({ from: 7, to: 7 }, 4);
+  expect(from).toBeLessThanOrEqual(7);
+  expect(to).toBeGreaterThan(from);
+  expect([ticks[0], ticks.at(-1)]).toEqual([from, to]);
 });

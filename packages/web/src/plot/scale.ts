@@ -43,6 +43,19 @@ export function logScale({ domain, range, numTicks = 5 }: ScaleInput): Scale {
   return { at, ticks: ticks.filter((_, i) => i % skip === 0), range };
 }
 
+/** An axis whose ends are round too: it holds the whole extent, with about so many ticks. */
+export function roundAxis(
+  { from, to }: { readonly from: number; readonly to: number },
+  numTicks: number,
+): { readonly from: number; readonly to: number; readonly ticks: readonly number[] } {
+  const span = to > from ? to - from : Math.abs(to) > 0 ? Math.abs(to) * 0.1 : 1;
+  const step = roundStep(span / numTicks);
+  const first = Math.floor(from / step + 1e-9);
+  const last = Math.max(first + 1, Math.ceil(to / step - 1e-9));
+  const ticks = Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+  return { from: first * step, to: last * step, ticks };
+}
+
 /** 1, 2, 2.5 or 5 times a power of ten, not below `rough`. */
 function roundStep(rough: number): number {
   const power = 10 ** Math.floor(Math.log10(rough));
