@@ -16,6 +16,7 @@ export {
 export type { RankSpans } from "./engine/spanRecorder.ts";
 export { type CodeSpec, parseCode } from "./faults/gradientCodes.ts";
 export { type KernelChoice, type KernelMode, kernelChoiceText, kernelModes } from "./kernels/chooseKernels.ts";
+export { RunFailure } from "./launch/failure.ts";
 export { type PreparedRun, prepareRun, refuseUnprovable } from "./launch/prepare.ts";
 export type * from "./launch/rankJob.ts";
 export {
@@ -27,7 +28,7 @@ export {
   transportNames,
 } from "./launch/rankPool.ts";
 export { refuseTooLarge } from "./launch/refuseTooLarge.ts";
-export { RankThreads, RunFailure } from "./launch/threads.ts";
+export { RankThreads } from "./launch/threads.ts";
 export { type Comparison, compareRun, type OpPair, type Pair } from "./measure/compareRun.ts";
 export { measuredTimeline } from "./measure/measuredTimeline.ts";
 export type { MeasuredOp } from "./measure/opTotals.ts";

@@ -3,10 +3,10 @@
 import { InputError } from "@meshwright/core/units";
 import { communicators } from "../collectives/communicator.ts";
 import { mpiPlace, mpiTransport } from "../transport/mpi/mpiTransport.ts";
+import { RunFailure } from "./failure.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
 import type { PoolOptions } from "./rankPool.ts";
 import { runOwnRank } from "./runToEnd.ts";
-import { RunFailure } from "./threads.ts";
 
 export class MpiRank {
   private readonly options: PoolOptions;
@@ -35,7 +35,7 @@ export class MpiRank {
       ...(algorithms === undefined ? {} : { algorithms }),
     });
     const said = runOwnRank(job, { transport, groups, emit: onEvent });
-    if (said.kind === "failed") throw new RunFailure(transport.rank, said.text, said.isLost);
+    if (said.kind === "failed") throw new RunFailure({ rank: transport.rank, text: said.text, isLost: said.isLost });
   }
 
   async close(): Promise<void> {}

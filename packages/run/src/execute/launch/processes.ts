@@ -4,10 +4,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { type RankFailure, runFailure } from "./failure.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
 import type { PoolOptions } from "./rankPool.ts";
 import type { ThreadMessage } from "./threadProtocol.ts";
-import { RunFailure } from "./threads.ts";
 
 /** To a rank's process: one run. */
 export interface ProcessMessage extends PoolOptions {
@@ -26,13 +26,6 @@ const rankPath = fileURLToPath(
     ? new URL("./processRank.fixture.mjs", import.meta.url)
     : new URL("./processRank.js", import.meta.url),
 );
-
-interface Failure {
-  readonly rank: number;
-  readonly text: string;
-  readonly isEcho: boolean;
-  readonly isLost: boolean;
-}
 
 /** After one rank has failed, how long the others may take to notice before they are ended. */
 const graceMs = 5000;
@@ -54,7 +47,7 @@ export class RankProcesses {
     this.children = Array.from({ length: numRanks }, () =>
       fork(rankPath, { execArgv: ["--no-warnings"], serialization: "advanced" }),
     );
-    const failures: Failure[] = [];
+    const failures: RankFailure[] = [];
     let late: ReturnType<typeof setTimeout> | undefined;
     await Promise.all(
       this.children.map(async (child, rank) => {
@@ -64,8 +57,8 @@ export class RankProcesses {
     );
     clearTimeout(late);
     await this.close();
-    const told = failures.find((failure) => !failure.isEcho) ?? failures[0];
-    if (told !== undefined) throw new RunFailure(told.rank, told.text, told.isLost);
+    const failure = runFailure(failures);
+    if (failure !== null) throw failure;
   }
 
   private kill(): void {
@@ -92,7 +85,7 @@ function oneRun(
   child: ChildProcess,
   message: ProcessMessage,
   onEvent: (event: RunEvent) => void,
-): Promise<Failure | null> {
+): Promise<RankFailure | null> {
   const { rank } = message;
   return new Promise((resolve) => {
     // processRank.ts sends these.

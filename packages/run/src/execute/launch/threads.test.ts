@@ -1,9 +1,10 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { plainChoice, tinyCase } from "../../reference/tinyCases.fixture.ts";
+import { RunFailure } from "./failure.ts";
 import { arenaBytes } from "./memoryNeed.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
 import { programOf } from "./runRank.ts";
-import { RankThreads, RunFailure } from "./threads.ts";
+import { RankThreads } from "./threads.ts";
 
 function jobFor(change: Partial<RankJob> = {}, numSteps = 3): RankJob {
   const spec = tinyCase({ ...plainChoice, dp: 2, pipeline: { pp: 2, schedule: "zb-h1", numChunks: 1 } });

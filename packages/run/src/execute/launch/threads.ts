@@ -4,6 +4,7 @@
 import { Worker } from "node:worker_threads";
 import { sharedMemory } from "../memory/index.ts";
 import { createThreadWorld, markRankDead } from "../transport/threads/threadWorld.ts";
+import { type RankFailure, runFailure } from "./failure.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
 import type { PoolOptions } from "./rankPool.ts";
 import type { RunMessage, ThreadMessage } from "./threadProtocol.ts";
@@ -15,27 +16,6 @@ const workerUrl = import.meta.url.endsWith(".ts")
 
 /** After one rank has failed, how long the others may take to notice before they are ended. */
 const graceMs = 2000;
-
-/** A rank failed: what it said, and which one it was. */
-export class RunFailure extends Error {
-  readonly rank: number;
-  /** A rank ended or went silent, rather than said what is wrong. */
-  readonly isLost: boolean;
-
-  constructor(rank: number, text: string, isLost: boolean) {
-    super(`Rank ${rank} failed: ${text}`);
-    this.name = "RunFailure";
-    this.rank = rank;
-    this.isLost = isLost;
-  }
-}
-
-interface Failure {
-  readonly rank: number;
-  readonly text: string;
-  readonly isEcho: boolean;
-  readonly isLost: boolean;
-}
 
 export class RankThreads {
   private readonly workers: (Worker | null)[] = [];
@@ -55,25 +35,25 @@ export class RankThreads {
     const { memory, regions } = sharedMemory(job.arenaBytes);
     const world = createThreadWorld(numRanks, memory);
     for (let rank = 0; rank < numRanks; rank++) this.workers[rank] ??= new Worker(workerUrl);
-    const failures: Failure[] = [];
+    const failures: RankFailure[] = [];
     await Promise.all(
       Array.from({ length: numRanks }, (_, rank) => {
         return this.runOne({ job, world, rank, region: regions[rank]!, ...this.options }, onEvent, failures);
       }),
     );
     clearTimeout(this.late);
-    const told = failures.find((failure) => !failure.isEcho) ?? failures[0];
-    if (told === undefined) return;
+    const failure = runFailure(failures);
+    if (failure === null) return;
     // What the others have begun, checkpoints above all, ends with them.
     await this.close();
-    throw new RunFailure(told.rank, told.text, told.isLost);
+    throw failure;
   }
 
-  private runOne(message: RunMessage, onEvent: (event: RunEvent) => void, failures: Failure[]): Promise<void> {
+  private runOne(message: RunMessage, onEvent: (event: RunEvent) => void, failures: RankFailure[]): Promise<void> {
     const { rank, world } = message;
     const worker = this.workers[rank]!; // run() made it
     return new Promise((done) => {
-      const end = (failure: Failure | null) => {
+      const end = (failure: RankFailure | null) => {
         if (failure !== null && failures.push(failure) === 1) this.late = setTimeout(() => this.endLate(), graceMs);
         this.running.delete(rank);
         worker.off("message", onMessage);
