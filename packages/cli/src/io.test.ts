@@ -18,8 +18,10 @@ function printed(error: unknown): { readonly code: number; readonly text: string
 }
 
 test("a lost rank is named and not called a fault of the program; anything else that is no input is", () => {
-  const lost = printed(new RunFailure(3, "the process ended", true));
+  const lost = printed(new RunFailure({ rank: 3, text: "the process ended", isLost: true }));
   expect(lost).toEqual({ code: 1, text: "failure Rank 3 failed: the process ended" });
-  expect(printed(new RunFailure(3, "a kernel failed", false)).text).toContain("This is a fault of Meshwright");
+  expect(printed(new RunFailure({ rank: 3, text: "a kernel failed", isLost: false })).text).toContain(
+    "This is a fault of Meshwright",
+  );
   expect(printed(new Error("x")).code).toBe(1);
 });
