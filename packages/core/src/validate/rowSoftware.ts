@@ -2,7 +2,7 @@
 
 import { derive, hostSec, type SoftwareFacts, softwareForRow, softwarePreset } from "../parallel/software/index.ts";
 import type { Software, Strategy } from "../parallel/strategy.ts";
-import { argsOf, child, flag, flagsOf, frameworkOf, type Row, text, words } from "./rowReader.ts";
+import { argsOf, child, flag, flagsOf, frameworkOf, num, type Row, text, words } from "./rowReader.ts";
 
 /** Spellings of attention kernels; the first match wins. */
 const attentions: readonly (readonly [RegExp, Software["attention"]])[] = [
@@ -32,6 +32,7 @@ export function softwareOfRow(row: Row, strategy: Strategy, notes: string[]): So
     ...graphFacts(flags, args),
     ...shardingFacts(flags, strategy),
     ...argumentFacts(args),
+    ...dropoutFacts(args),
     ...(flag(flags, "cross_entropy_fusion") === undefined || isMegatron ? {} : { crossEntropy: "vocabParallel" }),
     ...(text(flags, "fused_linear_ce") === undefined ? {} : { crossEntropy: "fused" }),
   };
@@ -150,6 +151,16 @@ function shardingFacts(flags: Row, strategy: Strategy): SoftwareFacts {
     // Gathered copies that live through the step are 16-bit parameters beside their fp32 shards.
     ...(strategy.sharding === "zero1" ? { masterWeights: true } : {}),
   };
+}
+
+/**
+ * Tables of Megatron runs leave its two dropout arguments out. Its default (0.1) is GPT-2's; networks with RMSNorm came after (arXiv 2302.13971) and are
+ * trained without, which their recipes state (--attention-dropout 0.0 --hidden-dropout 0.0).
+ */
+function dropoutFacts(args: Row): SoftwareFacts {
+  const stated = num(args, "attention-dropout") ?? num(args, "hidden-dropout");
+  if (stated !== undefined) return { dropout: stated };
+  return /^rmsnorm$/i.test(text(args, "normalization") ?? "") ? { dropout: 0 } : {};
 }
 
 /** Megatron's own command line. */

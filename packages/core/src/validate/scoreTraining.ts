@@ -26,6 +26,8 @@ export function scoreTrainingRow(row: Row, predict: Predictor): ValidationRow {
   try {
     const spec = specOfRow(row);
     if ("unsupported" in spec) return unsupported(spec.unsupported);
+    const beyond = beyondDevice(row, spec);
+    if (beyond !== null) return unsupported(beyond);
     const { result, used, refusal } = isAnalytic(row) ? predictAnyway(spec, predict) : predictLeast(spec, predict);
     const predicted = predictedFigures(row, result, used, predict);
     const memoryError = errorOf({ predicted, measured }, "peak_memory");
@@ -62,6 +64,16 @@ function predictAnyway(
   const result = predict(spec, { ignoreMemory: true });
   if (result.kind !== "ok") throw new InputError({ path: "strategy", message: "The step cannot be simulated" });
   return { result, used: spec, refusal: null };
+}
+
+/** Sources round a full device up to its nominal size (80 GB of 79.1 usable GiB). */
+const roundedUp = 1.02;
+
+/** A peak larger than the device's memory was not measured on it: the row names the wrong device. */
+function beyondDevice(row: Row, { cluster }: RowSpec): string | null {
+  const peak = measuredPeakOf(row);
+  if (peak === undefined || isAnalytic(row) || peak.bytes <= cluster.device.memoryBytes * roundedUp) return null;
+  return `the measured peak of ${formatBytes(peak.bytes)} exceeds the ${formatBytes(cluster.device.memoryBytes)} of ${cluster.device.name}: the row names another device`;
 }
 
 /** The row's strategy; when it states no recomputation, the least of the ladder that fits. */

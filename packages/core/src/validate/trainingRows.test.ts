@@ -196,6 +196,16 @@ describe("specOfRow()", () => {
     expect(spec({ network: "8x400Gb/s RDMA per node, 500W power limit" }).cluster.device.tdpWatts).toBe(500);
   });
 
+  it("takes networks with RMSNorm to train without dropout unless the arguments say otherwise", () => {
+    const dropout = (args: Record<string, unknown>) =>
+      spec({ framework: "Megatron-Core CI", framework_version_or_date: "2026-08", other_flags: { args } }).software
+        .dropout;
+    expect(dropout({ "num-layers": "80" })).toBe(0.1);
+    expect(dropout({ "num-layers": "80", normalization: "RMSNorm" })).toBe(0);
+    expect(dropout({ normalization: "RMSNorm", "attention-dropout": "0.1" })).toBe(0.1);
+    expect(dropout({ "hidden-dropout": "0.0" })).toBe(0);
+  });
+
   it("completes a model from Megatron's arguments", () => {
     const s = spec({
       framework: "Megatron-Core CI",

@@ -109,6 +109,14 @@ describe("validateRows()", () => {
     });
   });
 
+  it("does not judge a row whose measured peak its device cannot hold", () => {
+    const peak = (gib: number) =>
+      validateRows(lines({ ...row, measured: { step_time_s: 2, peak_mem_gib: gib } }), () => step(2)).rows[0]!;
+    expect(peak(80).status).toBe("ok");
+    expect(peak(84)).toMatchObject({ status: "unsupported" });
+    expect(peak(84).reason).toContain("exceeds");
+  });
+
   it("takes the least recomputation that fits when none is stated", () => {
     const predict: Predictor = (spec) => (spec.strategy.recompute.kind === "full" ? step(3) : infeasible);
     const { rows } = validateRows(lines({ ...row, recompute: "unknown" }), predict);
