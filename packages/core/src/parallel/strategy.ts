@@ -193,8 +193,12 @@ export interface Software {
   readonly endsGatheredTogether?: boolean;
   /** Elementwise chains are fused by a compiler (torch.compile, XLA, nvFuser). */
   readonly compiled: boolean;
-  /** CUDA context, NCCL buffers, cuBLAS workspaces. */
+  /** Context, loaded kernels, library workspaces: what the device holds beside the allocator's memory and communicators. */
   readonly reservedBytes: number;
+  /** One communicator: a rank holds one for every group that its ops run over and for every pipeline rank it sends to. */
+  readonly communicatorBytes: number;
+  /** Groups that a framework opens beside those of the program. None when absent. */
+  readonly ownCommunicators?: number;
   /** Vocabulary is padded to a multiple of this x tp. */
   readonly vocabMultiple: number;
   /** Layers hold a bias in linear maps that config leaves open. */

@@ -375,7 +375,17 @@ export const softwareFields = {
   reserved_bytes: {
     type: { kind: "bytes" },
     fallback: "preset",
-    doc: "Context, communication buffers and workspaces, such as `4GiB`",
+    doc: "Context, loaded kernels and workspaces, such as `1GiB`",
+  },
+  communicator_bytes: {
+    type: { kind: "bytes" },
+    fallback: "preset",
+    doc: "One communicator; a rank holds one for each group of its collectives and each pipeline neighbour",
+  },
+  own_communicators: {
+    type: { kind: "count", min: 0 },
+    fallback: "preset",
+    doc: "Communicators that the framework opens beside those",
   },
   vocab_multiple: { type: count, fallback: "preset", doc: "The vocabulary is padded to a multiple of this x tp" },
 } as const satisfies Record<SoftwareField, Field>;

@@ -35,7 +35,7 @@ function checkSimulatedMemory(
   { model, workload, software }: TinyCase,
   executedPeakBytes: readonly number[],
 ): void {
-  const site = { cluster, software: { ...software, reservedBytes: 0 }, model, workload };
+  const site = { cluster, software: { ...software, reservedBytes: 0, communicatorBytes: 0 }, model, workload };
   const step = simulateProgram(program, site, { allocator: { dynamicSlackFrac: 0, persistentSlackFrac: 0 } });
   if (step.kind !== "ok") throw new Error("A tiny step fits an H100");
   const isBound =

@@ -65,8 +65,8 @@ export const megatronDeepspeed2022 = derive(megatron2021, "megatron-deepspeed-20
   keepsWorkingGrads: true,
   // pipe/engine.py _exec_forward_pass: under tensor parallelism outputs are sent in parts and the whole one is cleared.
   keepsStageOutputs: false,
-  // runtime/pipe/topology.py makes groups of its own: model, pipeline, pairs of stages.
-  reservedBytes: reserved.cuda11 + 3 * reserved.communicator,
+  // runtime/pipe/topology.py makes groups of its own beside Megatron's: slice (a second tensor group), pipeline (the loss), model (norm and overflow).
+  ownCommunicators: 3,
   source:
     "bigscience-workshop/Megatron-DeepSpeed; DeepSpeed runtime/pipe/engine.py, zero/stage_1_and_2.py, bf16_optimizer.py",
 });

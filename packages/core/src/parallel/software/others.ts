@@ -48,6 +48,7 @@ export const maxtext = derive(generic, "maxtext", {
   cudaGraphs: "full",
   hostSecPerKernel: hostSec.xla,
   reservedBytes: reserved.tpu,
+  communicatorBytes: 0,
   source: "AI-Hypercomputer/maxtext configs/base.yml (weight_dtype fp32, dtype bf16); OpenXLA latency-hiding scheduler",
 });
 

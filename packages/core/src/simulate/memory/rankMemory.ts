@@ -7,6 +7,7 @@ import { actionTable, type PipelineTimeline, type StashDeltas, stashTimeline } f
 import type { MemoryBreakdown } from "../types.ts";
 import { type AllocatorParameters, fragmentationBytes } from "./allocator.ts";
 import { addBytes, type BlockMemory, blockMemory, type KindBytes, noBytes, sumBytes } from "./blockMemory.ts";
+import { communicatorBytes } from "./communicators.ts";
 import { type StageMemory, stageMemory } from "./stageMemory.ts";
 import { flatStepBytes, gradientStagingBytes, liveGatherBytes, placeholderBytes } from "./staging.ts";
 
@@ -65,6 +66,7 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
     : null;
   const peakAction = stash.peakAction.slice();
   const heldOf: HeldBytes[] = [];
+  const communicators = communicatorBytes(program, software);
   const ranks = schedule.stageOf.map((stagesHere, rank): MemoryBreakdown => {
     const held = stagesHere.map((stage) => stages[stage]!);
     const capacityBytes =
@@ -95,7 +97,8 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
     const gradientBytes = persistent.gradient + (inUpdate ? 0 : composition.gradient);
     const workspaceBytes = persistent.workspace + (inUpdate ? updateBytes : gathered + composition.workspace);
     const dynamicBytes = inUpdate ? updateBytes : inPipeline + gathered;
-    const neededBytes = sumBytes(persistent) + dynamicBytes + software.reservedBytes;
+    const reservedBytes = software.reservedBytes + communicators[rank]!;
+    const neededBytes = sumBytes(persistent) + dynamicBytes + reservedBytes;
     const slack = fragmentationBytes(
       {
         dynamicBytes,
@@ -114,7 +117,7 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
       activationBytes: activationBytes + persistent.activation,
       workspaceBytes,
       fragmentationBytes: slack,
-      reservedBytes: software.reservedBytes,
+      reservedBytes,
       peakBytes: neededBytes + slack,
       capacityBytes,
       hostBytes,
