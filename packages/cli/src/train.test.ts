@@ -116,6 +116,22 @@ describe("meshwright run on a text", () => {
     expectSameCurve(curve(events), wanted);
   });
 
+  it("trains with Muon on one loss curve, on every mesh that it resumes on", async () => {
+    const muon = [...steps, "--optimizer", "muon", "--lr", "0.01"];
+    const first = ["--dp", "2", "--tp", "2", "--sharding", "zero1", "--checkpoint", "muon", "--every", "4"];
+    const wanted = curve(await train("muon", ...muon, ...first));
+    expect(wanted[11]!).toBeLessThan(wanted[0]! - 0.3);
+    for (const mesh of [
+      ["--dp", "1"],
+      ["--tp", "2", "--pp", "2", "--dp", "1"],
+      ["--dp", "3", "--sharding", "zero3"],
+    ]) {
+      const events = await train(`muon${mesh.join("")}`, ...muon, ...mesh, "--resume", "muon/step-00000004");
+      expect(events.filter(({ event }) => event === "trained")).toHaveLength(8);
+      expectSameCurve(curve(events), wanted);
+    }
+  });
+
   it("goes on with fewer replicas on the same loss curve when a rank is killed", async () => {
     const wanted = curve(await undisturbed);
     const chaos = ["--dp", "3", "--chaos", "kill:1@7", "--checkpoint", "killed", "--every", "2", "--keep", "2"];
@@ -198,7 +214,8 @@ describe("meshwright run on a text", () => {
     expect(await refused("--resume", "nowhere")).toContain("Holds no complete checkpoint");
     expect(await refused("--resume", "whole", "--steps", "12")).toContain("ends at step 12");
     expect(await refused("--resume", "whole", "--steps", "20", "--optimizer", "sgd")).toContain("state of adamw");
-    expect(await refused("--optimizer", "muon")).toContain("orthogonalisation is not executed");
+    expect(await refused("--momentum", "0.9")).toContain("Decays Muon's momentum");
+    expect(await refused("--optimizer", "muon", "--offload-optimizer")).toContain("Muon multiplies matrices");
     expect(await refused("--gradient-code", "cyclic:1")).toContain("hold the whole model");
     expect(await refused("--compare", "--data", "text.txt")).toContain("trains on no text");
   });

@@ -10,6 +10,8 @@ export * from "./parallel/access.ts";
 export * from "./parallel/liveness.ts";
 export * from "./parallel/lower/index.ts";
 export * from "./parallel/mesh.ts";
+export * from "./parallel/muonMatrices.ts";
+export * from "./parallel/parameterUpdates.ts";
 export * from "./parallel/placements.ts";
 export * from "./parallel/program.ts";
 export * from "./parallel/rankSites.ts";

@@ -285,9 +285,13 @@ function headline({ name, model, strategy }: ResolvedSpec, numRanks: number, tra
 function showVerdict(verdict: Verdict, wanted: RunOptions, io: Io): boolean {
   const failed = verdict.failures.length > 0;
   if (wanted.json) {
-    const { lossRelErr, gradMaxRelErr, bytesSent, peakBytes, worstParameter, failures, notes } = verdict;
+    const { lossRelErr, gradMaxRelErr, muonMaxRelErr, bytesSent, peakBytes, worstParameter, failures, notes } = verdict;
     io.out(
-      JSON.stringify({ lossRelErr, gradMaxRelErr, bytesSent, peakBytes, worstParameter, failures, notes }, null, 2),
+      JSON.stringify(
+        { lossRelErr, gradMaxRelErr, muonMaxRelErr, bytesSent, peakBytes, worstParameter, failures, notes },
+        null,
+        2,
+      ),
     );
   } else io.out(verdictText(verdict, io.paint));
   return failed;

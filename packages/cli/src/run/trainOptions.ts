@@ -16,8 +16,9 @@ export function addTrainOptions(command: Command): void {
     .option("--lr-final <x>", "learning rate of the last step over the highest (default: 0.1)")
     .option("--lr-decay <x>", "wsd: share of the steps that decay (default: 0.2)")
     .option("--weight-decay <x>", "decay of matrices; vectors have none (default: 0.1, for sgd 0)")
-    .option("--beta1 <x>", "decay of the first moment, or momentum (default: 0.9)")
+    .option("--beta1 <x>", "decay of the first moment, or momentum of sgd (default: 0.9)")
     .option("--beta2 <x>", "decay of the second moment (default: 0.95)")
+    .option("--momentum <x>", "muon: decay of the momentum of its matrices (default: 0.95)")
     .option("--clip <x>", "norm that gradients are clipped to; 0: never (default: 1)")
     .option("--eval-every <n>", "evaluate every so many steps and at the end; 0: never (default: a fifth of all)")
     .option("--eval-batches <n>", "batches of an evaluation (default: 2)")
@@ -121,6 +122,7 @@ export function readTrainOptions(options: Readonly<Record<string, unknown>>, tot
     weightDecay: given("weightDecay", "--weight-decay", { min: 0, max: 10 }),
     beta1: given("beta1", "--beta1", { min: 0, max: 0.99999 }),
     beta2: given("beta2", "--beta2", { min: 0, max: 0.99999 }),
+    momentum: given("momentum", "--momentum", { min: 0, max: 0.99999 }),
     clipNorm: orNull(number("clip", "--clip", 1, { min: 0 })),
     evaluation:
       evalEvery === 0 ? null : { everySteps: evalEvery, numBatches: count("evalBatches", "--eval-batches", 2, 1) },

@@ -5,10 +5,11 @@ import { formatBytes } from "@meshwright/core/units";
 import type { Verdict } from "@meshwright/run";
 
 export function verdictText(verdict: Verdict, paint: Paint): string {
-  const { lossRelErr, gradMaxRelErr, worstParameter, bytesSent, peakBytes, failures, notes } = verdict;
+  const { lossRelErr, gradMaxRelErr, worstParameter, muonMaxRelErr, bytesSent, peakBytes, failures, notes } = verdict;
   const rows = [
     ["loss", `${lossRelErr.toExponential(1)} off the unsplit model's`],
     ["gradients", `${gradMaxRelErr.toExponential(1)} off at most (${worstParameter})`],
+    ...(muonMaxRelErr === undefined ? [] : [["Muon's step", `${muonMaxRelErr.toExponential(1)} off at most`]]),
     ["bytes sent", `${formatBytes(bytesSent.measured)}, the program says ${formatBytes(bytesSent.predicted)}`],
     ["peak memory", `${formatBytes(peakBytes.measured)}, the program says ${formatBytes(peakBytes.predicted)}`],
   ];

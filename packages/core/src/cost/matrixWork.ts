@@ -41,7 +41,8 @@ const layouts: Readonly<Record<MatmulOp["role"], GemmQuery["layout"]>> = {
   weightGrad: "NT",
 };
 
-function gemm(at: {
+/** A product of two matrices, or of a batch of them. */
+export function gemm(at: {
   m: number;
   n: number;
   k: number;

@@ -17,7 +17,7 @@ import { elementwisePasses } from "./elementwisePasses.ts";
 import { attentionWork, batchWork, groupedWork, matmulWork, scanWork } from "./matrixWork.ts";
 import { bufferOf, memoryWork, network, ownBytes, totalBytes } from "./opBytes.ts";
 import type { HostWorkQuery, OpContext, OpWork } from "./opContext.ts";
-import { optimizerWork } from "./optimizerWork.ts";
+import { newtonSchulzWork, optimizerWork } from "./optimizerWork.ts";
 import { routingLoad } from "./routingLoad.ts";
 import type { MemoryQuery } from "./types.ts";
 
@@ -90,6 +90,8 @@ export function opKernels(op: Op, block: Block, context: OpContext, inFlight: In
     }
     case "optimizer":
       return optimizerOrHost(op, block, context);
+    case "newtonSchulz":
+      return newtonSchulzWork(op, block, context);
     default:
       return elementwiseWork(op, block, inFlight);
   }
@@ -146,7 +148,7 @@ function optimizerOrHost(op: OptimizerOp, block: Block, context: OpContext): OpW
           ];
     return { queries, numLaunches: 1, workFlops: 0, sizeBytes };
   }
-  return optimizerWork(op, block, context, sizeBytes);
+  return optimizerWork(op, context, sizeBytes);
 }
 
 /** Everything bound by memory: one pass over what is read and written, more where the op says so. */

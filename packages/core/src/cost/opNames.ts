@@ -72,6 +72,10 @@ export function opName(op: Op, block: Block): string {
     }
     case "optimizer":
       return `optimizer ${op.algorithm}`;
+    case "momentum":
+      return `optimizer momentum ${weightName(block, op.grad)}`;
+    case "newtonSchulz":
+      return `newton-schulz ${weightName(block, op.x)}`;
     default:
       return words(op.kind);
   }

@@ -138,6 +138,10 @@ export function opAccess(op: Op): Access {
       return { reads: [op.x], writes: [op.out] };
     case "fill":
       return { reads: [], writes: [op.out] };
+    case "momentum":
+      return { reads: [op.grad, op.state], writes: [op.state, op.out] };
+    case "newtonSchulz":
+      return { reads: [op.x], writes: [op.scratch, op.out] };
     case "gradNorm":
       return { reads: op.grads, writes: [op.out] };
     case "optimizer":

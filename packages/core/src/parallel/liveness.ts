@@ -124,3 +124,23 @@ export function actionMemory(
   };
   return { F: action(bounds[0], bounds[1]), B: action(bounds[1], bounds[2]), W: action(bounds[2], bounds[3]) };
 }
+
+/** Most bytes that the micro buffers of a list which stands alone (update) take at any of its ops; each lives from its first use to its last. */
+export function listPeakBytes(block: Block, ops: readonly Op[], counts: (buffer: BufferDecl) => boolean): number {
+  const lives = new Map<BufferId, { readonly start: number; end: number }>();
+  for (const [i, op] of ops.entries()) {
+    const { reads, writes } = opAccess(op);
+    for (const id of [...reads, ...writes]) {
+      const base = baseOf(block, id);
+      const buffer = block.buffers[base]!;
+      if (buffer.scope !== "micro" || !counts(buffer)) continue;
+      const life = lives.get(base);
+      if (life === undefined) lives.set(base, { start: i, end: i });
+      else life.end = i;
+    }
+  }
+  const held = new Float64Array(ops.length);
+  for (const [id, { start, end }] of lives)
+    for (let i = start; i <= end; i++) held[i]! += bufferBytes(block.buffers[id]!);
+  return held.reduce((most, bytes) => Math.max(most, bytes), 0);
+}

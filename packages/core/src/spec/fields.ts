@@ -152,7 +152,7 @@ export const strategyFields = {
   optimizer: {
     type: choice("adamw", "sgd", "adafactor", "muon"),
     fallback: "adamw",
-    doc: "Decides the optimizer's state and traffic",
+    doc: "Decides the optimizer's state, work and traffic. muon: momentum and Newton-Schulz steps for the matrices of linear maps, AdamW for the rest",
   },
   stage_layers: {
     type: { kind: "custom", shapes: "list of counts, or balanced" },

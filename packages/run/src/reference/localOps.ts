@@ -16,6 +16,7 @@ import { dropoutKeeps } from "./kernels/elementwise.ts";
 import { at, flatten, type Mat, set, unflatten } from "./kernels/mat.ts";
 import { expertOrder } from "./kernels/moe.ts";
 import type { OptimizerSettings } from "./kernels/optimizer.ts";
+import { runNewtonSchulz } from "./orthogonalise.ts";
 import { shardOffset, sliceIndices } from "./slices.ts";
 
 export type LocalOp = Exclude<Op, { readonly kind: "collective" | "ringShift" | "exchange" }>;
@@ -338,6 +339,12 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       }
       return set(m(op.out), 0, 0, sum);
     }
+    case "momentum":
+      kernels.nesterov(m(op.grad), m(op.state), m(op.out), frame.run.optimizer);
+      return;
+    case "newtonSchulz":
+      runNewtonSchulz(frame, rank, op);
+      return;
     case "optimizer":
       for (const [i, master] of op.masters.entries()) {
         kernels.optimizerStep(

@@ -10,6 +10,7 @@ import {
   decodeAction,
   dtypeBytes,
   groupOf,
+  listPeakBytes,
   meshSize,
   type Op,
   type Program,
@@ -158,7 +159,10 @@ function holder(program: Program, stage: number, microBatch: number): number {
   );
 }
 
-/** Peak bytes in HBM of each rank during the pipeline: static bytes, stashes, the running block use's own peak, gathered parameters. */
+/**
+ * Peak bytes in HBM of each rank: static bytes, and the larger of the pipeline's most (stashes, the running block use's own peak, gathered parameters) and
+ * of what the update makes for itself.
+ */
 export function predictedPeaks(program: Program, staticBytes: readonly number[]): number[] {
   const { mesh, schedule } = program;
   const memories = new Map(
@@ -180,9 +184,14 @@ export function predictedPeaks(program: Program, staticBytes: readonly number[])
       return peak;
     }),
   );
+  const updates = program.blocks.map((block) => listPeakBytes(onDevice(block), block.update, () => true));
+  const inUpdate = schedule.stageOf.map((stagesHere) =>
+    Math.max(0, ...stagesHere.flatMap((stage) => program.stages[stage]!.uses.map((use) => updates[use.block]!))),
+  );
   return staticBytes.map((bytes, rank) => {
     const { dp, pp } = coordinatesOf(mesh, rank);
-    return bytes + peaks[parts.findIndex(({ replicas }) => replicas.includes(dp))]![pp]!;
+    const inPipeline = peaks[parts.findIndex(({ replicas }) => replicas.includes(dp))]![pp]!;
+    return bytes + Math.max(inPipeline, inUpdate[pp]!);
   });
 }
 

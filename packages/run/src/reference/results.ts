@@ -1,7 +1,7 @@
 // What ranks hold of global tensors: pieces, each a whole slice of a parameter or a shard of one, and global tensors put together from them. Copies on
 // several ranks must agree.
 
-import { assert, type BufferId, type Mesh, type ParamSlice, paramName } from "@meshwright/core";
+import { assert, type BufferId, type Mesh, type ParamSlice, parameterUpdates, paramName } from "@meshwright/core";
 import { type EngineParts, placesOf } from "./engineParts.ts";
 import { flatten, type Mat } from "./kernels/mat.ts";
 import { Assembly, globalSize, shardOffset, sliceIndices } from "./slices.ts";
@@ -18,13 +18,7 @@ export interface TensorPiece {
 
 /** What the optimizer reads, of the ranks that run here. */
 export function gradientPieces(parts: EngineParts): TensorPiece[] {
-  return pieces(parts, ({ block }) => {
-    const copiedFrom = new Map<BufferId, BufferId>();
-    for (const op of block.update) if (op.kind === "copy") copiedFrom.set(op.out, op.x);
-    return block.update.flatMap((op) =>
-      op.kind === "optimizer" ? op.grads.map((id) => copiedFrom.get(id) ?? id) : [],
-    );
-  });
+  return pieces(parts, ({ block }) => parameterUpdates(block).map(({ grad }) => grad));
 }
 
 /** Whole and sharded parameter copies of the ranks that run here. */

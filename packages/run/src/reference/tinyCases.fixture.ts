@@ -236,6 +236,8 @@ export interface TinyChoice {
   readonly microBatch: number;
   readonly precision: Strategy["precision"];
   readonly offloadOptimizer: boolean;
+  /** adamw when absent. */
+  readonly optimizer?: Strategy["optimizer"];
 }
 
 export interface TinyCase {
@@ -281,7 +283,7 @@ export function tinyCase(choice: TinyChoice): TinyCase {
       offloadOptimizer: choice.offloadOptimizer,
       offloadActivations: false,
       precision: choice.precision,
-      optimizer: "adamw",
+      optimizer: choice.optimizer ?? "adamw",
       stageLayers: null,
       balanceEmbedding: false,
       routing: choice.routing,

@@ -1,20 +1,31 @@
 // Says whether a program, or an engine that ran it, is right: compares loss and every gradient with the unsplit model's, updated parameters with the
 // unsplit optimizer step, bytes on the wire with what declared shapes predict, and memory with what liveness predicts.
 
-import { type ActionMemory, actionMemory, assert, type Program } from "@meshwright/core";
+import {
+  type ActionMemory,
+  actionMemory,
+  assert,
+  type ParamSlice,
+  type Program,
+  parameterUpdates,
+  paramName,
+} from "@meshwright/core";
 import { runStep, type StepOutcome } from "./engine.ts";
 import { mat } from "./kernels/mat.ts";
 import { firstStep, optimizerStep } from "./kernels/optimizer.ts";
 import { predictedPeaks, predictedTraffic } from "./predict.ts";
 import { type Truth, type TruthRequest, unsplitStep } from "./truth/model.ts";
+import { isLinearMap, muonStep } from "./truth/muon.ts";
 
 export interface Verification {
   readonly lossRelErr: number;
   /** Largest error of a gradient element, relative to the largest element of its parameter. */
   readonly gradMaxRelErr: number;
   readonly worstParameter: string;
-  /** The same for parameters after the step; null where the optimizer is not elementwise. */
+  /** The same for parameters after the step; null with Adafactor, whose step depends on the split. */
   readonly updateMaxRelErr: number | null;
+  /** The same for the matrices that Muon updates, whose step is taken from whole gradients; null without Muon. */
+  readonly muonMaxRelErr: number | null;
   readonly gradNormRelErr: number;
   readonly bytes: { readonly predicted: number; readonly executed: number; readonly mismatches: readonly string[] };
   readonly memory: {
@@ -37,18 +48,21 @@ export function verifyProgram(
 /** Compares what an engine did in one step from the proofs' parameters with the unsplit model and with the program's own promises. */
 export function judgeStep(program: Program, outcome: StepOutcome, truth: Truth): Verification {
   const { worst: gradMaxRelErr, name: worstParameter } = compare(outcome.gradients, truth.gradients);
-  const elementwise = program.blocks
-    .flatMap((block) => block.update)
-    .every((op) => op.kind !== "optimizer" || op.algorithm === "adamw" || op.algorithm === "sgd");
+  // Adafactor's means are those of the shard that a rank holds.
+  const known = program.blocks.flatMap(parameterUpdates).every(({ algorithm }) => algorithm !== "adafactor");
   const norm = [...truth.gradients.values()].reduce(
     (sum, gradient) => gradient.reduce((part, g) => part + g * g, sum),
     0,
   );
+  const updated = known ? updatedTruth(program, truth) : null;
+  const orthogonal = updated?.orthogonal ?? new Map<string, Float64Array>();
   return {
     lossRelErr: Math.abs(outcome.loss - truth.loss) / Math.abs(truth.loss),
     gradMaxRelErr,
     worstParameter,
-    updateMaxRelErr: elementwise ? compare(outcome.updated, updatedTruth(program, truth)).worst : null,
+    updateMaxRelErr: updated === null ? null : compare(outcome.updated, updated.all).worst,
+    muonMaxRelErr:
+      orthogonal.size === 0 ? null : compare(only(outcome.updated, [...orthogonal.keys()]), orthogonal).worst,
     gradNormRelErr: Math.abs(outcome.gradNormSquared - norm) / norm,
     bytes: compareTraffic(program, outcome),
     memory: compareMemory(program, outcome),
@@ -83,18 +97,48 @@ function compare(
   return { worst, name: worstName };
 }
 
-function updatedTruth(program: Program, truth: Truth): Map<string, Float64Array> {
-  const op = program.blocks.flatMap((block) => block.update).find((each) => each.kind === "optimizer");
-  assert(op?.kind === "optimizer", "the program updates its parameters");
-  const updated = new Map<string, Float64Array>();
+function only(tensors: ReadonlyMap<string, Float64Array>, names: readonly string[]): Map<string, Float64Array> {
+  return new Map([...tensors].filter(([name]) => names.includes(name)));
+}
+
+/** Every parameter after the step, and those that Muon updates again. */
+function updatedTruth(
+  program: Program,
+  truth: Truth,
+): { readonly all: Map<string, Float64Array>; readonly orthogonal: Map<string, Float64Array> } {
+  const slices = slicesByName(program);
+  const algorithms = program.blocks.flatMap(parameterUpdates).map(({ algorithm }) => algorithm);
+  const optimizer = algorithms.find((algorithm) => algorithm === "muon") ?? algorithms[0];
+  assert(optimizer !== undefined, "the program updates its parameters");
+  const all = new Map<string, Float64Array>();
+  const orthogonal = new Map<string, Float64Array>();
   for (const [name, value] of truth.parameters) {
+    const slice = slices.get(name);
+    assert(slice !== undefined, `the program has ${name}`);
+    const gradient = truth.gradients.get(name)!;
+    if (optimizer === "muon" && isLinearMap(name, slice)) {
+      const matrices = muonStep(slice, value, gradient, firstStep);
+      all.set(name, matrices);
+      orthogonal.set(name, matrices);
+      continue;
+    }
     const row = (data: Float64Array) => ({ ...mat(1, value.length), data });
     const master = Float64Array.from(value);
     const states = [mat(1, value.length), mat(1, value.length)];
-    optimizerStep(op.algorithm, row(truth.gradients.get(name)!), row(master), states, firstStep);
-    updated.set(name, master);
+    optimizerStep(optimizer === "muon" ? "adamw" : optimizer, row(gradient), row(master), states, firstStep);
+    all.set(name, master);
   }
-  return updated;
+  return { all, orthogonal };
+}
+
+/** Global facts of every parameter. */
+function slicesByName({ stages, blocks }: Program): Map<string, ParamSlice> {
+  const slices = new Map<string, ParamSlice>();
+  for (const { uses } of stages)
+    for (const { block, label } of uses)
+      for (const { param } of blocks[block]!.buffers)
+        if (param !== undefined) slices.set(paramName(param.name, label), param);
+  return slices;
 }
 
 function compareTraffic(program: Program, outcome: StepOutcome): Verification["bytes"] {

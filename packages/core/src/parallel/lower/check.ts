@@ -37,6 +37,12 @@ export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Wo
       `Cannot place ep=${ep} x etp=${etp} on tp x cp x dp = ${ranks} ranks`,
       `make ep x etp a divisor of ${ranks}`,
     );
+  if (strategy.optimizer === "muon" && strategy.offloadOptimizer)
+    say(
+      "strategy.offloadOptimizer",
+      "Muon multiplies matrices on the device, so its state is not kept in host memory",
+      "leave offloadOptimizer out, or use adamw",
+    );
   divides("strategy.ulysses", cp, ulysses, "context-parallel ranks");
   if (strategy.sharding !== "none") divides("strategy.shardGroup", dp * cp, strategy.shardGroup, "data-parallel ranks");
   const perStep = strategy.microBatch * dp;

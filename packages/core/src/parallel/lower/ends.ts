@@ -24,6 +24,7 @@ export function tokenTable(builder: BlockBuilder, name: string, shared: boolean)
     axis: "tp",
     dim: 0,
     exact: true,
+    elementwise: true,
     shared,
   });
 }
@@ -44,6 +45,7 @@ export function embed(
         columns: model.hidden,
         axis: null,
         dim: 0,
+        elementwise: true,
       })
     : undefined;
   const partial = builder.value(`${options.name}.partial`, context.fullRows, model.hidden);

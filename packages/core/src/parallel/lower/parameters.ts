@@ -30,6 +30,8 @@ export interface ParamRequest {
   readonly tpPartial?: boolean;
   /** Never multiplied in low precision, so it is gathered in the activations' format where others travel in 8 bits. */
   readonly exact?: boolean;
+  /** Not the matrix of a linear map (tables, convolutions): Muon leaves it to AdamW. */
+  readonly elementwise?: boolean;
   /** Second holder of a tied table on the same pipeline rank. */
   readonly shared?: boolean;
 }
@@ -146,6 +148,7 @@ export function declareParam(builder: BlockBuilder, request: ParamRequest): Para
       dims: sharded ? shardShape : shape,
       hostTier,
       persistent,
+      shardAxis: sharded ? shardAxis : null,
     });
   return param;
 }

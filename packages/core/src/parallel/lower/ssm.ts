@@ -43,6 +43,7 @@ export function ssmMixer(builder: BlockBuilder, x: Value, spec: SsmSpec, name: s
     columns: spec.convKernel,
     axis: "tp",
     dim: 0,
+    elementwise: true,
   });
   const convolved = builder.value(`${name}.conv.out`, x.rows === projected.rows ? x.rows : projected.rows, convWidth);
   builder.emit({

@@ -1,10 +1,11 @@
 // The optimizer's part of a parameter: master copy, state, and the update that reads the reduced gradient.
 
 import { assert } from "../../units/errors.ts";
+import type { Axis } from "../mesh.ts";
 import type { BufferDecl, BufferId, OptimizerOp, ParamSlice } from "../program.ts";
 import type { BlockBuilder, Param } from "./builder.ts";
-import type { Context } from "./context.ts";
 import type { Placed } from "./gradients.ts";
+import { declareMuon, isMuonMatrix } from "./muon.ts";
 import type { ParamRequest } from "./parameters.ts";
 
 /** What is updated, where its state lies. */
@@ -13,11 +14,17 @@ export interface UpdateSite {
   readonly dims: readonly number[];
   readonly hostTier: Partial<BufferDecl>;
   readonly persistent: Placed["persistent"];
+  /** Axis over which it is sharded. */
+  readonly shardAxis: Axis | null;
 }
 
 /** State tensors per optimizer, as shapes of the (sharded) parameter. Adafactor keeps row and column sums (arXiv 1804.04235); Muon one momentum. */
-function stateShapes(context: Context, slice: ParamSlice, dims: readonly number[]): (readonly number[])[] {
-  switch (context.strategy.optimizer) {
+function stateShapes(
+  algorithm: OptimizerOp["algorithm"],
+  slice: ParamSlice,
+  dims: readonly number[],
+): (readonly number[])[] {
+  switch (algorithm) {
     case "adamw":
       return [dims, dims];
     case "sgd":
@@ -33,15 +40,23 @@ function stateShapes(context: Context, slice: ParamSlice, dims: readonly number[
 
 export function declareUpdate(builder: BlockBuilder, request: ParamRequest, param: Param, site: UpdateSite): void {
   const { context } = builder;
-  const { software } = context;
+  const { software, strategy } = context;
+  const algorithm = strategy.optimizer === "muon" && !isMuonMatrix(request) ? "adamw" : strategy.optimizer;
   const reduced = builder.reducedGrads.get(request.name);
   assert(reduced !== undefined, `${request.name} has a reduced gradient`);
   const working = builder.buffers[site.source]!;
   const needsMaster = software.masterWeights && software.updatesWorkingParams !== true && working.dtype !== "fp32";
   const master = needsMaster ? site.persistent(".master", site.dims, "fp32", "optimizer", site.hostTier) : site.source;
-  const states = stateShapes(context, param.slice, site.dims).map((dims, i) =>
+  const states = stateShapes(algorithm, param.slice, site.dims).map((dims, i) =>
     site.persistent(`.state${i}`, dims, software.optimizerStateDtype, "optimizer", site.hostTier),
   );
+  if (algorithm === "muon") {
+    const [state] = states;
+    assert(state !== undefined && site.hostTier.tier !== "host", "muon keeps a momentum, on the device");
+    const { dims, shardAxis, source } = site;
+    declareMuon(builder, param, { grad: reduced, state, master, param: source, dims, shardAxis });
+    return;
+  }
   let grad = reduced;
   if (site.hostTier.tier === "host") {
     grad = builder.buffer({
@@ -58,13 +73,13 @@ export function declareUpdate(builder: BlockBuilder, request: ParamRequest, para
   const op: OptimizerOp = {
     kind: "optimizer",
     stream: site.hostTier.tier === "host" ? "copy" : "compute",
-    algorithm: context.strategy.optimizer,
+    algorithm,
     grads: [grad],
     masters: [master],
     states: [states],
     params: [site.source],
   };
-  const at = builder.update.findIndex((other) => other.kind === "optimizer");
+  const at = builder.update.findIndex((other) => other.kind === "optimizer" && other.algorithm === algorithm);
   if (at < 0 || site.hostTier.tier === "host") builder.update.push(op);
   else {
     const other = builder.update[at] as OptimizerOp;

@@ -29,6 +29,7 @@ export function vocabStageBlock(context: Context, place: { readonly first: boole
     columns: model.hidden,
     axis: "vocab",
     dim: 0,
+    elementwise: true,
   });
   const logits = linear(builder, normed, {
     name: "logits",

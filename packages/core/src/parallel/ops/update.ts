@@ -13,7 +13,10 @@ export interface GradNormOp extends OpBase {
   readonly out: BufferId;
 }
 
-/** Update of master (or parameter) from grad with state buffers; writes the working copy `param` too when it differs from master. */
+/**
+ * Update of master (or parameter) from grad with state buffers; writes the working copy `param` too when it differs from master.
+ * muon: a step along `grads`, which newtonSchulz ops wrote; it keeps no state here (MomentumOp has it).
+ */
 export interface OptimizerOp extends OpBase {
   readonly kind: "optimizer";
   readonly algorithm: "adamw" | "sgd" | "adafactor" | "muon";
@@ -23,4 +26,25 @@ export interface OptimizerOp extends OpBase {
   readonly params: readonly BufferId[];
 }
 
-export type UpdateOp = GradNormOp | OptimizerOp;
+/** Nesterov momentum: state = decay x state + grad, out = decay x state + grad (K. Jordan, "Muon", 2024). */
+export interface MomentumOp extends OpBase {
+  readonly kind: "momentum";
+  readonly grad: BufferId;
+  readonly state: BufferId;
+  readonly out: BufferId;
+}
+
+/**
+ * Each matrix of a parameter (one for each segment and expert) becomes a nearly orthogonal one of the same singular vectors, by `steps` Newton-Schulz steps,
+ * times 0.2 sqrt(max(rows, columns)) (arXiv 2502.16982, section 2.2). x holds the parts of all ranks of the parameter's axis, one slice after another;
+ * out is the rank's own slice of the result. The matrices are taken one after another; `scratch` holds what one of them needs.
+ */
+export interface NewtonSchulzOp extends OpBase {
+  readonly kind: "newtonSchulz";
+  readonly x: BufferId;
+  readonly out: BufferId;
+  readonly scratch: BufferId;
+  readonly steps: number;
+}
+
+export type UpdateOp = GradNormOp | OptimizerOp | MomentumOp | NewtonSchulzOp;

@@ -1,8 +1,7 @@
 // Memory of one block from the lives of its buffers (parallel/liveness.ts), device tier only and by kind.
 
-import { opAccess } from "../../parallel/access.ts";
-import { baseOf, blockLives, bufferBytes } from "../../parallel/liveness.ts";
-import type { Block, BufferDecl, BufferKind, Op } from "../../parallel/program.ts";
+import { blockLives, bufferBytes, listPeakBytes } from "../../parallel/liveness.ts";
+import type { Block, BufferDecl, BufferKind } from "../../parallel/program.ts";
 import { dtypeBytes } from "../../units/dtype.ts";
 import { idleSegmentBytes } from "./segments.ts";
 
@@ -49,8 +48,10 @@ export interface BlockMemory {
   readonly W: ActionBytes;
   /** Held in host memory between forward and backward (offloaded activations), per micro-batch. */
   readonly hostStashBytes: number;
-  /** Buffers that only the update phase uses, and the copies an optimizer without fused kernels makes. */
+  /** Copies that an optimizer without fused kernels makes, of all blocks together. */
   readonly updateBytes: number;
+  /** Most bytes of buffers that only the update phase uses; blocks are updated one after another. */
+  readonly updatePeakBytes: number;
   /** Elements of the gradient shards that the optimizer reads on the device. */
   readonly optimizedElements: number;
   /** Segments that the allocator holds for the block's tensors beside those alive at their peak. */
@@ -103,7 +104,8 @@ export function blockMemory(
     B: action(bounds[1], bounds[2]),
     W: action(bounds[2], bounds[3]),
     hostStashBytes,
-    updateBytes: microBytes(block, block.update) + (at.fusedOptimizer ? 0 : optimizerCopies(block)),
+    updateBytes: at.fusedOptimizer ? 0 : optimizerCopies(block),
+    updatePeakBytes: listPeakBytes(block, block.update, ({ tier }) => tier === "hbm"),
     optimizedElements: optimizedElements(block),
     idleSegmentBytes: idleSegmentBytes(onDevice),
   };
@@ -113,23 +115,6 @@ function ofKind(kind: BufferKind, sizeBytes: number): KindBytes {
   return { ...noBytes, [kind]: sizeBytes };
 }
 
-/** Transient buffers that the ops touch, all at once. */
-function microBytes(block: Block, ops: readonly Op[]): number {
-  const seen = new Set<number>();
-  let bytes = 0;
-  for (const op of ops) {
-    const { reads, writes } = opAccess(op);
-    for (const id of [...reads, ...writes]) {
-      const base = baseOf(block, id);
-      const buffer = block.buffers[base]!;
-      if (seen.has(base) || buffer.scope !== "micro" || buffer.tier !== "hbm") continue;
-      seen.add(base);
-      bytes += bufferBytes(buffer);
-    }
-  }
-  return bytes;
-}
-
 /**
  * What an optimizer without fused kernels makes for the time of its step: gradients in the masters' format where they are kept in another, and with
  * AdamW the square root of the second moments of all parameters (PyTorch `foreach` runs list by list).
@@ -137,7 +122,8 @@ function microBytes(block: Block, ops: readonly Op[]): number {
 function optimizerCopies(block: Block): number {
   let bytes = 0;
   for (const op of block.update) {
-    if (op.kind !== "optimizer") continue;
+    // A step along Muon's directions adds to the masters in their format and keeps no moments.
+    if (op.kind !== "optimizer" || op.algorithm === "muon") continue;
     op.masters.forEach((id, i) => {
       const master = block.buffers[id]!;
       if (master.tier !== "hbm") return;

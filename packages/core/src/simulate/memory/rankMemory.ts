@@ -74,11 +74,13 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
     let persistent = noBytes;
     let hostBytes = hostStash?.peakBytes[rank] ?? 0;
     let updateBytes = 0;
+    let updatePeakBytes = 0;
     let optimizedElements = 0;
     for (const stage of held) {
       persistent = addBytes(persistent, stage.persistent);
       hostBytes += stage.hostBytes;
       updateBytes += stage.updateBytes;
+      updatePeakBytes = Math.max(updatePeakBytes, stage.updatePeakBytes);
       optimizedElements += stage.optimizedElements;
     }
     const staged =
@@ -86,7 +88,7 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
       (software.placeholderGrads === true ? placeholderBytes(program, rank) : 0);
     persistent = addBytes(persistent, { ...noBytes, workspace: staged });
     const flatBytes = flatStepBytes(program, software, optimizedElements);
-    updateBytes += flatBytes;
+    updateBytes += flatBytes + updatePeakBytes;
     const gathered = gatheredBytes(program, software, rank, held);
     const inPipeline = stash.peakBytes[rank]!;
     const composition = peakComposition(timeline, stages, rank, stash.peakAction[rank]!);

@@ -23,6 +23,7 @@ export interface StageMemory {
   /** Sent on and yet kept, by each micro-batch; part of afterF, peakB and peakBW. */
   readonly keptBytes: number;
   readonly updateBytes: number;
+  readonly updatePeakBytes: number;
   readonly optimizedElements: number;
   /** Idle segments at the fullest point of backward. */
   readonly idleSegmentBytes: number;
@@ -34,12 +35,14 @@ export function stageMemory(blocks: readonly BlockMemory[], keptBytes: number): 
   let hostBytes = 0;
   let hostStashBytes = 0;
   let updateBytes = 0;
+  let updatePeakBytes = 0;
   let optimizedElements = 0;
   for (const block of blocks) {
     persistent = addBytes(persistent, block.persistent);
     hostBytes += block.hostBytes;
     hostStashBytes += block.hostStashBytes;
     updateBytes += block.updateBytes;
+    updatePeakBytes = Math.max(updatePeakBytes, block.updatePeakBytes);
     optimizedElements += block.optimizedElements;
   }
   let held = noBytes;
@@ -85,6 +88,7 @@ export function stageMemory(blocks: readonly BlockMemory[], keptBytes: number): 
     hostStashBytes,
     keptBytes,
     updateBytes,
+    updatePeakBytes,
     optimizedElements,
     idleSegmentBytes,
   };

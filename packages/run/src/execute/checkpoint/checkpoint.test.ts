@@ -43,6 +43,7 @@ function programOf(choice: object): Program {
 }
 const programs = [
   ...["llama", "gpt", "multiQuery", "mtp"].flatMap((model) => ways.map((way) => programOf({ model, ...way }))),
+  ...[...ways, ...expertWays].map((way) => programOf({ model: "sharedMoe", optimizer: "muon", ...way })),
   ...["moe", "sharedMoe"].flatMap((model) => [...ways, ...expertWays].map((way) => programOf({ model, ...way }))),
 ];
 

@@ -5,7 +5,15 @@
 // Copies (data-parallel replicas, stages of bidirectional schedules, tied tables) are written once; the writers are spread so that all ranks write about
 // the same number of bytes.
 
-import { assert, coordinatesOf, meshSize, type ParamSlice, type Program, paramName } from "@meshwright/core";
+import {
+  assert,
+  coordinatesOf,
+  meshSize,
+  type ParamSlice,
+  type Program,
+  parameterUpdates,
+  paramName,
+} from "@meshwright/core";
 import { shardOffset } from "../../reference/slices.ts";
 import { cutRuns, numElements, type Run, sliceRuns } from "./runs.ts";
 
@@ -35,26 +43,24 @@ export function heldFragments(program: Program, rank: number): HeldFragment[] {
   const held = new Map<string, HeldFragment>();
   for (const stage of schedule.stageOf[coordinatesOf(mesh, rank).pp]!) {
     for (const use of stages[stage]!.uses) {
-      const { buffers, update } = blocks[use.block]!;
-      for (const op of update) {
-        if (op.kind !== "optimizer") continue;
-        for (const [i, master] of op.masters.entries()) {
-          const decl = buffers[master]!;
-          const slice = decl.param;
-          assert(slice !== undefined, `${decl.name} names its parameter`);
-          const whole = sliceRuns(slice, mesh, rank);
-          const sliceLength = numElements(whole);
-          const add = (id: number, role: Role, shardRole: HeldFragment["shardRole"]) => {
-            const length = buffers[id]!.shape.reduce((product, n) => product * n, 1);
-            const offset = shardOffset(slice, mesh, rank, length, sliceLength);
-            const runs = cutRuns(whole, offset, length);
-            const name = paramName(slice.name, use.label);
-            const fragment = { name, role, shardRole, shape: globalShape(slice), offset, runs };
-            if (runs.length > 0) held.set(`${name} ${role}`, fragment);
-          };
-          add(master, "weight", decl.kind === "parameter" ? "parameter" : "master");
-          for (const [n, state] of op.states[i]!.entries()) add(state, `state${n}`, `state${n}`);
-        }
+      const block = blocks[use.block]!;
+      const { buffers } = block;
+      for (const { master, states } of parameterUpdates(block)) {
+        const decl = buffers[master]!;
+        const slice = decl.param;
+        assert(slice !== undefined, `${decl.name} names its parameter`);
+        const whole = sliceRuns(slice, mesh, rank);
+        const sliceLength = numElements(whole);
+        const add = (id: number, role: Role, shardRole: HeldFragment["shardRole"]) => {
+          const length = buffers[id]!.shape.reduce((product, n) => product * n, 1);
+          const offset = shardOffset(slice, mesh, rank, length, sliceLength);
+          const runs = cutRuns(whole, offset, length);
+          const name = paramName(slice.name, use.label);
+          const fragment = { name, role, shardRole, shape: globalShape(slice), offset, runs };
+          if (runs.length > 0) held.set(`${name} ${role}`, fragment);
+        };
+        add(master, "weight", decl.kind === "parameter" ? "parameter" : "master");
+        for (const [n, state] of states.entries()) add(state, `state${n}`, `state${n}`);
       }
     }
   }

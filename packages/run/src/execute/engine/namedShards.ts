@@ -1,7 +1,15 @@
 // What a rank keeps between steps, by name: parameters, master copies and optimizer state, each a whole slice of a global tensor or a shard of one.
 // Checkpoints read and write these views.
 
-import { assert, type BufferId, type DType, type Mesh, type ParamSlice, paramName } from "@meshwright/core";
+import {
+  assert,
+  type BufferId,
+  type DType,
+  type Mesh,
+  type ParamSlice,
+  parameterUpdates,
+  paramName,
+} from "@meshwright/core";
 import { type EngineParts, placesOf } from "../../reference/engineParts.ts";
 import { shardOffset, sliceIndices } from "../../reference/slices.ts";
 import { elementsIn } from "./elements.ts";
@@ -33,7 +41,7 @@ export function namedShards(parts: EngineParts): NamedShard[] {
   const shards: NamedShard[] = [];
   for (const { rank, places } of placesOf(parts)) {
     for (const place of places) {
-      const { buffers, update } = place.block;
+      const { buffers } = place.block;
       const add = (id: BufferId, role: ShardRole, slice: ParamSlice | undefined): void => {
         const decl = buffers[id]!;
         if (decl.shared === true || slice === undefined) return;
@@ -53,16 +61,11 @@ export function namedShards(parts: EngineParts): NamedShard[] {
           values,
         });
       };
-      const masters = new Set<BufferId>();
-      for (const op of update) {
-        if (op.kind !== "optimizer") continue;
-        for (const [i, master] of op.masters.entries()) {
-          const slice = buffers[master]!.param;
-          assert(slice !== undefined, `${buffers[master]!.name} names its parameter`);
-          if (buffers[master]!.kind !== "parameter") add(master, "master", slice);
-          masters.add(master);
-          for (const [n, state] of op.states[i]!.entries()) add(state, `state${n}`, slice);
-        }
+      for (const { master, states } of parameterUpdates(place.block)) {
+        const slice = buffers[master]!.param;
+        assert(slice !== undefined, `${buffers[master]!.name} names its parameter`);
+        if (buffers[master]!.kind !== "parameter") add(master, "master", slice);
+        for (const [n, state] of states.entries()) add(state, `state${n}`, slice);
       }
       for (const [id, decl] of buffers.entries())
         if (decl.kind === "parameter" && decl.scope === "persistent" && decl.view === undefined)
@@ -76,9 +79,7 @@ export function namedShards(parts: EngineParts): NamedShard[] {
 export function gradientViews(parts: EngineParts): Float32Array[] {
   return placesOf(parts).flatMap(({ rank, places }) =>
     places.flatMap((place) =>
-      place.block.update.flatMap((op) =>
-        op.kind === "optimizer" ? op.grads.map((id) => elementsIn(parts.state.stores[rank]!.get(place, id))) : [],
-      ),
+      parameterUpdates(place.block).map(({ grad }) => elementsIn(parts.state.stores[rank]!.get(place, grad))),
     ),
   );
 }

@@ -486,10 +486,11 @@ describe("optimizer", () => {
         beta1: 0.9,
         beta2: 0.95,
         epsilon: 1e-8,
+        momentum: 0.95,
         gradScale: dice.pick(1, 0.125),
         decaysVectors: true,
       };
-      const states = algorithm === "adamw" ? [m, v] : algorithm === "adafactor" ? [] : [m];
+      const states = algorithm === "adamw" ? [m, v] : algorithm === "sgd" ? [m] : [];
       twins.compare(
         (kernels, side) => kernels.optimizerStep(algorithm, side(grad), side(master), states.map(side), settings),
         1e-6,

@@ -307,7 +307,9 @@ export function wasmKernels(arena: Arena): Kernels {
       const { step, learningRate, weightDecay, beta1, beta2, epsilon, gradScale } = settings;
       const keep = 1 - learningRate * weightDecay;
       if (algorithm !== "adamw") {
-        wasm.momentum(at(grad), at(master), m === undefined ? 0 : at(m), length, gradScale, beta1, keep, learningRate);
+        // Muon steps along directions that are scaled already.
+        const scale = algorithm === "muon" ? 1 : gradScale;
+        wasm.momentum(at(grad), at(master), m === undefined ? 0 : at(m), length, scale, beta1, keep, learningRate);
         return;
       }
       assert(m !== undefined && v !== undefined, "adamw keeps m and v");

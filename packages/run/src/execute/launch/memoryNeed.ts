@@ -46,7 +46,14 @@ function storedInF32(decl: BufferDecl): BufferDecl {
 /** What a collective packs: its input and output, once each. */
 function largestScratch(block: Program["blocks"][number]): number {
   let most = 0;
-  const ops: readonly Op[] = [block.gather, block.forward, block.recompute, block.backward, block.reduce].flat();
+  const ops: readonly Op[] = [
+    block.gather,
+    block.forward,
+    block.recompute,
+    block.backward,
+    block.reduce,
+    block.update,
+  ].flat();
   for (const op of ops) {
     if (op.kind !== "collective" && op.kind !== "ringShift" && op.kind !== "exchange") continue;
     const ids = op.kind === "exchange" ? [op.x, op.out] : [...op.xs, ...op.outs];

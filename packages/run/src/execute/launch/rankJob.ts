@@ -54,6 +54,8 @@ export interface Verdict {
   readonly lossRelErr: number;
   readonly gradMaxRelErr: number;
   readonly worstParameter: string;
+  /** Muon's matrices after the step, relative to the largest element of each; absent without Muon. */
+  readonly muonMaxRelErr?: number;
   readonly bytesSent: { readonly predicted: number; readonly measured: number };
   /** Of the fullest rank. */
   readonly peakBytes: { readonly predicted: number; readonly measured: number };

@@ -85,13 +85,14 @@ function runSteps(
   { link, emit }: RankContext,
 ): void {
   const engine = new RankEngine({ ...options, recordsSpans: task.measure });
-  const { learningRate: peak, weightDecay, beta1, beta2, epsilon } = firstStep;
+  const { learningRate: peak, weightDecay, beta1, beta2, epsilon, momentum } = firstStep;
   const recipe: Recipe = {
     rate: { kind: "constant", peak, warmupSteps: 0, totalSteps: task.numSteps, finalFrac: 1, decayFrac: 0 },
     weightDecay,
     beta1,
     beta2,
     epsilon,
+    momentum,
     clipNorm: null,
     initialLossScale: initialLossScale(precision),
   };

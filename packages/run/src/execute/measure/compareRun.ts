@@ -111,6 +111,6 @@ function kindOf({ name, kind }: OpPair): string {
   if (kind !== "compute") return kind === "copy" ? "copies between tiers" : `${kind} communication`;
   if (/^(grouped )?matmul /.test(name)) return "matrix products";
   if (/^attention/.test(name)) return "attention";
-  if (/^optimizer|^grad norm/.test(name)) return optimizerKind;
+  if (/^optimizer|^newton-schulz|^grad norm/.test(name)) return optimizerKind;
   return "other compute";
 }

@@ -1,7 +1,7 @@
 // From a resolved spec and a training's options to what the ranks are told: corpus, tokenizer, recipe, the checkpoint to go on from, and the program of each
 // rank. Whatever is wrong with the input is found here, before a rank starts.
 
-import type { Program, ResolvedSpec } from "@meshwright/core";
+import { type Program, parameterUpdates, type ResolvedSpec } from "@meshwright/core";
 import { type Finding, InputError } from "@meshwright/core/units";
 import { resolveCheckpoint } from "../checkpoint/folder.ts";
 import { globalTensors } from "../checkpoint/layout.ts";
@@ -141,6 +141,7 @@ function recipeOf(options: TrainOptions, optimizer: ResolvedSpec["strategy"]["op
     beta1: options.beta1 ?? usual.beta1,
     beta2: options.beta2 ?? usual.beta2,
     epsilon: usual.epsilon,
+    momentum: options.momentum ?? usual.momentum,
     clipNorm: options.clipNorm,
     initialLossScale: initialLossScale(precision),
   };
@@ -153,12 +154,11 @@ function refuseUnfit(
   manifest: Manifest | null,
 ): void {
   const findings: Finding[] = [];
-  // The kernel takes Muon's momentum step alone: a proof of splitting, not the algorithm.
-  if (strategy.optimizer === "muon")
+  if (options.momentum !== null && strategy.optimizer !== "muon")
     findings.push({
-      path: "strategy.optimizer",
-      message: "Cannot train with muon: its orthogonalisation is not executed",
-      hint: "use adamw or sgd",
+      path: "--momentum",
+      message: `Decays Muon's momentum, and the optimizer is ${strategy.optimizer}`,
+      hint: strategy.optimizer === "sgd" ? "use --beta1" : "leave it out",
     });
   if (strategy.optimizer === "adafactor" && (options.checkpoint !== null || manifest !== null))
     findings.push({
@@ -255,9 +255,8 @@ function gradientElements({ stages, blocks }: Program): number {
   let sum = 0;
   for (const { uses } of stages)
     for (const { block } of uses)
-      for (const op of blocks[block]!.update)
-        if (op.kind === "optimizer")
-          for (const id of op.grads) sum += blocks[block]!.buffers[id]!.shape.reduce((product, n) => product * n, 1);
+      for (const { grad } of parameterUpdates(blocks[block]!))
+        sum += blocks[block]!.buffers[grad]!.shape.reduce((product, n) => product * n, 1);
   return sum;
 }
 

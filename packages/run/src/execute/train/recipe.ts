@@ -10,6 +10,8 @@ export interface Recipe {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
+  /** Of Muon's matrices. */
+  readonly momentum: number;
   /** Gradients whose norm is larger are scaled down to it; null: never. */
   readonly clipNorm: number | null;
   /** Loss scale at the start; 1: gradients are wide enough, and the scale stays. Larger: it doubles and halves as gradients allow. */
@@ -34,14 +36,20 @@ export interface StepChoice {
   readonly lossScale: number;
 }
 
-/** Common values of each optimizer: AdamW's as language models are trained (arXiv 2005.14165, appendix B), momentum 0.9 or 0.95. */
+/**
+ * Common values of each optimizer: AdamW's as language models are trained (arXiv 2005.14165, appendix B), sgd's momentum 0.9. Muon's updates are scaled to the
+ * size of AdamW's, so both take one learning rate (arXiv 2502.16982, section 2.2); its momentum is K. Jordan's (2024).
+ */
 export const optimizerDefaults: Readonly<
-  Record<OptimizerName, Pick<Recipe, "weightDecay" | "beta1" | "beta2" | "epsilon"> & { readonly peak: number }>
+  Record<
+    OptimizerName,
+    Pick<Recipe, "weightDecay" | "beta1" | "beta2" | "epsilon" | "momentum"> & { readonly peak: number }
+  >
 > = {
-  adamw: { peak: 1e-3, weightDecay: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8 },
-  sgd: { peak: 0.1, weightDecay: 0, beta1: 0.9, beta2: 0, epsilon: 0 },
-  muon: { peak: 0.02, weightDecay: 0.1, beta1: 0.95, beta2: 0, epsilon: 0 },
-  adafactor: { peak: 1e-3, weightDecay: 0.1, beta1: 0, beta2: 0, epsilon: 1e-8 },
+  adamw: { peak: 1e-3, weightDecay: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, momentum: 0 },
+  sgd: { peak: 0.1, weightDecay: 0, beta1: 0.9, beta2: 0, epsilon: 0, momentum: 0 },
+  muon: { peak: 1e-3, weightDecay: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, momentum: 0.95 },
+  adafactor: { peak: 1e-3, weightDecay: 0.1, beta1: 0, beta2: 0, epsilon: 1e-8, momentum: 0 },
 };
 
 /** 1 where gradients have the range of f32; in fp16 a scale that the first overflows halve (arXiv 1710.03740, section 3.2). */
@@ -58,7 +66,7 @@ export function startState(recipe: Recipe): TrainState {
 }
 
 export function choiceAt(recipe: Recipe, state: TrainState): StepChoice {
-  const { weightDecay, beta1, beta2, epsilon, clipNorm } = recipe;
+  const { weightDecay, beta1, beta2, epsilon, momentum, clipNorm } = recipe;
   return {
     optimizer: {
       step: state.optimizerSteps + 1,
@@ -67,6 +75,7 @@ export function choiceAt(recipe: Recipe, state: TrainState): StepChoice {
       beta1,
       beta2,
       epsilon,
+      momentum,
       gradScale: 1,
       decaysVectors: false,
     },

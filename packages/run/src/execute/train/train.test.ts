@@ -39,6 +39,7 @@ describe("the state of training", () => {
     beta1: 0.9,
     beta2: 0.95,
     epsilon: 1e-8,
+    momentum: 0.95,
     clipNorm: 1,
     initialLossScale: 1024,
   };

@@ -26,6 +26,8 @@ export interface TrainOptions {
   readonly weightDecay: number | null;
   readonly beta1: number | null;
   readonly beta2: number | null;
+  /** Of Muon. */
+  readonly momentum: number | null;
   readonly clipNorm: number | null;
   readonly evaluation: { readonly everySteps: number; readonly numBatches: number } | null;
   readonly checkpoint: { readonly root: string; readonly everySteps: number; readonly keep: number | null } | null;

@@ -28,6 +28,7 @@ const recipe: Recipe = {
   beta1: 0.9,
   beta2: 0.95,
   epsilon: 1e-8,
+  momentum: 0.95,
   clipNorm: 1,
   initialLossScale: 1,
 };

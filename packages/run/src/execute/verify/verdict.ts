@@ -13,12 +13,14 @@ export function bytesAreFixed({ strategy }: RunSpec): boolean {
 }
 
 export function verdictOf(verification: Verification, spec: RunSpec): Verdict {
-  const { lossRelErr, gradMaxRelErr, worstParameter, bytes, memory } = verification;
+  const { lossRelErr, gradMaxRelErr, worstParameter, muonMaxRelErr, bytes, memory } = verification;
   const failures: string[] = [];
   const notes: string[] = [];
   if (!(lossRelErr <= errorLimit)) failures.push(`the loss is ${lossRelErr.toExponential(2)} off the unsplit model's`);
   if (!(gradMaxRelErr <= errorLimit))
     failures.push(`the gradient of ${worstParameter} is ${gradMaxRelErr.toExponential(2)} off the unsplit model's`);
+  if (muonMaxRelErr !== null && !(muonMaxRelErr <= errorLimit))
+    failures.push(`matrices after Muon's step are ${muonMaxRelErr.toExponential(2)} off the unsplit model's`);
   if (bytesAreFixed(spec)) failures.push(...bytes.mismatches.map((text) => `bytes sent differ: ${text}`));
   else notes.push("routing decides how many rows travel to experts, so bytes sent are not compared");
   failures.push(...memory.mismatches.map((text) => `live bytes differ: ${text}`));
@@ -31,6 +33,7 @@ export function verdictOf(verification: Verification, spec: RunSpec): Verdict {
     lossRelErr,
     gradMaxRelErr,
     worstParameter,
+    ...(muonMaxRelErr === null ? {} : { muonMaxRelErr }),
     bytesSent: { predicted: bytes.predicted, measured: bytes.executed },
     peakBytes: {
       predicted: Math.max(...memory.predictedPeakBytes),

@@ -10,10 +10,12 @@ export interface OptimizerSettings {
   readonly step: number;
   readonly learningRate: number;
   readonly weightDecay: number;
-  /** Decay of the first moment, or of the momentum. */
+  /** Decay of AdamW's first moment, or of sgd's momentum. */
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
+  /** Decay of Muon's momentum. */
+  readonly momentum: number;
   /** Gradients are multiplied by this before use: clipping, and 1 / the scale of the loss. */
   readonly gradScale: number;
   /** Whether vectors (norm weights, biases) decay as matrices do. */
@@ -28,11 +30,12 @@ export const firstStep: OptimizerSettings = {
   beta1: 0.9,
   beta2: 0.95,
   epsilon: 1e-8,
+  momentum: 0.95,
   gradScale: 1,
   decaysVectors: true,
 };
 
-/** Updates `master` in place from `grad`; `states` as the algorithm needs them (adamw: m, v; sgd: momentum; muon: momentum). */
+/** Updates `master` in place from `grad`; `states` as the algorithm needs them (adamw: m, v; sgd: momentum). For muon `grad` is the direction that newtonSchulz made of the scaled gradients. */
 export function optimizerStep(
   algorithm: OptimizerName,
   grad: Mat,
@@ -49,8 +52,10 @@ export function optimizerStep(
       adamw(grad, master, states, settings);
       return;
     case "sgd":
+      heavyBall(grad, master, states, settings);
+      return;
     case "muon":
-      momentum(grad, master, states, settings);
+      heavyBall(grad, master, [], { ...settings, gradScale: 1 });
       return;
     case "adafactor":
       adafactor(grad, master, states, settings);
@@ -77,8 +82,21 @@ function adamw(grad: Mat, master: Mat, states: readonly Mat[], settings: Optimiz
   }
 }
 
-/** Heavy ball. Muon's orthogonalisation needs whole matrices; on the shards it is given the reference takes its momentum step alone. */
-function momentum(grad: Mat, master: Mat, states: readonly Mat[], settings: OptimizerSettings): void {
+/** Nesterov momentum: `out` is what Muon orthogonalises. */
+export function nesterov(grad: Mat, state: Mat, out: Mat, settings: OptimizerSettings): void {
+  const { momentum, gradScale } = settings;
+  for (let i = 0; i < grad.rows; i++) {
+    for (let j = 0; j < grad.cols; j++) {
+      const g = at(grad, i, j) * gradScale;
+      const velocity = momentum * at(state, i, j) + g;
+      set(state, i, j, velocity);
+      set(out, i, j, momentum * velocity + g);
+    }
+  }
+}
+
+/** Without a state a plain step. */
+function heavyBall(grad: Mat, master: Mat, states: readonly Mat[], settings: OptimizerSettings): void {
   const [m] = states;
   const { learningRate, weightDecay, beta1, gradScale } = settings;
   for (let i = 0; i < grad.rows; i++) {

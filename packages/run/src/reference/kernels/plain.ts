@@ -34,7 +34,7 @@ import {
   routerBackward,
 } from "./moe.ts";
 import { norm, normBackward } from "./norm.ts";
-import { optimizerStep } from "./optimizer.ts";
+import { nesterov, optimizerStep } from "./optimizer.ts";
 import { scan, scanBackward } from "./scan.ts";
 
 export const plainKernels = {
@@ -67,6 +67,7 @@ export const plainKernels = {
   matmul,
   mergeStats,
   multiply,
+  nesterov,
   norm,
   normBackward,
   optimizerStep,
