@@ -79,7 +79,7 @@ describe("a step of Muon", () => {
         const sent = declaredBytes(op, block).reduce((sum, bytes) => sum + bytes, 0);
         expect(opKernels(op, block, context).sizeBytes).toBeCloseTo(sent, 6);
       }
-    const site = { cluster, software: { ...software, reservedBytes: 0 }, model, workload };
+    const site = { cluster, software: { ...software, reservedBytes: 0, communicatorBytes: 0 }, model, workload };
     const step = simulateProgram(program, site, { allocator: { dynamicSlackFrac: 0, persistentSlackFrac: 0 } });
     if (step.kind !== "ok") throw new Error("A tiny step fits an H100");
     const bound = program.gatherPolicy === "perForward" || program.gatherPolicy === "perPhase";
