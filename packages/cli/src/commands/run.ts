@@ -89,6 +89,12 @@ export const define: DefineCommand = (command, given, exit) => {
         specFromCommand(specPath, dp === null ? options : { ...options, dp: String(dp) }, io.cwd, toMachine);
       // One rank of an MPI run writes for all.
       const isFirst = (mpiPlace(process.env)?.rank ?? 0) === 0;
+      if (transport === "mpi" && options["restarts"] !== undefined)
+        throw new InputError({
+          path: "--restarts",
+          message: "mpirun ends a run that lost a rank",
+          hint: "start it again with --resume",
+        });
       const metricsPath = isFirst ? (options["metrics"] as string | undefined) : undefined;
       await trainCommand(
         {
@@ -100,6 +106,7 @@ export const define: DefineCommand = (command, given, exit) => {
           json,
           kernels,
           metricsPath,
+          leads: isFirst,
         },
         io,
       );

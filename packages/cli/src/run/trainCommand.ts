@@ -34,6 +34,8 @@ export interface TrainCommand {
   readonly json: boolean;
   readonly kernels: KernelMode;
   readonly metricsPath: string | undefined;
+  /** This command has rank 0. */
+  readonly leads: boolean;
 }
 
 type Step = Extract<TrainEvent, { kind: "trained" }>;
@@ -58,6 +60,8 @@ export async function trainCommand(command: TrainCommand, io: Io): Promise<void>
       },
       resolve,
       exact,
+      leads: command.leads,
+      canRestart: transport !== "mpi",
       run: (job, onEvent) => pool.run({ ...job, kernels }, onEvent),
       isLostRank: (error) => error instanceof RunFailure && error.isLost,
       check: ({ run }) => refuseTooLarge(run.arenaBytes, transport === "threads"),
@@ -76,19 +80,13 @@ export async function trainCommand(command: TrainCommand, io: Io): Promise<void>
   if (json) io.out(JSON.stringify({ format: "meshwright.train", version: 1, events }, null, 2));
 }
 
-/** What needs memory that all ranks share, or ranks that can be started again. */
-function refuseTransport({ code, checkpoint }: TrainOptions, transport: TransportName): void {
+/** What needs memory that all ranks share. */
+function refuseTransport({ code }: TrainOptions, transport: TransportName): void {
   if (code !== null && transport !== "threads")
     throw new InputError({
       path: "--transport",
       message: `Workers of a gradient code put their gradients into shared memory, which ranks over ${transport} have not`,
       hint: "use --transport threads",
-    });
-  if (checkpoint !== null && transport === "mpi")
-    throw new InputError({
-      path: "--transport",
-      message: "Checkpoints of an MPI run are not written yet: every rank would begin the folder for itself",
-      hint: "use --transport threads or tcp, or leave --checkpoint out",
     });
 }
 

@@ -41,6 +41,10 @@ export interface Supervised {
   /** Refuses what this machine cannot hold. */
   readonly check: (training: PreparedTraining) => void;
   readonly exact: boolean;
+  /** Of ranks that are each a command of their own, the one that clears the folder of checkpoints and tells what happens; true where one command has all ranks. */
+  readonly leads: boolean;
+  /** Whether `run` can be called again after a rank was lost. */
+  readonly canRestart: boolean;
   readonly onEvent: (event: SupervisedEvent) => void;
 }
 
@@ -54,7 +58,7 @@ export async function superviseTraining(supervised: Supervised): Promise<void> {
   let numRanks = Number.POSITIVE_INFINITY;
   for (let attempt = 0; ; attempt++) {
     // Nobody writes now: what is partial was left by a run that ended.
-    if (root !== null) removePartials(root);
+    if (root !== null && supervised.leads) removePartials(root);
     const training = prepareTraining(spec, options, data, from, chaos);
     supervised.check(training);
     numRanks = training.numRanks;
@@ -73,7 +77,8 @@ export async function superviseTraining(supervised: Supervised): Promise<void> {
       });
       return;
     } catch (error) {
-      if (root === null || attempt >= options.restarts || !supervised.isLostRank(error)) throw error;
+      const mayRestart = supervised.canRestart && attempt < options.restarts;
+      if (root === null || !mayRestart || !supervised.isLostRank(error)) throw error;
       const failedMs = performance.now();
       const dp = fewerReplicas(supervised, spec, numRanks - 1);
       if (dp === null) throw error;

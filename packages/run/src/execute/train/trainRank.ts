@@ -7,6 +7,7 @@ import { assembled } from "../../reference/results.ts";
 import { type CheckpointFacts, readManifest } from "../checkpoint/manifest.ts";
 import { CheckpointReader, restoreShards } from "../checkpoint/restore.ts";
 import { CheckpointSaver } from "../checkpoint/saver.ts";
+import { requireSharedFolder } from "../checkpoint/sharedFolder.ts";
 import { evaluationBatch, TrainingBatches } from "../data/batches.ts";
 import { Tokenizer } from "../data/tokenizer.ts";
 import { cutWindows, type TokenWindows } from "../data/windows.ts";
@@ -42,6 +43,7 @@ export function trainRank(
   const windows = windowsOf(task, of);
   let state = resumed(task, engine, own, tell) ?? startState(recipe);
   const injector = new FaultInjector(task.chaos, link.rank);
+  if (checkpoint !== null && code === null) requireSharedFolder(link, checkpoint.root);
   const saver = checkpoint !== null && (code === null || link.rank === 0) ? saverOf(checkpoint, engine) : null;
   const runner: StepRunner =
     code === null
