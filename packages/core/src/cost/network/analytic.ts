@@ -4,6 +4,7 @@
 //
 // Ring: bandwidth-optimal, latency grows with ranks (Patarasuk and Yuan 2009). Tree: log2 steps, double binary trees keep
 // near full bandwidth (Sanders, Speck, Traeff 2009; NCCL 2.4). In-network: each byte up and down once (NVLink SHARP).
+// Over PCIe NCCL has two protocols: LL sends a flag with every four bytes, Simple a fence with every slice; the faster one runs.
 // Full mesh: one link per peer, so a group of n in a mesh of N uses (n-1)/(N-1) of a device's links.
 // Torus: an axis of the torus gives two links; all-to-all is bound by the bisection (Austin et al., How to Scale Your Model, 2025, ch. 3).
 
@@ -14,6 +15,9 @@ import {
   IN_NETWORK_EFFICIENCY,
   IN_NETWORK_MIN_RANKS,
   LAUNCH_SEC,
+  LL_SHARE,
+  PCIE_SIMPLE_HOPS,
+  PCIE_SIMPLE_SEC,
   RING_EFFICIENCY,
   SOCKET_BYTES_PER_SEC,
   SOCKET_RANKS,
@@ -65,7 +69,13 @@ export function levelSec(
     level.shape === "torus"
       ? axesSpanned(level.torusDims ?? [level.numDevices], ranks).reduce((sum, dim) => sum + Math.ceil(dim / 2), 0)
       : ranks - 1;
-  const ring = (steps: number, traffic: number): number => LAUNCH_SEC + steps * level.latencySec + traffic / rate;
+  const ring = (steps: number, traffic: number): number =>
+    level.shape === "bus"
+      ? Math.min(
+          LAUNCH_SEC + steps * level.latencySec + traffic / (rate * LL_SHARE),
+          LAUNCH_SEC + PCIE_SIMPLE_SEC + steps * level.latencySec * PCIE_SIMPLE_HOPS + traffic / rate,
+        )
+      : LAUNCH_SEC + steps * level.latencySec + traffic / rate;
   const inNetwork = LAUNCH_SEC + 4 * level.latencySec + sizeBytes / (level.bytesPerSec * IN_NETWORK_EFFICIENCY);
   switch (op) {
     case "allReduce": {

@@ -28,6 +28,11 @@ export const RING_EFFICIENCY: Readonly<Record<LinkKind, number>> = {
 export const SOCKET_BYTES_PER_SEC = 22e9;
 /** Ranks of a PCIe group that fit below one socket. */
 export const SOCKET_RANKS = 2;
+/** LL carries four bytes of data in eight (NCCL src/device/prims_ll.h). */
+export const LL_SHARE = 0.5;
+/** Simple over LL between PCIe peers: a later start (8.4 and 6.6 us) and longer hops (5.7 and 1.0 us; NCCL src/graph/tuning.cc, baseLat and hwLat). */
+export const PCIE_SIMPLE_SEC = 1.8e-6;
+export const PCIE_SIMPLE_HOPS = 5.7;
 /** NCCL's trees run between nodes; inside one they are chains (double binary trees, NCCL 2.4), as long as a ring. */
 export const CHAIN_RANKS = 8;
 

@@ -1,8 +1,9 @@
 // A collective on links that no table covers, from the measured systems that resemble it.
 //
 // A collective is start-up plus wire time. Wire time scales with the link, so a curve of the same kind of link is read at sizes scaled by the ratio of rates.
-// Start-up is the kernel, its flags and the host: it follows neither rate nor kind of link (two ranks start in 5 us over an H100's NVLink and over PCIe, in 9 us
-// on A100 and B200), so systems with other links have a say in it too. Both are means of logarithms with weights by inverse distance; a twin answers alone.
+// Start-up is a chain of instructions, flags and fences in the device: it goes with the clock and with the number of dies that a fence crosses, not with the
+// rate or kind of link (two ranks start after 10,000 cycles over an H100's NVLink, 13,000 to 14,000 on A100 and over PCIe, 17,000 on the two dies of a B200), so
+// systems with other links have a say in it too. Both are means of logarithms with weights by inverse distance; a twin answers alone.
 
 import { findDevice } from "../../cluster/catalogue.ts";
 import type { DeviceSpec, NetworkLevel } from "../../cluster/types.ts";
@@ -32,6 +33,8 @@ interface Voice extends Relative {
   readonly weight: number;
   /** Its own start-up, microseconds. */
   readonly startMicros: number;
+  /** Its clock over the group's. */
+  readonly clockRatio: number;
   /** Bytes on its link that take as long as one byte on the group's. */
   readonly sizeScale: number;
 }
@@ -39,7 +42,7 @@ interface Voice extends Relative {
 interface Siblings {
   /** Systems with the same kind of link, nearest first. */
   readonly wires: readonly Voice[];
-  /** Microseconds the group takes to start, or undefined where only one system can say. */
+  /** Microseconds the group takes to start, or undefined where no system can say. */
   readonly startMicros: number | undefined;
 }
 
@@ -49,10 +52,11 @@ const LEAST_DISTANCE = 0.05;
 const MAX_VOICES = 4;
 /** A voice with less than this of the nearest one's weight is not heard. */
 const LEAST_WEIGHT = 0.02;
-/** Another kind of link, when only start-up is asked for. */
+/** Another kind of link, or another number of dies, when only start-up is asked for. */
 const OTHER_LINK = 0.5;
-/** Bytes at which a curve shows nothing but its start-up. */
-const START_BYTES = 512;
+const OTHER_DIES = 0.5;
+/** Bytes at which a curve shows nothing but its start-up and noise: the longest is taken, so that what is longer is wire. */
+const START_BYTES = [512, 1024, 2048];
 /** Share of a curve that stays when its start-up is exchanged. */
 const LEAST_PART = 0.2;
 
@@ -64,24 +68,27 @@ export function siblingEstimate(
   ask: Ask,
   hopMicros: number,
 ): Estimate | undefined {
-  const level = inner.at(-1)!;
-  const bridged = inner.length > 1 && inner[0]!.name === "bridge";
-  const group: Group = { device, level, ask, bridged, bytesPerSec: reachableBytesPerSec(level, ask.ranks) };
-  const { wires, startMicros } = siblingsOf(tables, group, hopMicros);
+  const { wires, startMicros } = siblingsOf(tables, groupOf(device, inner, ask), hopMicros);
   const nearest = wires[0];
   if (nearest === undefined) return undefined;
   const answers = wires.map((voice) => {
     const own = curvesMicros(voice.curves, ask.ranks, ask.sizeBytes * voice.sizeScale, hopMicros).micros;
-    const started = startMicros === undefined ? own : own - voice.startMicros + startMicros;
-    // The wire keeps at least a part of its time: a noisy first point must not turn the sum negative.
-    return { micros: Math.max(started, LEAST_PART * own), weight: voice.weight };
+    if (startMicros === undefined) return { micros: own, weight: voice.weight };
+    const wireMicros = Math.max(0, own - voice.startMicros);
+    return { micros: Math.max(startMicros + wireMicros, LEAST_PART * own), weight: voice.weight };
   });
-  // Held-out devices: 4 % mean error from a near twin, 20 to 30 % across generations (docs/cost-network.md).
+  // Held-out devices: 5 % mean error from a near twin, 15 to 21 % across generations (docs/cost-network.md).
   return {
     durationSec: weightedMedian(answers) * 1e-6,
     source: "sibling",
     relStd: Math.min(0.35, 0.07 + 0.15 * nearest.distance),
   };
+}
+
+function groupOf(device: DeviceSpec, inner: readonly NetworkLevel[], ask: Ask): Group {
+  const level = inner.at(-1)!;
+  const bridged = inner.length > 1 && inner[0]!.name === "bridge";
+  return { device, level, ask, bridged, bytesPerSec: reachableBytesPerSec(level, ask.ranks) };
 }
 
 /** The middle answer, so that one system with an old kernel does not count. */
@@ -105,7 +112,7 @@ function siblingsOf(tables: NetworkTables, group: Group, hopMicros: number): Sib
     chosen.set(tables, made);
   }
   const { device, level, ask, bridged, bytesPerSec } = group;
-  const key = `${device.vendor}|${device.arch}|${level.kind}|${level.shape}|${level.inNetworkReduce}|${level.numDevices}|${level.latencySec}|${bytesPerSec}|${bridged}|${ask.op}|${ask.ranks}|${ask.backend}|${ask.dtype}`;
+  const key = `${device.vendor}|${device.arch}|${device.boostHz}|${level.kind}|${level.shape}|${level.inNetworkReduce}|${level.numDevices}|${level.latencySec}|${bytesPerSec}|${bridged}|${ask.op}|${ask.ranks}|${ask.backend}|${ask.dtype}`;
   let found = made.get(key);
   if (found === undefined) {
     found = chooseSiblings(tables, group, hopMicros);
@@ -126,34 +133,38 @@ function chooseSiblings(tables: NetworkTables, group: Group, hopMicros: number):
     const sameLink = bridged ? system.shape === "mesh" && system.link === "nvlink" : alike(system, group);
     if (sameLink) wires.push({ system, curves, distance: likeness(tables, group, system, curves.standIn) + rate });
     // Peculiar PCIe boxes are so in bandwidth; elsewhere a peculiar system's times include waiting, which is no start-up.
-    const starting = (system.typical || system.link === "pcie") && ask.backend === "nccl";
+    const starting = (system.typical || system.link === "pcie") && (sameLink || ask.backend === "nccl");
     if (!bridged && !curves.standIn && starting)
-      starts.push({
-        system,
-        curves,
-        distance: kinship(system.deviceId, group.device) + (sameLink ? rate : OTHER_LINK),
-      });
+      starts.push({ system, curves, distance: startDistance(system, group.device, sameLink) });
   }
   const startVoices = voices(starts, group, hopMicros);
-  const logStart = startVoices.reduce((sum, { weight, startMicros }) => sum + weight * Math.log(startMicros), 0);
+  const logStart = startVoices.reduce(
+    (sum, { weight, startMicros, clockRatio }) => sum + weight * Math.log(startMicros * clockRatio),
+    0,
+  );
   return {
     wires: voices(wires, group, hopMicros),
-    startMicros: startVoices.length < 2 ? undefined : Math.exp(logStart),
+    startMicros: startVoices.length === 0 ? undefined : Math.exp(logStart),
   };
 }
 
 function voices(found: readonly Relative[], group: Group, hopMicros: number): readonly Voice[] {
+  if (found.length === 0) return [];
   const near = [...found].sort((a, b) => a.distance - b.distance).slice(0, MAX_VOICES);
   const weightOf = ({ distance }: Relative): number =>
     (((near[0] as Relative).distance + LEAST_DISTANCE) / (distance + LEAST_DISTANCE)) ** WEIGHT_POWER;
   const heard = near.filter((relative) => weightOf(relative) >= LEAST_WEIGHT);
   const total = heard.reduce((sum, relative) => sum + weightOf(relative), 0);
-  return heard.map((relative) => ({
-    ...relative,
-    weight: weightOf(relative) / total,
-    startMicros: curvesMicros(relative.curves, group.ask.ranks, START_BYTES, hopMicros).micros,
-    sizeScale: sizeScale(relative.system, group),
-  }));
+  return heard.map((relative) => {
+    const starts = START_BYTES.map((size) => curvesMicros(relative.curves, group.ask.ranks, size, hopMicros).micros);
+    return {
+      ...relative,
+      weight: weightOf(relative) / total,
+      startMicros: Math.max(...starts),
+      clockRatio: (findDevice(relative.system.deviceId)?.boostHz ?? group.device.boostHz) / group.device.boostHz,
+      sizeScale: sizeScale(relative.system, group),
+    };
+  });
 }
 
 /** Distance in everything but the rate of the link. */
@@ -175,7 +186,18 @@ function likeness(
   );
 }
 
-/** Start-up differs with the library of the vendor and, less, with the generation of the part. */
+/** Distance in what start-up depends on, the clock apart. */
+function startDistance(system: MeasuredSystem, device: DeviceSpec, sameLink: boolean): number {
+  const sameDies = hasTwoDies(findDevice(system.deviceId)?.arch) === hasTwoDies(device.arch);
+  return kinship(system.deviceId, device) + (sameLink ? 0 : OTHER_LINK) + (sameDies ? 0 : OTHER_DIES);
+}
+
+/** NVIDIA's datacentre Blackwell is two dies (Blackwell architecture brief, 2024); parts with a chip number (GB202, GB10) are one. */
+function hasTwoDies(arch: string | undefined): boolean {
+  return arch !== undefined && /^Blackwell(?! GB\d)/.test(arch);
+}
+
+/** The library differs with the vendor and, less, with the generation of the part. */
 function kinship(systemDevice: string, device: DeviceSpec): number {
   const other = findDevice(systemDevice);
   const family = (arch: string | undefined): string | undefined => arch?.split(" ")[0];
