@@ -7,8 +7,10 @@ import type { ResolvedSpec } from "@meshwright/core/spec";
 import { formatCount, InputError } from "@meshwright/core/units";
 import {
   type Algorithms,
+  arenasHere,
   checkAlgorithms,
   compareRun,
+  type HostPlace,
   type KernelMode,
   kernelChoiceText,
   kernelModes,
@@ -35,6 +37,7 @@ import type { Io } from "../io.ts";
 import type { DefineCommand } from "../main.ts";
 import { onCalibratedMachine } from "../run/calibratedMachine.ts";
 import { comparisonJson, comparisonText } from "../run/comparisonText.ts";
+import { addHostOptions, ioOfHost, readHosts, waitingText } from "../run/hosts.ts";
 import { sizedToRanks } from "../run/ranksOfJob.ts";
 import { StepLines } from "../run/stepLines.ts";
 import { trainCommand } from "../run/trainCommand.ts";
@@ -50,6 +53,7 @@ Examples:
   meshwright run examples/tiny-llama.yaml --dp 2 --verify --json
   meshwright run examples/tiny-llama.yaml --dp 2 --compare --trace step.json
   meshwright run examples/tiny-llama.yaml --dp 2 --compare --calibration local.json     after: meshwright calibrate --local --out local.json
+  meshwright run examples/tiny-llama.yaml --dp 2 --tp 2 --nnodes 2 --node-rank 0 --master-addr hostA     on hostA; on hostB: --node-rank 1
   mpirun -n 4 npx meshwright run examples/tiny-llama.yaml --dp 2 --tp 2 --algorithm native
 
 docs/run.md describes what is run, proved and shown; docs/train.md training, docs/checkpoints.md checkpoints and lost ranks.`;
@@ -74,22 +78,23 @@ export const define: DefineCommand = (command, given, exit) => {
     .option("--json", "print results as JSON")
     .option("-v, --verbose", "show all operations and notes")
     .addHelpText("after", examples);
+  addHostOptions(command);
   addTrainOptions(command);
   addSpecOptions(command);
   command.action(async (specPath: string | undefined, options: Record<string, unknown>) => {
     requireJob(specPath, options, "run");
     const wanted = readOptions(options);
-    const { transport, algorithms } = wanted;
-    const io = transport === "mpi" ? ioOfRank(given) : given;
+    const { transport, algorithms, hosts } = wanted;
+    const io = transport === "mpi" ? ioOfRank(given) : hosts === undefined ? given : ioOfHost(given, hosts);
     const { verify, compare, tracePath, exact, json, kernels } = wanted;
     const toMachine = (description: unknown) =>
       sizedToRanks(onCalibratedMachine(description, options, fileSources(foldersOf(specPath, io.cwd))));
     if (!verify && !compare && tracePath === undefined) {
       const resolve = (dp: number | null) =>
         specFromCommand(specPath, dp === null ? options : { ...options, dp: String(dp) }, io.cwd, toMachine);
-      // One rank of an MPI run writes for all.
-      const isFirst = (mpiPlace(process.env)?.rank ?? 0) === 0;
-      if (transport === "mpi" && options["restarts"] !== undefined)
+      // One rank of an MPI run, or one host, writes for all.
+      const isFirst = (mpiPlace(process.env)?.rank ?? 0) === 0 && (hosts?.host ?? 0) === 0;
+      if (transport === "mpi" && options["restarts"] !== undefined && options["restarts"] !== "0")
         throw new InputError({
           path: "--restarts",
           message: "mpirun ends a run that lost a rank",
@@ -101,6 +106,7 @@ export const define: DefineCommand = (command, given, exit) => {
           options: readTrainOptions(options, wanted.numSteps),
           resolve,
           transport,
+          hosts,
           algorithms,
           exact,
           json,
@@ -116,7 +122,7 @@ export const define: DefineCommand = (command, given, exit) => {
     const spec = specFromCommand(specPath, options, io.cwd, toMachine);
     const prepared = prepareRun(spec);
     if (wanted.verify) refuseUnprovable(prepared.spec);
-    refuseTooLarge(prepared.arenaBytes, transport === "threads");
+    refuseTooLarge(arenasHere(prepared.arenaBytes, transport, hosts), transport === "threads");
     const failed = await runJob(spec, prepared, wanted, io);
     if (failed) exit(1);
   });
@@ -131,6 +137,7 @@ function ioOfRank(io: Io): Io {
 interface RunOptions {
   readonly numSteps: number;
   readonly transport: TransportName;
+  readonly hosts: HostPlace | undefined;
   readonly algorithms: Algorithms | undefined;
   readonly verify: boolean;
   readonly compare: boolean;
@@ -145,7 +152,9 @@ function readOptions(options: Record<string, unknown>): RunOptions {
   const text = options["steps"] as string | undefined;
   if (text !== undefined && !/^[1-9]\d{0,8}$/.test(text))
     throw new InputError({ path: "--steps", message: `Expected a whole number from 1 on, got "${text}"` });
-  const named = options["transport"] ?? (mpiPlace(process.env) === null ? "threads" : "mpi");
+  const hosts = readHosts(options);
+  const named =
+    options["transport"] ?? (hosts !== undefined ? "tcp" : mpiPlace(process.env) === null ? "threads" : "mpi");
   const transport = transportNames.find((name) => name === named);
   if (transport === undefined)
     throw new InputError({
@@ -161,6 +170,7 @@ function readOptions(options: Record<string, unknown>): RunOptions {
   const wanted: RunOptions = {
     numSteps: text === undefined ? (measures ? 10 : 50) : Number(text),
     transport,
+    hosts,
     algorithms,
     verify: flag("verify"),
     compare: flag("compare"),
@@ -204,7 +214,7 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
   const numRanks = prepared.arenaBytes.length;
   let isIntroduced = wanted.json;
   const introduce = () => {
-    if (!isIntroduced) io.out(headline(spec, numRanks, wanted.transport, io));
+    if (!isIntroduced) io.out(headline(spec, numRanks, wanted, io));
     isIntroduced = true;
   };
   const { seqLen, globalBatch } = spec.workload;
@@ -212,7 +222,12 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
   let verdict: Verdict | null = null;
   let ranks: readonly RankMeasures[] | null = null;
   const steps: Extract<RunEvent, { kind: "step" }>[] = [];
-  const pool = rankPool(wanted.transport, wanted.algorithms === undefined ? {} : { algorithms: wanted.algorithms });
+  const { algorithms, hosts } = wanted;
+  const pool = rankPool(wanted.transport, {
+    ...(algorithms === undefined ? {} : { algorithms }),
+    ...(hosts === undefined ? {} : { hosts }),
+  });
+  if (hosts !== undefined && hosts.host === 0) io.err(io.paint.dim(waitingText(numRanks, hosts, undefined)));
   io.progress(`starting ${numRanks} ranks`);
   try {
     await pool.run(job, (event) => {
@@ -270,7 +285,12 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
   return false;
 }
 
-function headline({ name, model, strategy }: ResolvedSpec, numRanks: number, transport: TransportName, io: Io): string {
+function headline(
+  { name, model, strategy }: ResolvedSpec,
+  numRanks: number,
+  { transport, hosts }: RunOptions,
+  io: Io,
+): string {
   const { tp, cp, pp, dp, schedule } = strategy;
   const axes = [
     ["tp", tp],
@@ -284,7 +304,7 @@ function headline({ name, model, strategy }: ResolvedSpec, numRanks: number, tra
   const parameters = formatCount(parameterCounts(model).total);
   return [
     io.paint.bold(name),
-    `${parameters} parameters · ${ranksText(numRanks, transport)}${split.length > 0 ? ` · ${split.join(" · ")}` : ""} · ${strategy.precision}`,
+    `${parameters} parameters · ${ranksText(numRanks, transport, hosts)}${split.length > 0 ? ` · ${split.join(" · ")}` : ""} · ${strategy.precision}`,
     "",
   ].join("\n");
 }

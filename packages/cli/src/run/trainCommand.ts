@@ -8,6 +8,8 @@ import type { ResolvedSpec } from "@meshwright/core/spec";
 import { formatBytes, formatCount, formatPercent, formatSeconds, InputError } from "@meshwright/core/units";
 import {
   type Algorithms,
+  arenasHere,
+  type HostPlace,
   isReported,
   type KernelMode,
   kernelChoiceText,
@@ -24,11 +26,13 @@ import {
   type TransportName,
 } from "@meshwright/run";
 import type { Io } from "../io.ts";
+import { waitingText } from "./hosts.ts";
 
 export interface TrainCommand {
   readonly options: TrainOptions;
   readonly resolve: (dp: number | null) => ResolvedSpec;
   readonly transport: TransportName;
+  readonly hosts: HostPlace | undefined;
   readonly algorithms: Algorithms | undefined;
   readonly exact: boolean;
   readonly json: boolean;
@@ -41,19 +45,22 @@ export interface TrainCommand {
 type Step = Extract<TrainEvent, { kind: "trained" }>;
 
 export async function trainCommand(command: TrainCommand, io: Io): Promise<void> {
-  const { options, resolve, transport, algorithms, exact, json, kernels, metricsPath } = command;
+  const { options, resolve, transport, hosts, algorithms, exact, json, kernels, metricsPath } = command;
   const metrics = metricsPath === undefined ? null : openMetrics(metricsPath, io.cwd);
   refuseTransport(options, transport);
   const pool = rankPool(transport, {
     timeoutMs: options.timeoutMs,
     ...(algorithms === undefined ? {} : { algorithms }),
+    ...(hosts === undefined ? {} : { hosts }),
   });
-  const show = json ? null : new TrainReport(resolve(null), options, transport, io);
+  const show = json ? null : new TrainReport(resolve(null), options, { transport, hosts }, io);
   const events: Record<string, unknown>[] = [];
   try {
     await superviseTraining({
       options: {
         ...options,
+        // Ranks that several commands started are not this one's to start again.
+        restarts: transport === "mpi" || hosts !== undefined ? 0 : options.restarts,
         checkpoint: options.checkpoint && { ...options.checkpoint, root: resolvePath(io.cwd, options.checkpoint.root) },
         resume: options.resume && resolvePath(io.cwd, options.resume),
         data: { ...options.data, path: options.data.path && resolvePath(io.cwd, options.data.path) },
@@ -61,10 +68,13 @@ export async function trainCommand(command: TrainCommand, io: Io): Promise<void>
       resolve,
       exact,
       leads: command.leads,
-      canRestart: transport !== "mpi",
       run: (job, onEvent) => pool.run({ ...job, kernels }, onEvent),
       isLostRank: (error) => error instanceof RunFailure && error.isLost,
-      check: ({ run }) => refuseTooLarge(run.arenaBytes, transport === "threads"),
+      check: ({ run, numRanks }) => {
+        refuseTooLarge(arenasHere(run.arenaBytes, transport, hosts), transport === "threads");
+        if (hosts !== undefined && hosts.host === 0)
+          io.err(io.paint.dim(waitingText(numRanks, hosts, options.timeoutMs)));
+      },
       onEvent: (event) => {
         const record = recordOf(event);
         if (metrics !== null) writeSync(metrics, `${JSON.stringify(record)}\n`);
@@ -123,17 +133,17 @@ function recordOf(event: SupervisedEvent): Record<string, unknown> {
 class TrainReport {
   private readonly spec: ResolvedSpec;
   private readonly options: TrainOptions;
-  private readonly transport: TransportName;
+  private readonly over: Pick<TrainCommand, "transport" | "hosts">;
   private readonly io: Io;
   private readonly losses: number[] = [];
   /** Steps that were done before the first loss. */
   private firstStep = 0;
   private isUnderWay = false;
 
-  constructor(spec: ResolvedSpec, options: TrainOptions, transport: TransportName, io: Io) {
+  constructor(spec: ResolvedSpec, options: TrainOptions, over: Pick<TrainCommand, "transport" | "hosts">, io: Io) {
     this.spec = spec;
     this.options = options;
-    this.transport = transport;
+    this.over = over;
     this.io = io;
   }
 
@@ -149,7 +159,7 @@ class TrainReport {
         const parameters = formatCount(parameterCounts(this.spec.model).total);
         this.line(paint.bold(this.spec.name));
         this.line(
-          `${parameters} parameters · ${ranksText(numRanks, this.transport)} · ${task.mesh} · ${task.optimizer} · ${this.spec.strategy.precision}`,
+          `${parameters} parameters · ${ranksText(numRanks, this.over.transport, this.over.hosts)} · ${task.mesh} · ${task.optimizer} · ${this.spec.strategy.precision}`,
         );
         this.line(
           `${corpus.source}: ${formatBytes(corpus.sizeBytes)}, ${formatCount(corpus.numTokens)} tokens of ${256 + tokenizer.merges.length} kinds`,

@@ -18,11 +18,15 @@ export { type CodeSpec, parseCode } from "./faults/gradientCodes.ts";
 export { type KernelChoice, type KernelMode, kernelChoiceText, kernelModes } from "./kernels/chooseKernels.ts";
 export { RunFailure } from "./launch/failure.ts";
 export { type PreparedRun, prepareRun, refuseUnprovable } from "./launch/prepare.ts";
+export { hostsConnectMs } from "./launch/processes.ts";
 export type * from "./launch/rankJob.ts";
 export {
+  arenasHere,
+  type HostPlace,
   type PoolOptions,
   type RankPool,
   rankPool,
+  ranksOfHost,
   ranksText,
   type TransportName,
   transportNames,

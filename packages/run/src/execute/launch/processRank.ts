@@ -1,5 +1,6 @@
 // The process of one rank that talks over TCP: runs what its parent tells it (processes.ts), then ends with its parent's channel.
 
+import { InputError } from "@meshwright/core/units";
 import { communicators } from "../collectives/communicator.ts";
 import { connectTcp } from "../transport/tcp/tcpTransport.ts";
 import type { ProcessMessage } from "./processes.ts";
@@ -14,14 +15,19 @@ function send(message: ThreadMessage): Promise<void> {
   });
 }
 
-process.once("message", async ({ job, rank, numRanks, port, runName, timeoutMs, algorithms }: ProcessMessage) => {
+process.once("message", async (message: ProcessMessage) => {
+  const { job, rank, numRanks, host, port, runName, facts, ranksPerHost, connectTimeoutMs, timeoutMs, algorithms } =
+    message;
   try {
     const transport = await connectTcp({
       rank,
       numRanks,
-      host: "127.0.0.1",
+      host,
       port,
       job: runName,
+      facts,
+      ...(ranksPerHost < numRanks ? { ranksPerHost } : {}),
+      connectTimeoutMs,
       options: timeoutMs === undefined ? {} : { timeoutMs },
     });
     const groups = communicators(transport, algorithms === undefined ? {} : { algorithms });
@@ -29,8 +35,9 @@ process.once("message", async ({ job, rank, numRanks, port, runName, timeoutMs, 
     await send(said);
   } catch (error) {
     // Ranks that do not find each other.
-    const text = error instanceof Error ? error.message : String(error);
-    await send({ kind: "failed", text, isEcho: false, isLost: false, stack: "" });
+    const text =
+      error instanceof InputError ? error.findings[0]!.message : error instanceof Error ? error.message : String(error);
+    await send({ kind: "failed", text, isEcho: false, isLost: false, isUnmet: true, stack: "" });
   }
 });
 process.once("disconnect", () => process.exit(0));

@@ -1,12 +1,14 @@
-// Ranks as processes of this machine that talk over TCP, each with a memory of its own. They are children of this process, told what to do and heard over
-// its channel to them; a child that ends takes its run with it.
+// Ranks as processes that talk over TCP, each with a memory of its own. They are children of this process, told what to do and heard over
+// its channel to them; a child that ends takes its run with it. Over several hosts each host's process has its share of the ranks; all of them connect to
+// rank 0, which compares what they were told.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { type RankFailure, runFailure } from "./failure.ts";
+import { type JobFacts, jobFacts } from "./jobFacts.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
-import type { PoolOptions } from "./rankPool.ts";
+import { type PoolOptions, ranksOfHost } from "./rankPool.ts";
 import type { ThreadMessage } from "./threadProtocol.ts";
 
 /** To a rank's process: one run. */
@@ -14,10 +16,16 @@ export interface ProcessMessage extends PoolOptions {
   readonly job: RankJob;
   readonly rank: number;
   readonly numRanks: number;
-  /** Where rank 0 listens, on this machine. */
+  /** Where rank 0 listens. */
+  readonly host: string;
   readonly port: number;
-  /** Equal on all ranks of a run, different for every run. */
+  /** Equal on all ranks of a run; of runs on one machine, different for every run. */
   readonly runName: string;
+  /** Of several hosts: what must be equal on all of them. */
+  readonly facts: JobFacts;
+  readonly ranksPerHost: number;
+  /** How long ranks wait for each other at the start. */
+  readonly connectTimeoutMs: number;
 }
 
 /** Built, a rank starts as JavaScript; from the sources it needs a loader. */
@@ -30,6 +38,10 @@ const rankPath = fileURLToPath(
 /** After one rank has failed, how long the others may take to notice before they are ended. */
 const graceMs = 5000;
 
+/** How long ranks wait for each other at the start: here, and over hosts, where people start them one after another. */
+const localConnectMs = 60_000;
+export const hostsConnectMs = 120_000;
+
 export class RankProcesses {
   private readonly options: PoolOptions;
   private children: ChildProcess[] = [];
@@ -41,17 +53,31 @@ export class RankProcesses {
 
   async run(job: RankJob, onEvent: (event: RunEvent) => void): Promise<void> {
     const numRanks = job.arenaBytes.length;
-    const port = await freePort();
-    const runName = `run ${process.pid} ${this.numRuns++}`;
+    const { hosts, timeoutMs } = this.options;
+    const { first, count } = hosts === undefined ? { first: 0, count: numRanks } : ranksOfHost(numRanks, hosts);
+    const meeting =
+      hosts === undefined
+        ? { host: "127.0.0.1", port: await freePort(), runName: `run ${process.pid} ${this.numRuns++}`, facts: {} }
+        : { host: hosts.address, port: hosts.port, runName: "run", facts: jobFacts(job, this.options) };
+    const connectTimeoutMs = hosts === undefined ? localConnectMs : (timeoutMs ?? hostsConnectMs);
     const sent = withoutSharedMemory(job) as RankJob;
-    this.children = Array.from({ length: numRanks }, () =>
+    this.children = Array.from({ length: count }, () =>
       fork(rankPath, { execArgv: ["--no-warnings"], serialization: "advanced" }),
     );
     const failures: RankFailure[] = [];
     let late: ReturnType<typeof setTimeout> | undefined;
     await Promise.all(
-      this.children.map(async (child, rank) => {
-        const failure = await oneRun(child, { job: sent, rank, numRanks, port, runName, ...this.options }, onEvent);
+      this.children.map(async (child, i) => {
+        const message = {
+          job: sent,
+          rank: first + i,
+          numRanks,
+          ...meeting,
+          ranksPerHost: count,
+          connectTimeoutMs,
+          ...this.options,
+        };
+        const failure = await oneRun(child, message, onEvent);
         if (failure !== null && failures.push(failure) === 1) late = setTimeout(() => this.kill(), graceMs);
       }),
     );
@@ -92,7 +118,7 @@ function oneRun(
     child.on("message", (sent) => {
       const said = sent as ThreadMessage;
       if (said.kind === "event") onEvent(said.event);
-      else resolve(said.kind === "done" ? null : { rank, text: said.text, isEcho: said.isEcho, isLost: said.isLost });
+      else resolve(said.kind === "done" ? null : { ...said, rank });
     });
     child.once("error", (error) => resolve({ rank, text: error.message, isEcho: false, isLost: true }));
     child.once("exit", (code, signal) =>

@@ -1,6 +1,8 @@
 // What runs a job on its ranks, whatever carries their messages.
 
+import { InputError } from "@meshwright/core/units";
 import type { Algorithms } from "../collectives/algorithms.ts";
+import { mpiPlace } from "../transport/mpi/mpiTransport.ts";
 import { MpiRank } from "./mpiRank.ts";
 import { RankProcesses } from "./processes.ts";
 import type { RankJob, RunEvent } from "./rankJob.ts";
@@ -20,6 +22,48 @@ export interface PoolOptions {
   readonly timeoutMs?: number;
   /** Of collectives; automatic when absent. */
   readonly algorithms?: Algorithms;
+  /** TCP over several hosts, each of which has a command of its own; all ranks are on this machine when absent. */
+  readonly hosts?: HostPlace;
+}
+
+/** The place of this host among those of a run. */
+export interface HostPlace {
+  readonly numHosts: number;
+  /** 0-based; rank 0 is on host 0. */
+  readonly host: number;
+  /** Where rank 0 listens, as all hosts reach it. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Ranks of a host: equal shares, one after another. @throws InputError where they do not divide. */
+export function ranksOfHost(
+  numRanks: number,
+  { numHosts, host }: HostPlace,
+): { readonly first: number; readonly count: number } {
+  const count = numRanks / numHosts;
+  if (!Number.isInteger(count))
+    throw new InputError({
+      path: "--nnodes",
+      message: `${numRanks} ranks do not divide over ${numHosts} hosts`,
+      hint: "choose axes whose product is a multiple of the number of hosts",
+    });
+  return { first: host * count, count };
+}
+
+/** Memory of the ranks that run on this machine. Of an MPI run, as many of the largest as mpirun put here. */
+export function arenasHere(
+  arenaBytes: readonly number[],
+  transport: TransportName,
+  hosts?: HostPlace,
+): readonly number[] {
+  if (transport === "mpi") {
+    const numHere = mpiPlace(process.env)?.nodeSize ?? arenaBytes.length;
+    return [...arenaBytes].sort((a, b) => b - a).slice(0, numHere);
+  }
+  if (hosts === undefined) return arenaBytes;
+  const { first, count } = ranksOfHost(arenaBytes.length, hosts);
+  return arenaBytes.slice(first, first + count);
 }
 
 export function rankPool(transport: TransportName, options: PoolOptions = {}): RankPool {
@@ -34,7 +78,8 @@ export function rankPool(transport: TransportName, options: PoolOptions = {}): R
 }
 
 /** `8 ranks as threads`. */
-export function ranksText(numRanks: number, transport: TransportName): string {
+export function ranksText(numRanks: number, transport: TransportName, hosts?: HostPlace): string {
   const kind = { threads: "as threads", tcp: "as processes over TCP", mpi: "over MPI" }[transport];
-  return `${numRanks === 1 ? "1 rank" : `${numRanks} ranks`} ${kind}`;
+  const where = hosts === undefined || hosts.numHosts === 1 ? "" : ` on ${hosts.numHosts} hosts`;
+  return `${numRanks === 1 ? "1 rank" : `${numRanks} ranks`} ${kind}${where}`;
 }

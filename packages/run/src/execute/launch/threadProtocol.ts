@@ -26,5 +26,7 @@ export type RankEnd =
       readonly text: string;
       readonly isEcho: boolean;
       readonly isLost: boolean;
+      /** Ranks did not find each other, or not with the same job: the user's to mend. */
+      readonly isUnmet?: boolean;
       readonly stack: string;
     };

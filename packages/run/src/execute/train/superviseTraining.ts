@@ -43,8 +43,6 @@ export interface Supervised {
   readonly exact: boolean;
   /** Of ranks that are each a command of their own, the one that clears the folder of checkpoints and tells what happens; true where one command has all ranks. */
   readonly leads: boolean;
-  /** Whether `run` can be called again after a rank was lost. */
-  readonly canRestart: boolean;
   readonly onEvent: (event: SupervisedEvent) => void;
 }
 
@@ -77,8 +75,7 @@ export async function superviseTraining(supervised: Supervised): Promise<void> {
       });
       return;
     } catch (error) {
-      const mayRestart = supervised.canRestart && attempt < options.restarts;
-      if (root === null || !mayRestart || !supervised.isLostRank(error)) throw error;
+      if (root === null || attempt >= options.restarts || !supervised.isLostRank(error)) throw error;
       const failedMs = performance.now();
       const dp = fewerReplicas(supervised, spec, numRanks - 1);
       if (dp === null) throw error;

@@ -12,7 +12,16 @@ export interface RendezvousOptions {
   /** Equal on all ranks of a run. */
   readonly job: string;
   readonly timeoutMs: number;
+  /** What must be equal on all ranks, by name; rank 0 compares. */
+  readonly facts?: Readonly<Record<string, string>>;
+  /** Where hosts have equal shares of the ranks: so that messages can name hosts. */
+  readonly ranksPerHost?: number;
 }
+
+/** How long rank 0 goes on saying why it ends, to those who come late. */
+const lastWordsMs = 1000;
+/** For a line of rank 0 to arrive. */
+const patienceMs = 1000;
 
 const protocol = "meshwright-ranks/1";
 
@@ -23,6 +32,8 @@ interface Hello {
   readonly numRanks: number;
   /** Where this rank listens; 0 on connections between other ranks than 0. */
   readonly port: number;
+  /** To rank 0 alone. */
+  readonly facts?: Readonly<Record<string, string>>;
 }
 
 interface Address {
@@ -42,7 +53,9 @@ export async function rendezvous(options: RendezvousOptions): Promise<(Socket | 
   const expected = numRanks - 1 - rank;
   const ports: number[] = [];
   const server = createServer({ pauseOnConnect: false });
-  const callers = acceptAll(server, options, expected, deadline, (hello, socket) => {
+  // A rank that came early hears of the others only when rank 0, which may have come at the last moment, has waited its own time.
+  const callersDeadline = rank === 0 ? deadline : deadline + options.timeoutMs;
+  const callers = acceptAll(server, options, expected, callersDeadline, (hello, socket) => {
     sockets[hello.rank] = socket;
     ports[hello.rank] = hello.port;
   });
@@ -61,22 +74,29 @@ export async function rendezvous(options: RendezvousOptions): Promise<(Socket | 
     sockets[0] = first;
     const answer = await ask(
       first,
-      { ...helloOf(options), port: ownPort },
+      { ...helloOf(options), port: ownPort, facts: options.facts ?? {} },
       `rank 0 at ${host}:${options.port}`,
-      deadline,
+      Date.now() + options.timeoutMs + lastWordsMs + patienceMs,
     );
     const table = (answer as { readonly table: readonly Address[] }).table;
     for (let peer = 1; peer < rank; peer++) {
       const address = table[peer]!;
       const to = { host: address.host === "" ? host : address.host, port: address.port };
-      const socket = await connectUntil(to, deadline);
+      const soon = Date.now() + options.timeoutMs;
+      const socket = await connectUntil(to, soon);
       sockets[peer] = socket;
-      await ask(socket, { ...helloOf(options), port: 0 }, `rank ${peer} at ${to.host}:${to.port}`, deadline);
+      await ask(socket, { ...helloOf(options), port: 0 }, `rank ${peer} at ${to.host}:${to.port}`, soon);
     }
     await callers;
     return sockets;
   } catch (error) {
-    for (const socket of sockets) socket?.destroy();
+    // Whoever has come learns from rank 0 why it was in vain.
+    const failed = error instanceof Error ? error.message : String(error);
+    for (const socket of sockets) {
+      if (rank === 0 && socket !== null) socket.end(`${JSON.stringify({ failed })}\n`);
+      else socket?.destroy();
+    }
+    if (rank === 0) await new Promise((resolve) => setTimeout(resolve, lastWordsMs));
     throw error;
   } finally {
     server.close();
@@ -96,6 +116,7 @@ function acceptAll(
   accept: (hello: Hello, socket: Socket) => void,
 ): Promise<void> {
   const here = new Set<number>();
+  let failed: string | null = null;
   const promise = new Promise<void>((resolve, reject) => {
     if (expected === 0) {
       resolve();
@@ -106,9 +127,14 @@ function acceptAll(
         (r) => r > options.rank && !here.has(r),
       );
       const missingText = missing.length > 8 ? `${missing.slice(0, 8).join(", ")}, ...` : missing.join(", ");
+      const { ranksPerHost } = options;
+      const hostsText =
+        ranksPerHost === undefined
+          ? ""
+          : `, of host ${[...new Set(missing.map((r) => Math.floor(r / ranksPerHost)))].slice(0, 8).join(", ")}`;
       reject(
         new Error(
-          `Rank ${options.rank} waited ${options.timeoutMs / 1000} s for ranks to connect; missing: ${missingText}`,
+          `Rank ${options.rank} waited ${options.timeoutMs / 1000} s for ranks to connect; missing: ${missingText}${hostsText}`,
         ),
       );
     }, deadline - Date.now());
@@ -116,6 +142,18 @@ function acceptAll(
       readLine(socket, deadline).then(
         (line) => {
           const hello = line as Hello;
+          const difference = differenceFrom(hello, options);
+          if (difference !== null && failed === null) {
+            const where = reachable(socket);
+            failed = `Rank ${hello.rank}${where === "" ? "" : ` at ${where}`} was given another job than rank 0: ${difference}`;
+            clearTimeout(timer);
+            reject(new Error(failed));
+          }
+          // Those that come while this rank says its last words hear them too.
+          if (failed !== null) {
+            socket.end(`${JSON.stringify({ failed })}\n`);
+            return;
+          }
           const refused = refusal(hello, options, here);
           if (refused !== null) {
             socket.end(`${JSON.stringify({ refused })}\n`);
@@ -142,11 +180,26 @@ function acceptAll(
 function refusal(hello: Hello, options: RendezvousOptions, here: ReadonlySet<number>): string | null {
   if (typeof hello !== "object" || hello === null || hello.protocol !== protocol) return "it speaks another protocol";
   if (hello.job !== options.job) return "it belongs to another run";
-  if (hello.numRanks !== options.numRanks) return `it counts ${hello.numRanks} ranks, this run has ${options.numRanks}`;
+  // Where facts are compared, they say it better.
+  if (hello.numRanks !== options.numRanks && options.facts === undefined)
+    return `it counts ${hello.numRanks} ranks, this run has ${options.numRanks}`;
   if (!Number.isInteger(hello.rank) || hello.rank <= options.rank || hello.rank >= options.numRanks)
     return `no rank ${hello.rank} is expected here`;
-  if (here.has(hello.rank)) return `rank ${hello.rank} is already connected`;
+  if (here.has(hello.rank)) return `rank ${hello.rank} is already connected from elsewhere`;
   return null;
+}
+
+/** What differs between what another rank of this run and rank 0 were given, in words; null: nothing. */
+function differenceFrom(hello: Hello, { rank, job, facts: own }: RendezvousOptions): string | null {
+  if (rank > 0 || own === undefined || hello?.protocol !== protocol || hello.job !== job) return null;
+  const theirs = hello.facts ?? {};
+  const names = [...new Set([...Object.keys(own), ...Object.keys(theirs)])].filter(
+    (name) => own[name] !== theirs[name],
+  );
+  if (names.length === 0) return null;
+  const given = (value: string | undefined) => value ?? "not given";
+  const shown = names.slice(0, 3).map((name) => `${name} is ${given(theirs[name])} instead of ${given(own[name])}`);
+  return `${shown.join("; ")}${names.length > shown.length ? `; and ${names.length - shown.length} more` : ""}`;
 }
 
 function listen(server: Server, port: number, host: string | undefined): Promise<number> {
@@ -163,6 +216,7 @@ function listen(server: Server, port: number, host: string | undefined): Promise
 
 /** Tries again until the other side listens. */
 async function connectUntil(to: { readonly host: string; readonly port: number }, deadline: number): Promise<Socket> {
+  const startMs = Date.now();
   for (;;) {
     try {
       return await new Promise<Socket>((resolve, reject) => {
@@ -178,10 +232,17 @@ async function connectUntil(to: { readonly host: string; readonly port: number }
       const { code, message } = error as NodeJS.ErrnoException;
       const isLasting = code === "ENOTFOUND" || code === "EACCES";
       if (isLasting || Date.now() > deadline)
-        throw new Error(`Cannot connect to ${to.host}:${to.port}: ${message}`, { cause: error });
+        throw new Error(
+          `Cannot connect to ${to.host}:${to.port}${isLasting ? "" : `, tried for ${waitedSec(startMs)} s`}: ${message}`,
+          { cause: error },
+        );
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
+}
+
+function waitedSec(startMs: number): string {
+  return ((Date.now() - startMs) / 1000).toFixed(0);
 }
 
 async function ask(socket: Socket, hello: Hello, whom: string, deadline: number): Promise<unknown> {
@@ -189,7 +250,8 @@ async function ask(socket: Socket, hello: Hello, whom: string, deadline: number)
   const answer = await readLine(socket, deadline).catch((error: Error) => {
     throw new Error(`No answer from ${whom}: ${error.message}`, { cause: error });
   });
-  const { refused } = answer as { readonly refused?: string };
+  const { refused, failed } = answer as { readonly refused?: string; readonly failed?: string };
+  if (failed !== undefined) throw new Error(failed);
   if (refused !== undefined) throw new Error(`Rank ${hello.rank} was refused by ${whom}: ${refused}`);
   return answer;
 }

@@ -35,7 +35,11 @@ export async function connectTcp(at: TcpOptions): Promise<Transport> {
   const { words } = block;
   const data: IoThreadData = {
     memory: block.memory,
-    at: { rank, numRanks, host, port, job, timeoutMs: at.connectTimeoutMs ?? 60_000 },
+    at: {
+      ...{ rank, numRanks, host, port, job, timeoutMs: at.connectTimeoutMs ?? 60_000 },
+      ...(at.facts === undefined ? {} : { facts: at.facts }),
+      ...(at.ranksPerHost === undefined ? {} : { ranksPerHost: at.ranksPerHost }),
+    },
     heartbeatTimeoutMs: options.heartbeatTimeoutMs,
   };
   const worker = new Worker(at.ioThread ?? ioThread, { workerData: data });
