@@ -57,6 +57,7 @@ export function opAccess(op: Op): Access {
     case "headSplit":
       return { reads: [op.x], writes: [op.a, op.b] };
     case "rope":
+    case "repeatHeads":
       return { reads: [op.x], writes: [op.out] };
     case "dropout":
       return { reads: [op.x], writes: [op.mask, op.y] };

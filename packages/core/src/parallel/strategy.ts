@@ -95,6 +95,12 @@ export interface Software {
   /** Per-tensor fp8 scales: from this tensor (current; the default) or from earlier steps (delayed). */
   readonly fp8Scaling?: "current" | "delayed";
   readonly fusedRope: boolean;
+  /** Keys and values are repeated to one for every query head before attention, which then keeps and sends them so (repeat_kv). False when absent. */
+  readonly repeatsKvHeads?: boolean;
+  /** Format in which gradients of keys and values are added up and travel around the ring of context parallelism; that of activations when absent. */
+  readonly cpGradDtype?: DType;
+  /** Ring attention fetches keys and values of all ranks while it works on its own, and holds them together, instead of one after the other. False when absent. */
+  readonly cpGathersKv?: boolean;
   /** scale + mask + softmax in one kernel, for unfused attention. */
   readonly fusedSoftmax: boolean;
   /**

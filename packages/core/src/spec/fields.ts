@@ -255,6 +255,16 @@ export const softwareFields = {
     fallback: "preset",
     doc: "Which tensor parallel collectives run beside GEMMs",
   },
+  cp_grad_dtype: {
+    type: dtype,
+    fallback: "preset",
+    doc: "Format in which gradients of keys and values travel around the ring of context parallelism",
+  },
+  cp_gathers_kv: {
+    type: flag,
+    fallback: "preset",
+    doc: "Context parallel ranks hold the keys and values of all others at once instead of one after the other",
+  },
   collectives_per_tensor: {
     type: flag,
     fallback: "preset",
@@ -369,6 +379,11 @@ export const softwareFields = {
     type: flag,
     fallback: "preset",
     doc: "FSDP wraps embedding, final norm and head as one unit",
+  },
+  repeats_kv_heads: {
+    type: flag,
+    fallback: "preset",
+    doc: "Keys and values are repeated to one for every query head before attention",
   },
   fused_optimizer: { type: flag, fallback: "preset", doc: "The optimizer runs in few multi-tensor kernels" },
   compiled: { type: flag, fallback: "preset", doc: "A compiler fuses elementwise chains" },

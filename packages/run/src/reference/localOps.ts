@@ -132,6 +132,9 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
     case "headConcat":
       kernels.headConcat(m(op.a), m(op.b), m(op.out), op);
       return;
+    case "repeatHeads":
+      kernels.repeatHeads(m(op.x), m(op.out), op);
+      return;
     case "headSplit":
       kernels.headSplit(m(op.x), m(op.a), m(op.b), op);
       return;

@@ -82,6 +82,41 @@ describe("verifyProgram() finds wrong programs", () => {
   });
 });
 
+describe("keys and values repeated to every query head", () => {
+  const facts: Partial<Software> = { repeatsKvHeads: true, cpGradDtype: "fp32" };
+  const rings: readonly TinyChoice["context"][] = [
+    { cp: 4, ulysses: 1, cpLayout: "contiguous" },
+    { cp: 4, ulysses: 1, cpLayout: "zigzag" },
+    { cp: 2, ulysses: 1, cpLayout: "zigzag" },
+  ];
+
+  it.each([false, true])("give the unsplit model's gradients around a ring, gathered %s", (cpGathersKv) => {
+    for (const layer of tinyModels.multiQuery.layerKinds) {
+      for (const context of rings) {
+        const { program, request } = lowered(
+          { model: "multiQuery", context },
+          { ...facts, cpGathersKv, layerKinds: [layer, layer, layer] },
+        );
+        const outcome = verifyProgram(program, request);
+        expect(outcome.lossRelErr).toBeLessThan(1e-9);
+        expect(outcome.gradMaxRelErr).toBeLessThan(1e-9);
+      }
+    }
+  });
+
+  it("are what travels around the ring", () => {
+    const widths = (changes: Partial<Software>) => {
+      const { program } = lowered({ model: "multiQuery", context: rings[0]! }, changes);
+      return program.blocks.flatMap((block) =>
+        block.forward.flatMap((op) => (op.kind === "ringShift" ? op.xs.map((id) => block.buffers[id]!.shape[1]!) : [])),
+      );
+    };
+    const [plain, repeated] = [widths({}), widths(facts)];
+    expect(plain.length).toBeGreaterThan(0);
+    expect(repeated).toEqual(plain.map((width) => 4 * width)); // one head of keys and values, four query heads
+  });
+});
+
 describe("runStep()", () => {
   it("draws the same dropout masks under every split", () => {
     const outcomes = [

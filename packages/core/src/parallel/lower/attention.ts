@@ -141,9 +141,14 @@ export function attentionMixer(
     q = rope(builder, q, `${name}.q.rope`, spec.headDim, turned, context.fullLayout);
     k = rope(builder, k, `${name}.k.rope`, spec.headDim, turned, context.fullLayout);
   }
+  const repeats = context.software.repeatsKvHeads === true ? heads / kvHeads : 1;
+  if (repeats > 1) {
+    k = repeatHeads(builder, k, { name: `${name}.k.repeated`, headDim: spec.headDim, repeats });
+    v = repeatHeads(builder, v, { name: `${name}.v.repeated`, headDim: spec.vHeadDim, repeats });
+  }
   const geometry: AttentionGeometry = {
     heads,
-    kvHeads,
+    kvHeads: kvHeads * repeats,
     headDim: spec.headDim,
     vHeadDim: spec.vHeadDim,
     causal: spec.causal && cross === undefined,
@@ -207,6 +212,22 @@ export function rope(
     );
   });
   return y;
+}
+
+function repeatHeads(
+  builder: BlockBuilder,
+  x: Value,
+  { name, ...shape }: { readonly name: string; readonly headDim: number; readonly repeats: number },
+): Value {
+  const out = builder.value(name, x.rows, x.width * shape.repeats);
+  builder.emit({ kind: "repeatHeads", stream: "compute", x: x.id, out: out.id, ...shape, sum: false });
+  builder.onBackward(() => {
+    const dout = builder.gradOf(out);
+    builder.contribute(x, (dx) =>
+      builder.emit({ kind: "repeatHeads", stream: "compute", x: dout, out: dx, ...shape, sum: true }),
+    );
+  });
+  return out;
 }
 
 export function sigmoidGate(builder: BlockBuilder, gate: Value, x: Value, name: string): Value {

@@ -7,7 +7,7 @@
 
 import { assert } from "../../units/errors.ts";
 import { axisSize } from "../mesh.ts";
-import type { AttentionGeometry } from "../program.ts";
+import type { AttentionGeometry, BufferId } from "../program.ts";
 import type { BlockBuilder, Value } from "./builder.ts";
 
 export interface CoreInputs {
@@ -130,7 +130,7 @@ function fusedAttention(builder: BlockBuilder, inputs: CoreInputs): Value {
 /** Ring: at step i a rank holds k, v of the neighbour i places behind; the next pair travels while this one is used. */
 function ringAttention(builder: BlockBuilder, inputs: CoreInputs): Value {
   const { q, k, v, geometry, name } = inputs;
-  const { mesh, software } = builder.context;
+  const { mesh, software, actDtype } = builder.context;
   const steps = axisSize(mesh, "cpRing");
   const stream = software.overlapCp ? "cp" : "compute";
   const { out, lse } = outputs(builder, inputs);
@@ -144,9 +144,27 @@ function ringAttention(builder: BlockBuilder, inputs: CoreInputs): Value {
   };
   const shift = (from: { k: Value; v: Value }, to: { k: Value; v: Value }): void =>
     builder.emit({ kind: "ringShift", stream, axis: "cpRing", xs: [from.k.id, from.v.id], outs: [to.k.id, to.v.id] });
+  // The last shift brings the sums home; in a format of their own they are cast there.
+  const bringHome = (from: { k: Value; v: Value }, to: { readonly k: BufferId; readonly v: BufferId }): void => {
+    const casts = software.cpGradDtype !== undefined && software.cpGradDtype !== actDtype;
+    const home = casts
+      ? {
+          k: builder.value(`d.${name}.home.k`, k.rows, k.width, software.cpGradDtype).id,
+          v: builder.value(`d.${name}.home.v`, v.rows, v.width, software.cpGradDtype).id,
+        }
+      : to;
+    builder.emit({ kind: "ringShift", stream, axis: "cpRing", xs: [from.k.id, from.v.id], outs: [home.k, home.v] });
+    if (!casts) return;
+    builder.emit({ kind: "cast", stream: "compute", x: home.k, out: to.k });
+    builder.emit({ kind: "cast", stream: "compute", x: home.v, out: to.v });
+  };
   const held = rotate(false);
-  for (let i = 0; i < steps; i++) {
-    if (i + 1 < steps) shift(held[i]!, held[i + 1]!);
+  const gathers = software.cpGathersKv === true;
+  if (gathers) for (let i = 1; i < steps; i++) shift(held[i - 1]!, held[i]!);
+  for (let turn = 0; turn < steps; turn++) {
+    // The last to arrive comes second, so that the second waits for all.
+    const i = gathers ? (steps - turn) % steps : turn;
+    if (!gathers && i + 1 < steps) shift(held[i]!, held[i + 1]!);
     builder.emit({
       kind: "attention",
       stream: "compute",
@@ -155,7 +173,7 @@ function ringAttention(builder: BlockBuilder, inputs: CoreInputs): Value {
       v: held[i]!.v.id,
       out: out.id,
       lse: lse.id,
-      merge: i > 0,
+      merge: turn > 0,
       geometry: { ...geometry, step: i },
     });
   }
@@ -165,11 +183,12 @@ function ringAttention(builder: BlockBuilder, inputs: CoreInputs): Value {
     builder.contribute(q, (dq) => {
       // dk, dv travel with their k, v and are home after `steps` shifts.
       let partial: { k: Value; v: Value } | null = null;
+      if (gathers) for (let i = 1; i < steps; i++) shift(again[i - 1]!, again[i]!);
       for (let i = 0; i < steps; i++) {
-        if (i + 1 < steps) shift(again[i]!, again[i + 1]!);
+        if (!gathers && i + 1 < steps) shift(again[i]!, again[i + 1]!);
         const sum: { k: Value; v: Value } = {
-          k: builder.value(`d.${name}.ring${i}.k`, k.rows, k.width),
-          v: builder.value(`d.${name}.ring${i}.v`, v.rows, v.width),
+          k: builder.value(`d.${name}.ring${i}.k`, k.rows, k.width, software.cpGradDtype),
+          v: builder.value(`d.${name}.ring${i}.v`, v.rows, v.width, software.cpGradDtype),
         };
         if (partial !== null) shift(partial, sum);
         builder.emit({
@@ -191,11 +210,7 @@ function ringAttention(builder: BlockBuilder, inputs: CoreInputs): Value {
         partial = sum;
       }
       const home = partial!; // steps >= 2 here
-      builder.contribute(k, (dk) =>
-        builder.contribute(v, (dv) =>
-          builder.emit({ kind: "ringShift", stream, axis: "cpRing", xs: [home.k.id, home.v.id], outs: [dk, dv] }),
-        ),
-      );
+      builder.contribute(k, (dk) => builder.contribute(v, (dv) => bringHome(home, { k: dk, v: dv })));
     });
   });
   return out;

@@ -57,6 +57,16 @@ export interface HeadSplitOp extends OpBase {
   readonly sharedB: boolean;
 }
 
+/** Each head of x stands `repeats` times side by side in out; with `sum` the reverse: each head of out is the sum of `repeats` neighbours of x (backward). */
+export interface RepeatHeadsOp extends OpBase {
+  readonly kind: "repeatHeads";
+  readonly x: BufferId;
+  readonly out: BufferId;
+  readonly headDim: number;
+  readonly repeats: number;
+  readonly sum: boolean;
+}
+
 /**
  * Fused (flash) attention. q [T, heads*d], k [Tkv, kvHeads*d], v [Tkv, kvHeads*dv] -> out [T, heads*dv], lse [T, heads].
  * With `merge` the result is combined into (out, lse) already there (ring attention's online softmax).
@@ -146,6 +156,7 @@ export type AttentionPartOp =
   | RopeOp
   | HeadConcatOp
   | HeadSplitOp
+  | RepeatHeadsOp
   | AttentionOp
   | AttentionBackwardOp
   | BatchMatmulOp

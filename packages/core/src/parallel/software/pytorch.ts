@@ -55,8 +55,13 @@ export const torchtitanEager = derive(pytorchFsdp2, "torchtitan-eager", {
   fusedProjections: false,
   eagerLoss: true,
   endsGatheredTogether: true,
+  repeatsKvHeads: true,
+  // torch.distributed.tensor.experimental._attention: convert_to_f32; torchtitan's context_parallel_rotate_method: allgather.
+  cpGradDtype: "fp32",
+  cpGathersKv: true,
   date: "2024-12",
-  source: "pytorch/torchtitan train_configs/llama3_*.toml, parallelisms/parallelize_llama.py; arXiv 2410.06511",
+  source:
+    "pytorch/torchtitan train_configs/llama3_*.toml, parallelisms/parallelize_llama.py, models/llama/model.py (repeat_kv); arXiv 2410.06511",
 });
 
 /**
@@ -120,6 +125,8 @@ export const litgptEager = derive(pytorchFsdp2, "litgpt-2024-eager", {
   optimizerStateDtype: "bf16",
   updatesWorkingParams: true,
   normKeepsFp32: true,
+  // litgpt/model.py CausalSelfAttention: k and v are expanded before the rotation.
+  repeatsKvHeads: true,
   gradBuckets: true,
   source: "Lightning-AI/litgpt litgpt/pretrain.py defaults (precision bf16-true), extensions/thunder",
 });

@@ -186,6 +186,26 @@ export function headSplit(x: Mat, a: Mat, b: Mat, { heads, aDim, bDim, sharedB }
   }
 }
 
+export interface HeadRepeats {
+  readonly headDim: number;
+  readonly repeats: number;
+  readonly sum: boolean;
+}
+
+/** Each head of x `repeats` times in out; with `sum` each head of out is the sum of `repeats` heads of x. */
+export function repeatHeads(x: Mat, out: Mat, { headDim, repeats, sum }: HeadRepeats): void {
+  clear(out);
+  const wide = sum ? x : out;
+  for (let row = 0; row < x.rows; row++) {
+    for (let column = 0; column < wide.cols; column++) {
+      const head = Math.floor(column / (headDim * repeats));
+      const narrow = head * headDim + (column % headDim);
+      if (sum) add(out, row, narrow, at(x, row, column));
+      else set(out, row, column, at(x, row, narrow));
+    }
+  }
+}
+
 /** Whether dropout at `site` keeps this element: a hash of global token, global column and site alone. */
 export function dropoutKeeps(globalToken: number, globalColumn: number, site: number, p: number): boolean {
   return hashUnit("dropout", globalToken, globalColumn, site) >= p;

@@ -8,6 +8,7 @@ import {
   dropoutKeeps,
   headConcat,
   headSplit,
+  repeatHeads,
   rope,
   sigmoidGate,
   sigmoidGateBackward,
@@ -146,6 +147,17 @@ describe("backward kernels equal finite differences of their forward", () => {
         headSplit(dout, da, db, parts);
         return [da, db];
       },
+    );
+    expect(error).toBeLessThan(tolerance);
+  });
+
+  it("repeatHeads, whose backward is its sum", () => {
+    const x = randomMat("x", 3, 4);
+    const shape = { headDim: 2, repeats: 3 };
+    const error = gradientError(
+      [x],
+      () => made(3, 12, (out) => repeatHeads(x, out, { ...shape, sum: false })),
+      (dout) => [made(3, 4, (dx) => repeatHeads(dout, dx, { ...shape, sum: true }))],
     );
     expect(error).toBeLessThan(tolerance);
   });
