@@ -116,21 +116,30 @@ describe("meshwright run on a text", () => {
     expectSameCurve(curve(events), wanted);
   });
 
-  it("trains with Muon on one loss curve, on every mesh that it resumes on", async () => {
-    const muon = [...steps, "--optimizer", "muon", "--lr", "0.01"];
-    const first = ["--dp", "2", "--tp", "2", "--sharding", "zero1", "--checkpoint", "muon", "--every", "4"];
-    const wanted = curve(await train("muon", ...muon, ...first));
-    expect(wanted[11]!).toBeLessThan(wanted[0]! - 0.3);
-    for (const mesh of [
-      ["--dp", "1"],
-      ["--tp", "2", "--pp", "2", "--dp", "1"],
-      ["--dp", "3", "--sharding", "zero3"],
-    ]) {
-      const events = await train(`muon${mesh.join("")}`, ...muon, ...mesh, "--resume", "muon/step-00000004");
-      expect(events.filter(({ event }) => event === "trained")).toHaveLength(8);
-      expectSameCurve(curve(events), wanted);
-    }
-  });
+  it.each(["muon", "adafactor"])(
+    "trains with %s on one loss curve, on every mesh that it resumes on",
+    async (optimizer) => {
+      const how = [...steps, "--optimizer", optimizer, "--lr", "0.01"];
+      const first = ["--dp", "2", "--tp", "2", "--sharding", "zero1", "--checkpoint", optimizer, "--every", "4"];
+      const wanted = curve(await train(optimizer, ...how, ...first));
+      expect(wanted[11]!).toBeLessThan(wanted[0]! - 0.3);
+      for (const mesh of [
+        ["--dp", "1"],
+        ["--tp", "2", "--pp", "2", "--dp", "1"],
+        ["--dp", "3", "--sharding", "zero3"],
+      ]) {
+        const events = await train(
+          `${optimizer}${mesh.join("")}`,
+          ...how,
+          ...mesh,
+          "--resume",
+          `${optimizer}/step-00000004`,
+        );
+        expect(events.filter(({ event }) => event === "trained")).toHaveLength(8);
+        expectSameCurve(curve(events), wanted);
+      }
+    },
+  );
 
   it("goes on with fewer replicas on the same loss curve when a rank is killed", async () => {
     const wanted = curve(await undisturbed);

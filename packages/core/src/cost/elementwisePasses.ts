@@ -27,6 +27,9 @@ function ownPasses(op: Op): Passes {
       // Softmax and top-k, histogram, load-balancing statistics. Counts that the host reads: sums over local experts, exchange of counts, split sizes,
       // row maps and the copies to the host (Megatron-Core token_dispatcher.py preprocess).
       return { bytes: 1, kernels: op.hostSync === true ? 12 : 3 };
+    case "squareSums":
+      // By row, then by column.
+      return { bytes: 2, kernels: 2 };
     case "routerBackward":
     case "loss":
     case "gradNorm":

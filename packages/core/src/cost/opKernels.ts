@@ -197,6 +197,7 @@ function accessOf(op: Op): MemoryQuery["access"] {
     case "softmaxBackward":
     case "biasGrad":
     case "gradNorm":
+    case "squareSums":
     case "logitsMax":
     case "logitsSum":
       return "reduce";

@@ -72,6 +72,8 @@ export function opName(op: Op, block: Block): string {
     }
     case "optimizer":
       return `optimizer ${op.algorithm}`;
+    case "squareSums":
+      return `optimizer sums ${weightName(block, op.grad)}`;
     case "momentum":
       return `optimizer momentum ${weightName(block, op.grad)}`;
     case "newtonSchulz":

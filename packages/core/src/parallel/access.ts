@@ -139,6 +139,8 @@ export function opAccess(op: Op): Access {
       return { reads: [op.x], writes: [op.out] };
     case "fill":
       return { reads: [], writes: [op.out] };
+    case "squareSums":
+      return { reads: [op.grad], writes: [op.rows, op.columns] };
     case "momentum":
       return { reads: [op.grad, op.state], writes: [op.state, op.out] };
     case "newtonSchulz":
@@ -147,7 +149,12 @@ export function opAccess(op: Op): Access {
       return { reads: op.grads, writes: [op.out] };
     case "optimizer":
       return {
-        reads: [...op.grads, ...op.masters, ...op.states.flat()],
+        reads: [
+          ...op.grads,
+          ...op.masters,
+          ...op.states.flat(),
+          ...(op.sums ?? []).flatMap((each) => (each === null ? [] : [each.rows, each.columns])),
+        ],
         writes: [...op.masters, ...op.states.flat(), ...op.params],
       };
     default:

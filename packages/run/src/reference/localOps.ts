@@ -1,6 +1,6 @@
 // Ops that need no other rank: buffers in, kernel, buffers out.
 
-import { assert, type BufferId, coordinateAlong, type Op } from "@meshwright/core";
+import { assert, axisSize, type BufferId, coordinateAlong, type Op } from "@meshwright/core";
 import { idsOf } from "./data.ts";
 import {
   attentionRowsAt,
@@ -12,6 +12,7 @@ import {
   routingAt,
   rowsAt,
 } from "./frame.ts";
+import type { MatrixPlace } from "./kernels/adafactor.ts";
 import { dropoutKeeps } from "./kernels/elementwise.ts";
 import { at, flatten, type Mat, set, unflatten } from "./kernels/mat.ts";
 import { expertOrder } from "./kernels/moe.ts";
@@ -342,6 +343,17 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       }
       return set(m(op.out), 0, 0, sum);
     }
+    case "squareSums": {
+      const sums = { rows: m(op.rows), columns: m(op.columns) };
+      kernels.squareSums(
+        m(op.grad),
+        sums,
+        matrixPlace(frame, rank, op.grad),
+        frame.run.optimizer.gradScale,
+        op.tail ?? null,
+      );
+      return;
+    }
     case "momentum":
       kernels.nesterov(m(op.grad), m(op.state), m(op.out), frame.run.optimizer);
       return;
@@ -350,13 +362,20 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       return;
     case "optimizer":
       for (const [i, master] of op.masters.entries()) {
-        kernels.optimizerStep(
-          op.algorithm,
-          m(op.grads[i]!),
-          m(master),
-          op.states[i]!.map(m),
-          settingsOf(frame, master),
-        );
+        const [grad, settings] = [m(op.grads[i]!), settingsOf(frame, master)];
+        const states = op.states[i]!.map(m);
+        const sums = op.sums?.[i] ?? null;
+        if (sums === null) kernels.optimizerStep(op.algorithm, grad, m(master), states, settings);
+        else {
+          const [rows, columns] = states;
+          assert(
+            rows !== undefined && columns !== undefined,
+            "a matrix under adafactor keeps moments of rows and columns",
+          );
+          const added = { rows: m(sums.rows), columns: m(sums.columns) };
+          const place = matrixPlace(frame, rank, op.grads[i]!);
+          kernels.factoredStep(grad, m(master), { rows, columns }, added, place, settings);
+        }
         if (op.params[i] !== master) unflatten(flatten(m(master)), m(op.params[i]!));
       }
       return;
@@ -399,6 +418,24 @@ function placeInSlice(frame: Frame, rank: number, grad: BufferId, length: number
   assert(slice !== undefined, "a gradient names its parameter");
   const { mesh } = frame.run;
   return shardOffset(slice, mesh, rank, length, sliceIndices(slice, mesh, rank).length);
+}
+
+/** Where in its matrices the elements of a gradient lie: the rank's slice, or a shard of it. */
+function matrixPlace(frame: Frame, rank: number, grad: BufferId): MatrixPlace {
+  const decl = frame.place.block.buffers[grad]!;
+  const slice = decl.param;
+  assert(slice !== undefined, "a gradient names its parameter");
+  const { mesh } = frame.run;
+  const count = slice.experts === null ? 1 : slice.experts / mesh.ep;
+  const allRows = slice.segments.reduce((sum, { rows }) => sum + rows, 0);
+  const columns = slice.axis !== null && slice.dim === 1 ? slice.columns / axisSize(mesh, slice.axis) : slice.columns;
+  const rows =
+    slice.axis !== null && slice.dim === 0
+      ? slice.segments.reduce((sum, segment) => sum + segment.rows / segment.parts, 0)
+      : allRows;
+  const length = decl.shape.reduce((product, n) => product * n, 1);
+  const offset = shardOffset(slice, mesh, rank, length, rows * columns * count);
+  return { rows, columns, count, allRows, allColumns: slice.columns, offset };
 }
 
 /** Whether this rank's rows enter the loss, where several ranks hold the same ones. */

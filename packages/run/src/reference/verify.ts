@@ -14,6 +14,7 @@ import { runStep, type StepOutcome } from "./engine.ts";
 import { mat } from "./kernels/mat.ts";
 import { firstStep, optimizerStep } from "./kernels/optimizer.ts";
 import { predictedPeaks, predictedTraffic } from "./predict.ts";
+import { adafactorStep } from "./truth/adafactor.ts";
 import { type Truth, type TruthRequest, unsplitStep } from "./truth/model.ts";
 import { isLinearMap, muonStep } from "./truth/muon.ts";
 
@@ -22,8 +23,8 @@ export interface Verification {
   /** Largest error of a gradient element, relative to the largest element of its parameter. */
   readonly gradMaxRelErr: number;
   readonly worstParameter: string;
-  /** The same for parameters after the step; null with Adafactor, whose step depends on the split. */
-  readonly updateMaxRelErr: number | null;
+  /** The same for parameters after the step. */
+  readonly updateMaxRelErr: number;
   /** The same for the matrices that Muon updates, whose step is taken from whole gradients; null without Muon. */
   readonly muonMaxRelErr: number | null;
   readonly gradNormRelErr: number;
@@ -48,19 +49,16 @@ export function verifyProgram(
 /** Compares what an engine did in one step from the proofs' parameters with the unsplit model and with the program's own promises. */
 export function judgeStep(program: Program, outcome: StepOutcome, truth: Truth): Verification {
   const { worst: gradMaxRelErr, name: worstParameter } = compare(outcome.gradients, truth.gradients);
-  // Adafactor's means are those of the shard that a rank holds.
-  const known = program.blocks.flatMap(parameterUpdates).every(({ algorithm }) => algorithm !== "adafactor");
   const norm = [...truth.gradients.values()].reduce(
     (sum, gradient) => gradient.reduce((part, g) => part + g * g, sum),
     0,
   );
-  const updated = known ? updatedTruth(program, truth) : null;
-  const orthogonal = updated?.orthogonal ?? new Map<string, Float64Array>();
+  const { all, orthogonal } = updatedTruth(program, truth);
   return {
     lossRelErr: Math.abs(outcome.loss - truth.loss) / Math.abs(truth.loss),
     gradMaxRelErr,
     worstParameter,
-    updateMaxRelErr: updated === null ? null : compare(outcome.updated, updated.all).worst,
+    updateMaxRelErr: compare(outcome.updated, all).worst,
     muonMaxRelErr:
       orthogonal.size === 0 ? null : compare(only(outcome.updated, [...orthogonal.keys()]), orthogonal).worst,
     gradNormRelErr: Math.abs(outcome.gradNormSquared - norm) / norm,
@@ -122,6 +120,10 @@ function updatedTruth(
       orthogonal.set(name, matrices);
       continue;
     }
+    if (optimizer === "adafactor") {
+      all.set(name, adafactorStep(slice, value, gradient, firstStep));
+      continue;
+    }
     const row = (data: Float64Array) => ({ ...mat(1, value.length), data });
     const master = Float64Array.from(value);
     const states = [mat(1, value.length), mat(1, value.length)];
@@ -136,8 +138,8 @@ function slicesByName({ stages, blocks }: Program): Map<string, ParamSlice> {
   const slices = new Map<string, ParamSlice>();
   for (const { uses } of stages)
     for (const { block, label } of uses)
-      for (const { param } of blocks[block]!.buffers)
-        if (param !== undefined) slices.set(paramName(param.name, label), param);
+      for (const { param, kind } of blocks[block]!.buffers)
+        if (param !== undefined && kind === "parameter") slices.set(paramName(param.name, label), param);
   return slices;
 }
 

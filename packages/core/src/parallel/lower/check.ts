@@ -43,6 +43,12 @@ export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Wo
       "Muon multiplies matrices on the device, so its state is not kept in host memory",
       "leave offloadOptimizer out, or use adamw",
     );
+  if (strategy.optimizer === "adafactor" && strategy.vocabOverStages === true)
+    say(
+      "strategy.vocabOverStages",
+      "Adafactor sums over the columns of a head that lies on one stage",
+      "leave vocabOverStages out, or use adamw",
+    );
   divides("strategy.ulysses", cp, ulysses, "context-parallel ranks");
   if (strategy.sharding !== "none") divides("strategy.shardGroup", dp * cp, strategy.shardGroup, "data-parallel ranks");
   const perStep = strategy.microBatch * dp;

@@ -1,8 +1,9 @@
 // The optimizer's part of a parameter: master copy, state, and the update that reads the reduced gradient.
 
 import { assert } from "../../units/errors.ts";
-import type { Axis } from "../mesh.ts";
+import { type Axis, axisSize } from "../mesh.ts";
 import type { BufferDecl, BufferId, OptimizerOp, ParamSlice } from "../program.ts";
+import { declareFactors, type Factors, factorShapes, factorSlices, inUpdateOrder } from "./adafactor.ts";
 import type { BlockBuilder, Param } from "./builder.ts";
 import type { Placed } from "./gradients.ts";
 import { declareMuon, isMuonMatrix } from "./muon.ts";
@@ -18,22 +19,32 @@ export interface UpdateSite {
   readonly shardAxis: Axis | null;
 }
 
-/** State tensors per optimizer, as shapes of the (sharded) parameter. Adafactor keeps row and column sums (arXiv 1804.04235); Muon one momentum. */
-function stateShapes(
+interface StateTensor {
+  readonly shape: readonly number[];
+  readonly slice: ParamSlice;
+}
+
+/** What an optimizer keeps of a parameter: moments as large as what the rank updates; of a matrix, Adafactor keeps those of its slice's rows and columns. */
+function stateTensors(
   algorithm: OptimizerOp["algorithm"],
-  slice: ParamSlice,
+  param: { readonly slice: ParamSlice; readonly sliceShape: readonly number[]; readonly axisRanks: number },
   dims: readonly number[],
-): (readonly number[])[] {
+): readonly StateTensor[] {
+  const { slice, sliceShape, axisRanks } = param;
+  const moment = { shape: dims, slice };
   switch (algorithm) {
     case "adamw":
-      return [dims, dims];
+      return [moment, moment];
     case "sgd":
     case "muon":
-      return [dims];
+      return [moment];
     case "adafactor": {
-      const elements = dims.reduce((a, b) => a * b, 1);
-      const columns = slice.columns;
-      return columns === 1 ? [dims] : [[Math.ceil(elements / columns)], [Math.min(columns, elements)]];
+      if (slice.columns === 1) return [moment];
+      const [shapes, slices] = [factorShapes(sliceShape), factorSlices(slice, axisRanks)];
+      return [
+        { shape: shapes.rows, slice: slices.rows },
+        { shape: shapes.columns, slice: slices.columns },
+      ];
     }
   }
 }
@@ -47,8 +58,13 @@ export function declareUpdate(builder: BlockBuilder, request: ParamRequest, para
   const working = builder.buffers[site.source]!;
   const needsMaster = software.masterWeights && software.updatesWorkingParams !== true && working.dtype !== "fp32";
   const master = needsMaster ? site.persistent(".master", site.dims, "fp32", "optimizer", site.hostTier) : site.source;
-  const states = stateShapes(algorithm, param.slice, site.dims).map((dims, i) =>
-    site.persistent(`.state${i}`, dims, software.optimizerStateDtype, "optimizer", site.hostTier),
+  const sliceShape = builder.buffers[param.id]!.shape;
+  const axisRanks = param.slice.axis === null ? 1 : axisSize(context.mesh, param.slice.axis);
+  const states = stateTensors(algorithm, { slice: param.slice, sliceShape, axisRanks }, site.dims).map((state, i) =>
+    site.persistent(`.state${i}`, state.shape, software.optimizerStateDtype, "optimizer", {
+      ...site.hostTier,
+      param: state.slice,
+    }),
   );
   if (algorithm === "muon") {
     const [state] = states;
@@ -56,6 +72,12 @@ export function declareUpdate(builder: BlockBuilder, request: ParamRequest, para
     const { dims, shardAxis, source } = site;
     declareMuon(builder, param, { grad: reduced, state, master, param: source, dims, shardAxis });
     return;
+  }
+  let factors: Factors | null = null;
+  if (algorithm === "adafactor" && param.slice.columns > 1) {
+    const { shardAxis } = site;
+    factors = declareFactors(builder, { slice: param.slice, sliceShape, grad: reduced, shardAxis });
+    if (site.hostTier.tier === "host") factors = onHost(builder, factors);
   }
   let grad = reduced;
   if (site.hostTier.tier === "host") {
@@ -78,6 +100,7 @@ export function declareUpdate(builder: BlockBuilder, request: ParamRequest, para
     masters: [master],
     states: [states],
     params: [site.source],
+    ...(algorithm === "adafactor" ? { sums: [factors] } : {}),
   };
   const at = builder.update.findIndex((other) => other.kind === "optimizer" && other.algorithm === algorithm);
   if (at < 0 || site.hostTier.tier === "host") builder.update.push(op);
@@ -89,6 +112,19 @@ export function declareUpdate(builder: BlockBuilder, request: ParamRequest, para
       masters: [...other.masters, master],
       states: [...other.states, states],
       params: [...other.params, site.source],
+      ...(other.sums === undefined ? {} : { sums: [...other.sums, factors] }),
     };
   }
+  if (algorithm === "adafactor") builder.update.splice(0, builder.update.length, ...inUpdateOrder(builder.update));
+}
+
+/** The sums where an offloaded optimizer reads them. */
+function onHost(builder: BlockBuilder, factors: Factors): Factors {
+  const copied = (id: BufferId): BufferId => {
+    const { name, ...decl } = builder.buffers[id]!;
+    const out = builder.buffer({ ...decl, name: `${name}.host`, tier: "host" });
+    builder.update.push({ kind: "copy", stream: "copy", x: id, out });
+    return out;
+  };
+  return { rows: copied(factors.rows), columns: copied(factors.columns) };
 }

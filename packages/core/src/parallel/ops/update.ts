@@ -24,6 +24,20 @@ export interface OptimizerOp extends OpBase {
   readonly masters: readonly BufferId[];
   readonly states: readonly (readonly BufferId[])[];
   readonly params: readonly BufferId[];
+  /** adafactor: where the sums of squares of each matrix lie (SquareSumsOp), added up over ranks; null for vectors. */
+  readonly sums?: readonly ({ readonly rows: BufferId; readonly columns: BufferId } | null)[];
+}
+
+/**
+ * Sums of the squares of a matrix's scaled gradient, by row and by column of the rank's slice, of what `grad` holds of it (the slice, or a shard). Rows from
+ * `tail.fromRow` on lie on several ranks of the axis too, and count with `tail.weight` by column.
+ */
+export interface SquareSumsOp extends OpBase {
+  readonly kind: "squareSums";
+  readonly grad: BufferId;
+  readonly rows: BufferId;
+  readonly columns: BufferId;
+  readonly tail?: { readonly fromRow: number; readonly weight: number };
 }
 
 /** Nesterov momentum: state = decay x state + grad, out = decay x state + grad (K. Jordan, "Muon", 2024). */
@@ -47,4 +61,4 @@ export interface NewtonSchulzOp extends OpBase {
   readonly steps: number;
 }
 
-export type UpdateOp = GradNormOp | OptimizerOp | MomentumOp | NewtonSchulzOp;
+export type UpdateOp = GradNormOp | OptimizerOp | SquareSumsOp | MomentumOp | NewtonSchulzOp;

@@ -1,6 +1,6 @@
 // What each rank of a program keeps between steps, as fragments of global tensors, and which rank writes which fragment: a pure function of the program, so
 // that all ranks agree without talking. One tensor per parameter and role: `weight` (the master copy where the program has one, else the parameter itself)
-// and `state0`, `state1`: the optimizer's moments. Working copies are not kept: they are the weight, rounded.
+// and `state0`, `state1`: the optimizer's moments (Adafactor's of a matrix: those of its rows and columns). Working copies are not kept: they are the weight, rounded.
 //
 // Copies (data-parallel replicas, stages of bidirectional schedules, tied tables) are written once; the writers are spread so that all ranks write about
 // the same number of bytes.
@@ -26,7 +26,9 @@ export interface HeldFragment {
   /** Which of the rank's shards: `parameter`, `master` or the role of a state. */
   readonly shardRole: "parameter" | "master" | `state${number}`;
   readonly shape: readonly number[];
-  /** Where in the rank's slice of the parameter it starts. */
+  /** What of the global tensor the rank holds. */
+  readonly slice: ParamSlice;
+  /** Where in that it starts. */
   readonly offset: number;
   readonly runs: readonly Run[];
 }
@@ -47,16 +49,16 @@ export function heldFragments(program: Program, rank: number): HeldFragment[] {
       const { buffers } = block;
       for (const { master, states } of parameterUpdates(block)) {
         const decl = buffers[master]!;
-        const slice = decl.param;
-        assert(slice !== undefined, `${decl.name} names its parameter`);
-        const whole = sliceRuns(slice, mesh, rank);
-        const sliceLength = numElements(whole);
         const add = (id: number, role: Role, shardRole: HeldFragment["shardRole"]) => {
+          const slice = buffers[id]!.param;
+          assert(slice !== undefined, `${buffers[id]!.name} names its parameter`);
+          const whole = sliceRuns(slice, mesh, rank);
+          const sliceLength = numElements(whole);
           const length = buffers[id]!.shape.reduce((product, n) => product * n, 1);
           const offset = shardOffset(slice, mesh, rank, length, sliceLength);
           const runs = cutRuns(whole, offset, length);
           const name = paramName(slice.name, use.label);
-          const fragment = { name, role, shardRole, shape: globalShape(slice), offset, runs };
+          const fragment = { name, role, shardRole, shape: globalShape(slice), slice, offset, runs };
           if (runs.length > 0) held.set(`${name} ${role}`, fragment);
         };
         add(master, "weight", decl.kind === "parameter" ? "parameter" : "master");

@@ -14,7 +14,7 @@ import { type EngineParts, placesOf } from "../../reference/engineParts.ts";
 import { shardOffset, sliceIndices } from "../../reference/slices.ts";
 import { elementsIn } from "./elements.ts";
 
-/** parameter: what forward reads. master: what the optimizer updates. state0, state1: moments, in the optimizer's order. */
+/** parameter: what forward reads. master: what the optimizer updates. state0, state1: moments, in the optimizer's order, or those of a matrix's rows and columns. */
 export type ShardRole = "parameter" | "master" | `state${number}`;
 
 export interface NamedShard {
@@ -47,10 +47,7 @@ export function namedShards(parts: EngineParts): NamedShard[] {
         if (decl.shared === true || slice === undefined) return;
         const values = elementsIn(parts.state.stores[rank]!.get(place, id));
         const sliceLength = sliceIndices(slice, parts.program.mesh, rank).length;
-        const isState = role !== "parameter" && role !== "master";
-        // Factored moments (adafactor) are no slices of the tensor: they start where the rank's shard does.
-        const whole = isState && values.length !== sliceLength && decl.shape.length === 1 && decl.param === undefined;
-        const offset = whole ? 0 : shardOffset(slice, parts.program.mesh, rank, values.length, sliceLength);
+        const offset = shardOffset(slice, parts.program.mesh, rank, values.length, sliceLength);
         shards.push({
           name: paramName(slice.name, place.label),
           role,
@@ -65,7 +62,7 @@ export function namedShards(parts: EngineParts): NamedShard[] {
         const slice = buffers[master]!.param;
         assert(slice !== undefined, `${buffers[master]!.name} names its parameter`);
         if (buffers[master]!.kind !== "parameter") add(master, "master", slice);
-        for (const [n, state] of states.entries()) add(state, `state${n}`, slice);
+        for (const [n, state] of states.entries()) add(state, `state${n}`, buffers[state]!.param);
       }
       for (const [id, decl] of buffers.entries())
         if (decl.kind === "parameter" && decl.scope === "persistent" && decl.view === undefined)

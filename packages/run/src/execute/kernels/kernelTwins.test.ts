@@ -490,7 +490,7 @@ describe("optimizer", () => {
         gradScale: dice.pick(1, 0.125),
         decaysVectors: true,
       };
-      const states = algorithm === "adamw" ? [m, v] : algorithm === "sgd" ? [m] : [];
+      const states = algorithm === "adamw" ? [m, v] : algorithm === "sgd" ? [m] : algorithm === "adafactor" ? [v] : [];
       twins.compare(
         (kernels, side) => kernels.optimizerStep(algorithm, side(grad), side(master), states.map(side), settings),
         1e-6,

@@ -160,12 +160,6 @@ function refuseUnfit(
       message: `Decays Muon's momentum, and the optimizer is ${strategy.optimizer}`,
       hint: strategy.optimizer === "sgd" ? "use --beta1" : "leave it out",
     });
-  if (strategy.optimizer === "adafactor" && (options.checkpoint !== null || manifest !== null))
-    findings.push({
-      path: "strategy.optimizer",
-      message: "Adafactor's factored state belongs to the shards of one mesh, and checkpoints are for any",
-      hint: "use adamw or sgd, or leave --checkpoint and --resume out",
-    });
   if (
     options.restarts > 0 &&
     options.chaos.length > 0 &&

@@ -1,6 +1,7 @@
 // One step of each optimizer. `optimizerStep` is handed the state of one tensor or of a shard of it; states start at zero.
 
 import { assert, unreachable } from "@meshwright/core";
+import { vectorStep } from "./adafactor.ts";
 import { at, type Mat, set } from "./mat.ts";
 
 export type OptimizerName = "adamw" | "sgd" | "adafactor" | "muon";
@@ -35,7 +36,7 @@ export const firstStep: OptimizerSettings = {
   decaysVectors: true,
 };
 
-/** Updates `master` in place from `grad`; `states` as the algorithm needs them (adamw: m, v; sgd: momentum). For muon `grad` is the direction that newtonSchulz made of the scaled gradients. */
+/** Updates `master` in place from `grad`; `states` as the algorithm needs them (adamw: m, v; sgd: momentum; a vector under adafactor: v, its matrices take factoredStep()). For muon `grad` is the direction that newtonSchulz made of the scaled gradients. */
 export function optimizerStep(
   algorithm: OptimizerName,
   grad: Mat,
@@ -58,7 +59,8 @@ export function optimizerStep(
       heavyBall(grad, master, [], { ...settings, gradScale: 1 });
       return;
     case "adafactor":
-      adafactor(grad, master, states, settings);
+      assert(states[0] !== undefined, "a vector under adafactor keeps a moment");
+      vectorStep(grad, master, states[0], settings);
       return;
     default:
       return unreachable(algorithm);
@@ -104,41 +106,6 @@ function heavyBall(grad: Mat, master: Mat, states: readonly Mat[], settings: Opt
       const velocity = (m === undefined ? 0 : beta1 * at(m, i, j)) + at(grad, i, j) * gradScale;
       if (m !== undefined) set(m, i, j, velocity);
       set(master, i, j, at(master, i, j) * (1 - learningRate * weightDecay) - learningRate * velocity);
-    }
-  }
-}
-
-/**
- * Second moments as row and column means of squares where the states are vectors, averaged over steps with the decay 1 - step^-0.8
- * (arXiv 1804.04235, algorithm 4 and section 7.2).
- */
-function adafactor(grad: Mat, master: Mat, states: readonly Mat[], settings: OptimizerSettings): void {
-  const { step, learningRate, weightDecay, epsilon, gradScale } = settings;
-  const rowMean = new Float64Array(grad.rows);
-  const colMean = new Float64Array(grad.cols);
-  for (let i = 0; i < grad.rows; i++) {
-    for (let j = 0; j < grad.cols; j++) {
-      const square = (at(grad, i, j) * gradScale) ** 2 + 1e-30;
-      rowMean[i]! += square / grad.cols;
-      colMean[j]! += square / grad.rows;
-    }
-  }
-  const decay = 1 - step ** -0.8;
-  for (const state of states) {
-    const length = state.rows * state.cols;
-    const mean = length === grad.rows ? rowMean : length === grad.cols ? colMean : undefined;
-    if (mean === undefined) continue;
-    for (let i = 0; i < length; i++) {
-      const [row, col] = [Math.floor(i / state.cols), i % state.cols];
-      mean[i] = decay * at(state, row, col) + (1 - decay) * mean[i]!;
-      set(state, row, col, mean[i]!);
-    }
-  }
-  const mean = rowMean.reduce((sum, value) => sum + value, 0) / grad.rows;
-  for (let i = 0; i < grad.rows; i++) {
-    for (let j = 0; j < grad.cols; j++) {
-      const update = (at(grad, i, j) * gradScale) / (Math.sqrt((rowMean[i]! * colMean[j]!) / mean) + epsilon);
-      set(master, i, j, at(master, i, j) * (1 - learningRate * weightDecay) - learningRate * update);
     }
   }
 }

@@ -1,6 +1,7 @@
 // The plain kernels as a table: one entry for each piece of work that the op reader asks for. They work on f64 and f32 matrices alike, with f64 arithmetic, and are
 // what fast kernels are proved against. Faster tables replace some entries (execute/kernels).
 
+import { factoredStep, squareSums } from "./adafactor.ts";
 import { attention, attentionBackward } from "./attention.ts";
 import { batchMatmul, softmax, softmaxBackward } from "./batchAttention.ts";
 import { conv, convBackward } from "./conv.ts";
@@ -58,6 +59,7 @@ export const plainKernels = {
   embeddingBackward,
   expertBias,
   expertBiasBackward,
+  factoredStep,
   groupedMatmul,
   headConcat,
   headSplit,
@@ -87,6 +89,7 @@ export const plainKernels = {
   sigmoidGateBackward,
   softmax,
   softmaxBackward,
+  squareSums,
 } as const;
 
 export type Kernels = { readonly [Name in keyof typeof plainKernels]: (typeof plainKernels)[Name] };
