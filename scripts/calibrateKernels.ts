@@ -15,12 +15,19 @@ import { devices } from "../packages/core/src/cluster/index.ts";
 import { encodeBase64, type PackedFamily } from "../packages/core/src/cost/kernels/gridTable.ts";
 import { createKernelModel, type KernelTables } from "../packages/core/src/cost/kernels/kernelModel.ts";
 import type { RowPricer } from "../packages/core/src/validate/kernelRows.ts";
-import { type Accuracy, errorsOf, readAccuracy, report, writeAccuracy } from "./calibrate/accuracy.ts";
+import {
+  type Accuracy,
+  errorsOf,
+  logErrors,
+  readAccuracy,
+  report,
+  summarised,
+  writeAccuracy,
+} from "./calibrate/accuracy.ts";
 import { draftGrid, fillPass, type GridDraft, packGrid, siblingsOf } from "./calibrate/complete.ts";
-import { readCsv } from "./calibrate/csv.ts";
 import { FAMILIES, type FamilySpec, loadFamily, type Sample } from "./calibrate/families.ts";
 import { hashText, seededRandom } from "./calibrate/random.ts";
-import { buildTrainTables, TRAIN_SPECS, type TrainSpec } from "./calibrate/trainTables.ts";
+import { buildTrainTables, readTrainRows, TRAIN_SPECS, type TrainSpec } from "./calibrate/trainTables.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dataFolder = join(here, "../packages/core/src/cost/kernels/data");
@@ -139,32 +146,38 @@ function main(options: Options): void {
   if (options.holdoutFrac > 0 || options.leaveOut) writeAccuracy(accuracyPath, documentPath, accuracy);
 }
 
+/** Training tables hold some hundred rows, so that one share of them says little: the errors are those of this many draws together. */
+const TRAIN_DRAWS = 20;
+
 /** Training kernels stand on the inference tables of the last full run, and grouped products on single ones. */
 function calibrateTraining(spec: TrainSpec, options: Options, accuracy: Accuracy): void {
   const shipped = (name: string): PackedFamily =>
     JSON.parse(readFileSync(join(dataFolder, `${name}.json`), "utf8")) as PackedFamily;
   const model = (own: PackedFamily): RowPricer =>
     createKernelModel({ ...NO_TABLES, gemm: shipped("gemm"), attention: shipped("attention"), [spec.name]: own }, byId);
-  const rowsOf = new Map(spec.files.map((file) => [file, readCsv(join(options.shared, "data", file))]));
-  const random = seededRandom(hashText(`holdout ${spec.name}`));
-  const kept = new Map([...rowsOf].map(([file, rows]) => [file, rows.map(() => random() >= options.holdoutFrac)]));
   const before = model(empty);
   const stdOf = (file: string): number => accuracy.heldOut[file]?.std ?? DEFAULT_STD;
-  const family = buildTrainTables(
-    spec,
-    options.shared,
-    before,
-    (file, index) => kept.get(file)?.[index] ?? true,
-    stdOf,
-  );
+  const build = (keep: (file: string, index: number) => boolean): PackedFamily =>
+    buildTrainTables(spec, options.shared, before, keep, stdOf);
   if (options.holdoutFrac === 0) {
-    writeFileSync(join(dataFolder, `${spec.name}.json`), `${JSON.stringify(family)}\n`);
+    writeFileSync(join(dataFolder, `${spec.name}.json`), `${JSON.stringify(build(() => true))}\n`);
     return;
   }
-  for (const [file, rows] of rowsOf) {
-    const held = rows.filter((_, index) => kept.get(file)?.[index] === false).map((row) => ({ row }));
-    accuracy.leftOut[file] = errorsOf(file, held, before);
-    accuracy.heldOut[file] = errorsOf(file, held, model(family));
+  const rowsOf = new Map(spec.files.map((file) => [file, readTrainRows(spec, options.shared, file)]));
+  const [without, within] = [new Map<string, number[]>(), new Map<string, number[]>()];
+  for (let draw = 0; draw < TRAIN_DRAWS; draw++) {
+    const random = seededRandom(hashText(`holdout ${spec.name} ${draw}`));
+    const kept = new Map([...rowsOf].map(([file, rows]) => [file, rows.map(() => random() >= options.holdoutFrac)]));
+    const pricer = model(build((file, index) => kept.get(file)?.[index] ?? true));
+    for (const [file, rows] of rowsOf) {
+      const held = rows.filter((_, index) => kept.get(file)?.[index] === false).map((row) => ({ row }));
+      without.set(file, [...(without.get(file) ?? []), ...logErrors(file, held, before)]);
+      within.set(file, [...(within.get(file) ?? []), ...logErrors(file, held, pricer)]);
+    }
+  }
+  for (const file of rowsOf.keys()) {
+    accuracy.leftOut[file] = summarised(without.get(file) ?? []);
+    accuracy.heldOut[file] = summarised(within.get(file) ?? []);
     report(`left out ${file}`, accuracy.leftOut[file]);
     report(`held out ${file}`, accuracy.heldOut[file]);
   }

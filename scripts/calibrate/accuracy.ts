@@ -19,12 +19,19 @@ export interface Accuracy {
 }
 
 export function errorsOf(file: string, samples: readonly Pick<Sample, "row">[], pricer: RowPricer): Errors {
-  const logs: number[] = [];
-  for (const { row } of samples) {
+  return summarised(logErrors(file, samples, pricer));
+}
+
+/** log(predicted / measured) of each row. */
+export function logErrors(file: string, samples: readonly Pick<Sample, "row">[], pricer: RowPricer): number[] {
+  return samples.map(({ row }) => {
     const result = predictKernelRow(file, row, pricer);
     if ("unsupported" in result) throw new Error(`${file}: ${result.unsupported}`);
-    logs.push(Math.log(result.predictedUs / result.measuredUs));
-  }
+    return Math.log(result.predictedUs / result.measuredUs);
+  });
+}
+
+export function summarised(logs: readonly number[]): Errors {
   const relative = logs.map((log) => Math.abs(Math.expm1(log))).sort((a, b) => a - b);
   const mean = (values: readonly number[]): number =>
     values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);

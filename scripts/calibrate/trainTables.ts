@@ -7,6 +7,7 @@ import { encodeBase64, type PackedFamily, type PackedTable } from "../../package
 import { parseTableName } from "../../packages/core/src/validate/kernelFiles.ts";
 import { predictKernelRow, type RowPricer } from "../../packages/core/src/validate/kernelRows.ts";
 import { type CsvRow, readCsv } from "./csv.ts";
+import { withOutputFormats } from "./groupedFormats.ts";
 
 export interface TrainSpec {
   readonly name: "gemmTrain" | "groupedTrain" | "attentionTrain";
@@ -44,13 +45,14 @@ export const TRAIN_SPECS: readonly TrainSpec[] = [
     name: "groupedTrain",
     files: filesOf("grouped_gemm_train"),
     engine: "Transformer Engine grouped GEMM",
-    legend: "groups, rows of a group, n, k, layout (TN, NN, NT)",
+    legend: "groups, rows of a group, n, k, layout (TN, NN, NT), fp32 output",
     coordinates: (row) => [
       num(row, "groups"),
       num(row, "m_per_group"),
       num(row, "n"),
       num(row, "k"),
       STAGES.indexOf(row["stage"] ?? "fwd"),
+      row["out_dtype"] === "fp32" ? 1 : 0,
     ],
   },
   {
@@ -68,6 +70,15 @@ export const TRAIN_SPECS: readonly TrainSpec[] = [
   },
 ];
 
+/** Rows of a training table, completed where it leaves the output format out. */
+export function readTrainRows(spec: TrainSpec, shared: string, file: string): readonly CsvRow[] {
+  const rows = readCsv(join(shared, "data", file));
+  if (spec.name !== "groupedTrain") return rows;
+  const name = parseTableName(file);
+  if ("unsupported" in name) throw new Error(name.unsupported);
+  return withOutputFormats(rows, name.device);
+}
+
 /** @param before prices without these tables. @param keep rows to learn from. */
 export function buildTrainTables(
   spec: TrainSpec,
@@ -81,7 +92,7 @@ export function buildTrainTables(
     const name = parseTableName(file);
     if ("unsupported" in name) throw new Error(name.unsupported);
     const sums = new Map<string, { sum: number; count: number }>();
-    readCsv(join(shared, "data", file)).forEach((row, index) => {
+    readTrainRows(spec, shared, file).forEach((row, index) => {
       if (!keep(file, index)) return;
       const result = predictKernelRow(file, row, before);
       if ("unsupported" in result) throw new Error(result.unsupported);

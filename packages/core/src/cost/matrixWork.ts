@@ -131,6 +131,7 @@ export function groupedWork(op: GroupedMatmulOp, block: Block, context: OpContex
     dtype: gemmDTypes[op.compute],
     layout: layouts[op.role],
     accumulate: op.accumulate,
+    outDtype: bufferOf(block, op.out).dtype,
   };
   // One by one, each expert's weight gradient also runs the hook of its parameter (Megatron's DistributedDataParallel registers one per weight).
   const perExpert = op.role === "weightGrad" ? 2 : 1;

@@ -62,6 +62,7 @@ export interface GroupedGemmQuery {
   readonly dtype: GemmDType;
   readonly layout: "TN" | "NN" | "NT";
   readonly accumulate: boolean;
+  readonly outDtype: DType;
 }
 
 export type AttentionImpl = "flash1" | "flash2" | "flash3" | "flash4" | "cudnn" | "auto";

@@ -136,6 +136,8 @@ function rowSeconds(name: TableName, row: KernelRow, pricer: RowPricer): number 
         dtype: format,
         layout,
         accumulate: row["accumulate"] === "1",
+        // Megatron's main gradients unless the table says otherwise.
+        outDtype: row["accumulate"] === "1" && row["out_dtype"] !== "bf16" ? "fp32" : "bf16",
       });
     }
     case "attention_prefill": {

@@ -58,6 +58,7 @@ export function groupedGemm(read: OptionReader): Question {
         dtype,
         layout: "TN",
         accumulate: false,
+        outDtype: "bf16",
       }),
     rate: (s, sec) => flopRate(2 * s["rows"]! * s["n"]! * s["k"]!, sec),
   };

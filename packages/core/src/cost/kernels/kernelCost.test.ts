@@ -166,6 +166,7 @@ describe("kernelCost()", () => {
       dtype: "bf16",
       layout: "NT",
       accumulate: true,
+      outDtype: "fp32",
     },
     attention({}),
     attention({ phase: "backward", headDim: 192, heads: 13, kvHeads: 13 }),

@@ -232,7 +232,7 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
   /** Grouped products are one batched product whose operand loads overlap little with the math of the group before. */
   function groupedCost(device: DeviceSpec, query: GroupedGemmQuery, conditions: KernelConditions): Cost {
     const meanRows = Math.max(1, query.totalRows / query.groups);
-    const { n, k, dtype, layout, accumulate } = query;
+    const { n, k, dtype, layout, accumulate, outDtype } = query;
     const [rows, columns, depth] =
       layout === "NT" ? [n, k, meanRows] : layout === "NN" ? [meanRows, k, n] : [meanRows, n, k];
     const product = {
@@ -245,7 +245,6 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
       layout,
       accumulate,
     } as const;
-    const outDtype = accumulate ? "fp32" : "bf16";
     const overlap = layout === "NT" ? undefined : GROUPED_OVERLAP;
     const cost = gemmCost(
       device,
@@ -257,7 +256,7 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
       groupedTrain,
       device,
       dtype,
-      [query.groups, meanRows, n, k, LAYOUT_INDEX[layout]],
+      [query.groups, meanRows, n, k, LAYOUT_INDEX[layout], outDtype === "fp32" ? 1 : 0],
       TRAIN_WEIGHTS.grouped,
     );
     return { ...cost, durationSec: cost.durationSec * trained };

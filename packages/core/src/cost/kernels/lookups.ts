@@ -111,8 +111,8 @@ export function gemmResidual(table: GridTable, m: number, n: number, k: number, 
 export const TRAIN_WEIGHTS = {
   /** m, n, k, layout, accumulate, fp32 output. */
   gemm: [0.5, 1, 1, 4, 4, 4],
-  /** groups, rows of a group, n, k, layout. */
-  grouped: [0.7, 1, 1, 1, 4],
+  /** groups, rows of a group, n, k, layout, fp32 output. */
+  grouped: [0.7, 1, 1, 1, 4, 4],
   /** backward, tokens, heads, kv heads (both over the batch), head width. */
   attention: [8, 0.5, 1, 0.3, 2],
 } as const;
