@@ -17,7 +17,7 @@ import { elementwisePasses } from "./elementwisePasses.ts";
 import { attentionWork, batchWork, groupedWork, matmulWork, scanWork } from "./matrixWork.ts";
 import { bufferOf, memoryWork, network, ownBytes, totalBytes } from "./opBytes.ts";
 import type { HostWorkQuery, OpContext, OpWork } from "./opContext.ts";
-import { newtonSchulzWork, optimizerWork } from "./optimizerWork.ts";
+import { dealWork, newtonSchulzWork, optimizerWork } from "./optimizerWork.ts";
 import { routingLoad } from "./routingLoad.ts";
 import type { MemoryQuery } from "./types.ts";
 
@@ -90,6 +90,8 @@ export function opKernels(op: Op, block: Block, context: OpContext, inFlight: In
     }
     case "optimizer":
       return optimizerOrHost(op, block, context);
+    case "deal":
+      return dealWork(op, block, context);
     case "newtonSchulz":
       return newtonSchulzWork(op, block, context);
     default:

@@ -41,6 +41,8 @@ export function opTimeKind(op: Op, block: Block): OpTimeKind {
     case "ringShift":
     case "exchange":
       return axisTimeKind(op.axis);
+    case "deal":
+      return axisTimeKind(op.deal.axis);
     case "copy":
       return block.buffers[op.x]!.tier === block.buffers[op.out]!.tier ? "compute" : "copy";
     case "optimizer":
@@ -77,7 +79,9 @@ export function opName(op: Op, block: Block): string {
     case "momentum":
       return `optimizer momentum ${weightName(block, op.grad)}`;
     case "newtonSchulz":
-      return `newton-schulz ${weightName(block, op.x)}`;
+      return op.deal === null ? `newton-schulz ${weightName(block, op.out)}` : "newton-schulz";
+    case "deal":
+      return `deal matrices over ${op.deal.axis}`;
     default:
       return words(op.kind);
   }

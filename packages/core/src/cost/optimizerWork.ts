@@ -1,10 +1,17 @@
 // The optimizer step on the device: passes over gradients, masters, states and working copies, and Muon's matrix products.
 
-import { muonMatrices } from "../parallel/muonMatrices.ts";
-import type { Block, NewtonSchulzOp, OptimizerOp } from "../parallel/program.ts";
-import { assert } from "../units/errors.ts";
+import { axisSize } from "../parallel/mesh.ts";
+import {
+  dealMoves,
+  type MuonMatrix,
+  muonMatrices,
+  newtonSchulzFlops,
+  ownedElements,
+} from "../parallel/muonMatrices.ts";
+import type { Block, DealOp, NewtonSchulzOp, OptimizerOp } from "../parallel/program.ts";
+import { dtypeBytes } from "../units/dtype.ts";
 import { gemm } from "./matrixWork.ts";
-import { bufferOf, ownBytes } from "./opBytes.ts";
+import { bufferOf, network, ownBytes } from "./opBytes.ts";
 import type { OpContext, OpWork } from "./opContext.ts";
 
 /**
@@ -30,43 +37,59 @@ export function optimizerWork(op: OptimizerOp, context: OpContext, sizeBytes: nu
 
 /**
  * Per matrix: its norm and the scaled copy (3 passes), the result written out (2), and for each step three products, with their sums in the kernels:
- * X X^T, its square, and that times X (K. Jordan, "Muon", 2024).
+ * X X^T, its square, and that times X (K. Jordan, "Muon", 2024). Of dealt matrices those of the rank that has most to do.
  */
 export function newtonSchulzWork(op: NewtonSchulzOp, block: Block, context: OpContext): OpWork {
-  const x = bufferOf(block, op.x);
-  assert(x.param !== undefined, `${x.name} names its parameter`);
-  const queries: { query: OpWork["queries"][number]["query"]; times: number }[] = [];
-  let numLaunches = 0;
+  const { dtype } = bufferOf(block, op.x);
+  const matrices = fullestShare(op, context);
+  const byShape = new Map<string, { readonly small: number; readonly large: number; count: number }>();
   let workFlops = 0;
-  const matrices = muonMatrices(x.param, context.mesh.ep);
-  for (const { rows, columns, count } of matrices) {
-    const [small, large] = [Math.min(rows, columns), Math.max(rows, columns)];
-    const times = op.steps * count;
-    const product = (n: number, k: number) =>
-      gemm({
-        m: small,
-        n,
-        k,
-        batch: 1,
-        compute: x.dtype,
-        layout: "NN",
-        accumulate: false,
-        outDtype: x.dtype,
-      });
-    queries.push({ query: product(small, large), times });
-    queries.push({ query: product(small, small), times });
-    queries.push({ query: product(large, small), times });
-    workFlops += times * (4 * small * small * large + 2 * small ** 3);
-    numLaunches += count * (3 * op.steps + memoryKernels);
+  for (const matrix of matrices) {
+    const [small, large] = [Math.min(matrix.rows, matrix.columns), Math.max(matrix.rows, matrix.columns)];
+    const shape = byShape.get(`${small} ${large}`) ?? { small, large, count: 0 };
+    byShape.set(`${small} ${large}`, { ...shape, count: shape.count + 1 });
+    workFlops += newtonSchulzFlops(matrix, op.steps);
   }
-  const numMatrices = matrices.reduce((sum, { count }) => sum + count, 0);
+  const queries: { query: OpWork["queries"][number]["query"]; times: number }[] = [];
+  for (const { small, large, count } of byShape.values()) {
+    const product = (n: number, k: number) =>
+      gemm({ m: small, n, k, batch: 1, compute: dtype, layout: "NN", accumulate: false, outDtype: dtype });
+    for (const [n, k] of [
+      [small, large],
+      [small, small],
+      [large, small],
+    ] as const)
+      queries.push({ query: product(n, k), times: op.steps * count });
+  }
   const sizeBytes = 3 * ownBytes(block, op.x) + 2 * ownBytes(block, op.out);
-  queries.push({
-    query: { kind: "memory", sizeBytes, numKernels: memoryKernels * numMatrices, access: "stream" },
-    times: 1,
-  });
-  return { queries, numLaunches, workFlops, sizeBytes };
+  const numKernels = memoryKernels * matrices.length;
+  queries.push({ query: { kind: "memory", sizeBytes, numKernels, access: "stream" }, times: 1 });
+  return { queries, numLaunches: matrices.length * (3 * op.steps + memoryKernels), workFlops, sizeBytes };
 }
 
 /** Norm, scaled copy, result. */
 const memoryKernels = 3;
+
+function fullestShare({ slices, deal, steps }: NewtonSchulzOp, { mesh }: OpContext): readonly MuonMatrix[] {
+  const all = slices.map((slice) => muonMatrices(slice, mesh));
+  if (deal === null) return all.flat();
+  const shares: MuonMatrix[][] = Array.from({ length: axisSize(mesh, deal.axis) }, () => []);
+  for (const [p, matrices] of all.entries())
+    for (const [m, matrix] of matrices.entries()) shares[deal.owners[p]![m]!]!.push(matrix);
+  const flops = (share: readonly MuonMatrix[]) =>
+    share.reduce((sum, matrix) => sum + newtonSchulzFlops(matrix, steps), 0);
+  return shares.reduce((most, share) => (flops(share) > flops(most) ? share : most));
+}
+
+/** An all-to-all in which the fullest rank sends or takes most. */
+export function dealWork(op: DealOp, block: Block, context: OpContext): OpWork {
+  const sent = Array.from({ length: axisSize(context.mesh, op.deal.axis) }, () => 0);
+  for (const { shardRank, length } of dealMoves(op.slices, context.mesh, op.deal)) sent[shardRank]! += length;
+  const owned = ownedElements(op.slices, context.mesh, op.deal);
+  const sizeBytes = Math.max(...sent, ...owned) * dtypeBytes(bufferOf(block, op.xs[0]!).dtype);
+  const spans = context.spans(op.deal.axis);
+  return network(
+    { kind: "collective", op: "allToAll", sizeBytes, spans, algorithm: "auto", backend: "nccl" },
+    sizeBytes,
+  );
+}

@@ -131,6 +131,7 @@ export function opAccess(op: Op): Access {
         writes: [op.dx, op.dweight],
       };
     case "collective":
+    case "deal":
       return { reads: op.xs, writes: op.outs };
     case "ringShift":
       return { reads: op.xs, writes: op.outs };

@@ -60,6 +60,8 @@ export function opShape(op: Op, block: Block): string {
       return op.xs.length === 1
         ? `${text(op.xs[0]!)} -> ${text(op.outs[0]!)}`
         : `${op.xs.length} tensors, the first ${text(op.xs[0]!)}`;
+    case "deal":
+      return `${op.deal.owners.flat().length} matrices of ${op.slices.length} parameters`;
     case "newtonSchulz":
       return `${text(op.x)}, ${op.steps} steps`;
     case "optimizer":

@@ -5,14 +5,16 @@ import {
   type BufferId,
   type CollectiveOp,
   coordinateAlong,
+  type DealOp,
   dtypeBytes,
   type ExchangeOp,
   groupOf,
   type RingShiftOp,
 } from "@meshwright/core";
+import { endsOf, movesOf, sentElements, stretch } from "./deals.ts";
 import type { Exchanges } from "./exchanges.ts";
 import { dispatchedCounts, type Frame, inheritRouting, matOf, type Run, routingAt, total } from "./frame.ts";
-import { flatten, type Mat, rowsOf, set, unflatten } from "./kernels/mat.ts";
+import { clear, flatten, type Mat, rowsOf, set, unflatten } from "./kernels/mat.ts";
 import type { Place } from "./store.ts";
 import { collectiveBytes, collectiveKind } from "./traffic.ts";
 
@@ -20,6 +22,7 @@ export const lockStepExchanges: Exchanges = {
   collective: runCollective,
   ringShift: runRingShift,
   exchange: runExchange,
+  deal: runDeal,
   rowsAlong: (frame, rank, axis, x) => groupOf(frame.run.mesh, rank, axis).map((peer) => matOf(frame, peer, x).rows),
   expertRows: (frame, _rank, source, routing) => routingAt(frame, source, routing).counts,
   sumCopies,
@@ -224,6 +227,24 @@ function runExchange(frame: Frame, op: ExchangeOp): void {
       const bytes = flats[n]!.length * dtypeBytes(frame.place.block.buffers[op.x]!.dtype);
       if (group.length > 1) frame.run.traffic.add(rank, op.axis, "allToAll", group.length, bytes);
     }
+  });
+}
+
+function runDeal(frame: Frame, op: DealOp): void {
+  const { mesh, traffic } = frame.run;
+  const { axis } = op.deal;
+  const bytes = dtypeBytes(frame.place.block.buffers[op.xs[0]!]!.dtype);
+  const sent = sentElements(op, mesh);
+  forGroups(frame, axis, (group) => {
+    const [xs, outs] = [op.xs, op.outs].map((ids) => group.map((rank) => ids.map((id) => matOf(frame, rank, id))));
+    for (const m of outs!.flat()) clear(m);
+    for (const move of movesOf(op, mesh)) {
+      const { from, to } = endsOf(op, move);
+      const piece = stretch(xs![from.rank]![from.buffer]!, from.at, move.length);
+      stretch(outs![to.rank]![to.buffer]!, to.at, move.length).set(piece);
+    }
+    for (const [n, rank] of group.entries())
+      if (group.length > 1) traffic.add(rank, axis, "allToAll", group.length, sent[n]! * bytes);
   });
 }
 

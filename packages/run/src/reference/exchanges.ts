@@ -2,7 +2,7 @@
 // (execute/engine/rankExchanges.ts). Both enter what moved into the traffic book; what a rank asks only to know the size of its buffers (rows that
 // routing decides) is not part of the program and not entered.
 
-import type { Axis, BufferId, CollectiveOp, ExchangeOp, RingShiftOp } from "@meshwright/core";
+import type { Axis, BufferId, CollectiveOp, DealOp, ExchangeOp, RingShiftOp } from "@meshwright/core";
 import type { Frame, Run } from "./frame.ts";
 import type { Place } from "./store.ts";
 
@@ -10,6 +10,7 @@ export interface Exchanges {
   collective(frame: Frame, op: CollectiveOp): void;
   ringShift(frame: Frame, op: RingShiftOp): void;
   exchange(frame: Frame, op: ExchangeOp): void;
+  deal(frame: Frame, op: DealOp): void;
   /** Rows of `x` that each rank of the group holds, in coordinate order. */
   rowsAlong(frame: Frame, rank: number, axis: Axis, x: BufferId): readonly number[];
   /** Rows that `source`, a rank of this one's ep and etp groups, sends to each expert. */

@@ -20,7 +20,7 @@ import type { OptimizerSettings } from "./kernels/optimizer.ts";
 import { runNewtonSchulz } from "./orthogonalise.ts";
 import { shardOffset, sliceIndices } from "./slices.ts";
 
-export type LocalOp = Exclude<Op, { readonly kind: "collective" | "ringShift" | "exchange" }>;
+export type LocalOp = Exclude<Op, { readonly kind: "collective" | "ringShift" | "exchange" | "deal" }>;
 
 /** Rows of each of the rank's experts, from all sources together. */
 function rowsPerExpert(frame: Frame, rank: number, routing: number): number[] {

@@ -85,7 +85,7 @@ export function predictedTraffic(program: Program): TrafficBook {
     Array.from({ length: meshSize(mesh) }, (_, rank) => rank).filter((rank) => groupOf(mesh, rank, "pp")[p] === rank);
   const addOps = (ranks: readonly number[], block: Program["blocks"][number], ops: readonly Op[]) => {
     for (const op of ops) {
-      if (op.kind !== "collective" && op.kind !== "ringShift" && op.kind !== "exchange") continue;
+      if (op.kind !== "collective" && op.kind !== "ringShift" && op.kind !== "exchange" && op.kind !== "deal") continue;
       for (const rank of ranks) predictTraffic(book, mesh, block, op, rank);
     }
   };

@@ -74,6 +74,9 @@ function runOp(frame: Frame, op: Op): void {
     case "exchange":
       exchanges.exchange(frame, op);
       return;
+    case "deal":
+      exchanges.deal(frame, op);
+      return;
     default:
       for (const rank of frame.ranks) runLocal(frame, rank, op);
   }

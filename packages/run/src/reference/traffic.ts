@@ -12,11 +12,14 @@ import {
   type Block,
   type BufferDecl,
   type CollectiveOp,
+  coordinateAlong,
+  type DealOp,
   dtypeBytes,
   type ExchangeOp,
   type Mesh,
   type RingShiftOp,
 } from "@meshwright/core";
+import { sentElements } from "./deals.ts";
 
 export type TrafficKind = "allReduce" | "allGather" | "reduceScatter" | "broadcast" | "allToAll" | "sendRecv";
 
@@ -123,9 +126,15 @@ export function predictTraffic(
   book: TrafficBook,
   mesh: Mesh,
   block: Block,
-  op: CollectiveOp | RingShiftOp | ExchangeOp,
+  op: CollectiveOp | RingShiftOp | ExchangeOp | DealOp,
   rank: number,
 ): void {
+  if (op.kind === "deal") {
+    const { axis } = op.deal;
+    const bytes = dtypeBytes(block.buffers[op.xs[0]!]!.dtype);
+    const sent = sentElements(op, mesh)[coordinateAlong(mesh, rank, axis)]!;
+    return book.add(rank, axis, "allToAll", axisSize(mesh, axis), sent * bytes);
+  }
   const ranks = axisSize(mesh, op.axis);
   if (ranks === 1) return;
   const kind = op.kind === "exchange" ? "allToAll" : op.kind === "ringShift" ? "sendRecv" : collectiveKind(op);

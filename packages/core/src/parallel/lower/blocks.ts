@@ -10,6 +10,7 @@ import { embed, finalNorm, headLoss, tokenTable } from "./ends.ts";
 import { replicatedFrom } from "./gradients.ts";
 import { lowerLayer } from "./layer.ts";
 import { linear } from "./linear.ts";
+import { finishMuon } from "./muon.ts";
 import { offloadActivations } from "./offload.ts";
 import { declareParam } from "./parameters.ts";
 import { add, norm } from "./pointwise.ts";
@@ -39,7 +40,7 @@ function finish(builder: BlockBuilder, inputs: readonly Value[], outputs: readon
     builder.setGrad(output, grad);
   }
   builder.runBackward();
-  addGradNorm(builder);
+  finishUpdate(builder);
   return builder.build({
     inputs: inputs.map((value) => value.id),
     outputs: outputs.map((value) => value.id),
@@ -48,9 +49,10 @@ function finish(builder: BlockBuilder, inputs: readonly Value[], outputs: readon
   });
 }
 
-/** Partial gradient norm of the block's parameters; an element held by n ranks counts 1/n on each. */
-export function addGradNorm(builder: BlockBuilder): void {
+/** Ends the block's update: matrices that are dealt among ranks, and, at its beginning, the partial gradient norm of the block's parameters; an element held by n ranks counts 1/n on each. */
+export function finishUpdate(builder: BlockBuilder): void {
   const { mesh, strategy } = builder.context;
+  finishMuon(builder);
   const grads: BufferId[] = [];
   const weights: number[] = [];
   const tails: ({ readonly from: number; readonly weight: number } | null)[] = [];
@@ -153,7 +155,7 @@ export function headBlock(context: Context, placement: HeadPlacement, withEncode
     : undefined;
   headLoss(builder, normed, { name: "head", table, shift: 1, scale: 1, ...(bias === undefined ? {} : { bias }) });
   builder.runBackward();
-  addGradNorm(builder);
+  finishUpdate(builder);
   const gradInputs = [builder.gradOf(x)];
   const inputs = [x.id];
   if (encoder !== null) {

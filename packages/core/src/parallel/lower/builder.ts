@@ -10,6 +10,7 @@ import { assert } from "../../units/errors.ts";
 import type { Block, BufferDecl, BufferId, BufferView, Op, ParamSlice } from "../program.ts";
 import type { RecomputeModule } from "../strategy.ts";
 import type { Context } from "./context.ts";
+import type { MuonSite } from "./muon.ts";
 
 /** A matrix of activations on this rank. `layout`-dependent splits are known to whoever emits. */
 export interface Value {
@@ -45,6 +46,8 @@ export class BlockBuilder {
   /** Gradients brought to the format and place of the wire, before the data-parallel collectives. */
   readonly reduceCasts: Op[] = [];
   readonly update: Op[] = [];
+  /** Parameters whose matrices Muon deals to ranks, all of the block together. */
+  readonly muonSites: MuonSite[] = [];
   readonly params: Param[] = [];
   /** Where each parameter's reduced gradient (what the optimizer reads) lies, by parameter name. */
   readonly reducedGrads = new Map<string, BufferId>();

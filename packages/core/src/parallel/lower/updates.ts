@@ -70,7 +70,16 @@ export function declareUpdate(builder: BlockBuilder, request: ParamRequest, para
     const [state] = states;
     assert(state !== undefined && site.hostTier.tier !== "host", "muon keeps a momentum, on the device");
     const { dims, shardAxis, source } = site;
-    declareMuon(builder, param, { grad: reduced, state, master, param: source, dims, shardAxis });
+    declareMuon(builder, {
+      slice: param.slice,
+      sliceShape,
+      grad: reduced,
+      state,
+      master,
+      param: source,
+      dims,
+      shardAxis,
+    });
     return;
   }
   let factors: Factors | null = null;

@@ -7,7 +7,7 @@
 // arXiv 2411.05288 does this with broadcasts and two passes per micro-batch; a chain of stages needs no new kind of action.
 
 import type { Block } from "../program.ts";
-import { addGradNorm } from "./blocks.ts";
+import { finishUpdate } from "./blocks.ts";
 import { BlockBuilder, type Value } from "./builder.ts";
 import type { Context } from "./context.ts";
 import { finalNorm } from "./ends.ts";
@@ -121,7 +121,7 @@ export function vocabStageBlock(context: Context, place: { readonly first: boole
     }
   });
   builder.runBackward();
-  addGradNorm(builder);
+  finishUpdate(builder);
   const back = [final.rowMax.id, final.sums.id];
   return builder.build({
     inputs: before === null ? [x.id] : [x.id, before.rowMax.id, before.sums.id],

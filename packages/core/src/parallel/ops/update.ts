@@ -1,6 +1,7 @@
 // The end of a step: the norm of all gradients and the optimizer.
 
-import type { BufferId } from "../buffers.ts";
+import type { BufferId, ParamSlice } from "../buffers.ts";
+import type { MuonDeal } from "../muonMatrices.ts";
 import type { OpBase } from "./base.ts";
 
 /** Sum of squares of gradients into out [1] (replicated parameters weighted 1 / replicas). */
@@ -49,9 +50,10 @@ export interface MomentumOp extends OpBase {
 }
 
 /**
- * Each matrix of a parameter (one for each segment and expert) becomes a nearly orthogonal one of the same singular vectors, by `steps` Newton-Schulz steps,
- * times 0.2 sqrt(max(rows, columns)) (arXiv 2502.16982, section 2.2). x holds the parts of all ranks of the parameter's axis, one slice after another;
- * out is the rank's own slice of the result. The matrices are taken one after another; `scratch` holds what one of them needs.
+ * Each matrix of the parameters (one for each segment and expert) becomes a nearly orthogonal one of the same singular vectors, by `steps` Newton-Schulz steps,
+ * times 0.2 sqrt(max(rows, columns)) (arXiv 2502.16982, section 2.2). x holds the parts of all ranks of the parameters' axis, one rank's after another; out is
+ * the rank's own part of the result. A part is the rank's slice, or of dealt matrices the slices of those that the rank owns, one after another. The matrices
+ * are taken one by one; `scratch` holds what one of them needs.
  */
 export interface NewtonSchulzOp extends OpBase {
   readonly kind: "newtonSchulz";
@@ -59,6 +61,21 @@ export interface NewtonSchulzOp extends OpBase {
   readonly out: BufferId;
   readonly scratch: BufferId;
   readonly steps: number;
+  readonly slices: readonly ParamSlice[];
+  readonly deal: MuonDeal | null;
 }
 
-export type UpdateOp = GradNormOp | OptimizerOp | SquareSumsOp | MomentumOp | NewtonSchulzOp;
+/**
+ * toOwners: matrices of sharded parameters come whole to the ranks that own them: xs are flat shards, one for each slice; outs is one buffer as large as
+ * what the fullest rank owns. toShards: the reverse; padding becomes zero.
+ */
+export interface DealOp extends OpBase {
+  readonly kind: "deal";
+  readonly direction: "toOwners" | "toShards";
+  readonly slices: readonly ParamSlice[];
+  readonly deal: MuonDeal;
+  readonly xs: readonly BufferId[];
+  readonly outs: readonly BufferId[];
+}
+
+export type UpdateOp = GradNormOp | OptimizerOp | SquareSumsOp | MomentumOp | NewtonSchulzOp | DealOp;

@@ -49,6 +49,7 @@ function noteAxes(block: Block, axes: Set<Axis>): void {
 
 function noteAxis(op: Op, axes: Set<Axis>): void {
   if (op.kind === "collective" || op.kind === "ringShift" || op.kind === "exchange") axes.add(op.axis);
+  if (op.kind === "deal") axes.add(op.deal.axis);
 }
 
 /** Pipeline ranks that hold a stage before or after one of this rank's. */

@@ -9,12 +9,14 @@ import {
   type BufferId,
   type CollectiveOp,
   coordinateAlong,
+  type DealOp,
   type DType,
   dtypeBytes,
   type ExchangeOp,
   groupOf,
   type RingShiftOp,
 } from "@meshwright/core";
+import { endsOf, movesOf, sentElements, stretch } from "../../reference/deals.ts";
 import type { Exchanges } from "../../reference/exchanges.ts";
 import {
   dispatchedCounts,
@@ -26,7 +28,7 @@ import {
   routingRecord,
   total,
 } from "../../reference/frame.ts";
-import { copyInto, type Mat } from "../../reference/kernels/mat.ts";
+import { clear, copyInto, type Mat } from "../../reference/kernels/mat.ts";
 import type { MatMemory } from "../../reference/matMemory.ts";
 import type { Place } from "../../reference/store.ts";
 import { collectiveBytes, collectiveKind } from "../../reference/traffic.ts";
@@ -126,6 +128,46 @@ export class RankExchanges implements Exchanges {
     });
     const bytes = x.rows * x.cols * dtypeBytes(frame.place.block.buffers[op.x]!.dtype);
     frame.run.traffic.add(this.rank, op.axis, "allToAll", group.length, bytes);
+  }
+
+  /** Pieces go out in the order of the deal, by who takes them, and come in by who sends them. */
+  deal(frame: Frame, op: DealOp): void {
+    const { mesh, traffic } = frame.run;
+    const { axis } = op.deal;
+    const group = groupOf(mesh, this.rank, axis);
+    const own = coordinateAlong(mesh, this.rank, axis);
+    const [xs, outs] = [op.xs, op.outs].map((ids) => ids.map((id) => matOf(frame, this.rank, id)));
+    const ends = movesOf(op, mesh).map((move) => ({ ...endsOf(op, move), length: move.length }));
+    for (const m of outs!) clear(m);
+    this.scratch((allocate) => {
+      const side = (which: "from" | "to", peer: "from" | "to") => {
+        const mine = group.flatMap((_, other) =>
+          ends.filter((end) => end[which].rank === own && end[peer].rank === other),
+        );
+        const counts = group.map((_, other) =>
+          mine.reduce((sum, end) => sum + (end[peer].rank === other ? end.length : 0), 0),
+        );
+        return {
+          mine,
+          counts,
+          packed: elementsIn(allocate(1, Math.max(1, total([counts])))).subarray(0, total([counts])),
+        };
+      };
+      const [sent, received] = [side("from", "to"), side("to", "from")];
+      let at = 0;
+      for (const { from, length } of sent.mine) {
+        sent.packed.set(stretch(xs![from.buffer]!, from.at, length), at);
+        at += length;
+      }
+      this.groups(group).allToAll(sent.packed, sent.counts, received.packed, received.counts);
+      at = 0;
+      for (const { to, length } of received.mine) {
+        stretch(outs![to.buffer]!, to.at, length).set(received.packed.subarray(at, at + length));
+        at += length;
+      }
+    });
+    const bytes = sentElements(op, mesh)[own]! * dtypeBytes(frame.place.block.buffers[op.xs[0]!]!.dtype);
+    traffic.add(this.rank, axis, "allToAll", group.length, bytes);
   }
 
   /** Only rows that routing dealt to etp neighbours can differ in number. */

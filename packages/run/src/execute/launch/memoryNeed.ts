@@ -55,7 +55,7 @@ function largestScratch(block: Program["blocks"][number]): number {
     block.update,
   ].flat();
   for (const op of ops) {
-    if (op.kind !== "collective" && op.kind !== "ringShift" && op.kind !== "exchange") continue;
+    if (op.kind !== "collective" && op.kind !== "ringShift" && op.kind !== "exchange" && op.kind !== "deal") continue;
     const ids = op.kind === "exchange" ? [op.x, op.out] : [...op.xs, ...op.outs];
     most = Math.max(most, ids.reduce((sum, id) => sum + elementsOf(block.buffers[id]!), 0) * f32Bytes);
   }
