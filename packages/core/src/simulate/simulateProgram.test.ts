@@ -191,7 +191,7 @@ describe("memory of a step", () => {
       const { splitBackward } = program.schedule;
       const reduceEach = program.reducePolicy === "everyMicroBatch";
       for (const block of program.blocks) {
-        const mine = blockMemory(block, { splitBackward, reduceEach, fusedOptimizer: true });
+        const mine = blockMemory(block, { splitBackward, reduceEach, optimizer: "fused" });
         const reference = actionMemory(block, splitBackward, reduceEach);
         for (const kind of ["F", "B", "W"] as const) {
           expect(sumBytes(mine[kind].before)).toBe(reference[kind].beforeBytes);

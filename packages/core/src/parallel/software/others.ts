@@ -17,6 +17,8 @@ export const internevo = derive(generic, "internevo-2023", {
   gradReduceDtype: "bf16",
   fusedActivation: false,
   overlapParamGather: false,
+  // internlm/train/training_internlm.py: torch.optim.AdamW as it is, whose steps are separate kernels, here over one flat tensor.
+  fusedOptimizer: false,
   // hybrid_zero_optim.py _step: averaged gradients of the rank's parameters are flattened, then cast to fp32.
   flatGradCopies: ["bf16", "fp32"],
   reservedBytes: reserved.cuda11,

@@ -10,7 +10,7 @@ import type { Mesh } from "../../parallel/mesh.ts";
 import type { Block, Program } from "../../parallel/program.ts";
 import type { Software, Strategy } from "../../parallel/strategy.ts";
 import { defaultContention } from "../../simulate/contention.ts";
-import { type BlockMemory, blockMemory, sumBytes } from "../../simulate/memory/blockMemory.ts";
+import { type BlockMemory, blockMemory, optimizerKernels, sumBytes } from "../../simulate/memory/blockMemory.ts";
 import { defaultPace, paceOf } from "../../simulate/pace.ts";
 import { type BlockPrices, blockPrices } from "../../simulate/streams/blockPrices.ts";
 import type { Family, PlanJob } from "../space/types.ts";
@@ -92,7 +92,7 @@ export function stageFloors(
   const sums = blockSums(prices, blockAt);
   const reduceEach = program.reducePolicy === "everyMicroBatch";
   const memory = new BlockMemories(program, blockAt, (block) =>
-    blockMemory(block, { splitBackward: false, reduceEach, fusedOptimizer: software.fusedOptimizer }),
+    blockMemory(block, { splitBackward: false, reduceEach, optimizer: optimizerKernels(software) }),
   );
   const exchange = (mesh: Mesh) => {
     const there = priceBlocks(job, program, mesh, software);

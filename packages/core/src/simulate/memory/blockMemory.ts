@@ -2,6 +2,7 @@
 
 import { blockLives, bufferBytes, listPeakBytes } from "../../parallel/liveness.ts";
 import type { Block, BufferDecl, BufferKind } from "../../parallel/program.ts";
+import type { Software } from "../../parallel/strategy.ts";
 import { dtypeBytes } from "../../units/dtype.ts";
 import { idleSegmentBytes } from "./segments.ts";
 
@@ -60,7 +61,7 @@ export interface BlockMemory {
 
 export function blockMemory(
   block: Block,
-  at: { readonly splitBackward: boolean; readonly reduceEach: boolean; readonly fusedOptimizer: boolean },
+  at: { readonly splitBackward: boolean; readonly reduceEach: boolean; readonly optimizer: OptimizerKernels },
 ): BlockMemory {
   let persistent = noBytes;
   let hostBytes = 0;
@@ -104,7 +105,7 @@ export function blockMemory(
     B: action(bounds[1], bounds[2]),
     W: action(bounds[2], bounds[3]),
     hostStashBytes,
-    updateBytes: at.fusedOptimizer ? 0 : optimizerCopies(block),
+    updateBytes: optimizerCopies(block, at.optimizer),
     updatePeakBytes: listPeakBytes(block, block.update, ({ tier }) => tier === "hbm"),
     optimizedElements: optimizedElements(block),
     idleSegmentBytes: idleSegmentBytes(onDevice),
@@ -116,10 +117,23 @@ function ofKind(kind: BufferKind, sizeBytes: number): KindBytes {
 }
 
 /**
- * What an optimizer without fused kernels makes for the time of its step: gradients in the masters' format where they are kept in another, and with
- * AdamW the square root of the second moments of all parameters (PyTorch `foreach` runs list by list).
+ * How an optimizer step runs on the device. fused: one kernel. lists: kernel by kernel over all tensors (PyTorch `foreach`). flat: kernel by kernel over one
+ * flat tensor of the shard's masters, whose gradient was copied in their format before (Software.flatGradCopies).
  */
-function optimizerCopies(block: Block): number {
+export type OptimizerKernels = "fused" | "lists" | "flat";
+
+export function optimizerKernels(software: Pick<Software, "fusedOptimizer" | "flatGradCopies">): OptimizerKernels {
+  if (software.fusedOptimizer) return "fused";
+  return software.flatGradCopies === undefined ? "lists" : "flat";
+}
+
+/**
+ * What an optimizer without fused kernels makes for the time of its step. lists: gradients in the masters' format where they are kept in another, and with
+ * AdamW the square root of the second moments. flat: with AdamW that root and its quotient by the bias correction, each as large as the masters (torch
+ * optim/adamw.py, _single_tensor_adamw).
+ */
+function optimizerCopies(block: Block, kernels: OptimizerKernels): number {
+  if (kernels === "fused") return 0;
   let bytes = 0;
   for (const op of block.update) {
     // A step along Muon's directions adds to the masters in their format and keeps no moments.
@@ -129,8 +143,8 @@ function optimizerCopies(block: Block): number {
       if (master.tier !== "hbm") return;
       const size = ownBytes(master, block.buffers);
       const grad = op.grads[i];
-      if (grad !== undefined && block.buffers[grad]!.dtype !== master.dtype) bytes += size;
-      if (op.algorithm === "adamw") bytes += size;
+      if (kernels === "lists" && grad !== undefined && block.buffers[grad]!.dtype !== master.dtype) bytes += size;
+      if (op.algorithm === "adamw") bytes += kernels === "flat" ? 2 * size : size;
     });
   }
   return bytes;

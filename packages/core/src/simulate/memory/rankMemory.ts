@@ -6,7 +6,15 @@ import type { Software } from "../../parallel/strategy.ts";
 import { actionTable, type PipelineTimeline, type StashDeltas, stashTimeline } from "../pipeline/index.ts";
 import type { MemoryBreakdown } from "../types.ts";
 import { type AllocatorParameters, fragmentationBytes } from "./allocator.ts";
-import { addBytes, type BlockMemory, blockMemory, type KindBytes, noBytes, sumBytes } from "./blockMemory.ts";
+import {
+  addBytes,
+  type BlockMemory,
+  blockMemory,
+  type KindBytes,
+  noBytes,
+  optimizerKernels,
+  sumBytes,
+} from "./blockMemory.ts";
 import { communicatorBytes } from "./communicators.ts";
 import { type StageMemory, stageMemory } from "./stageMemory.ts";
 import { flatStepBytes, gradientStagingBytes, liveGatherBytes, placeholderBytes } from "./staging.ts";
@@ -55,7 +63,7 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
   const at = {
     splitBackward: schedule.splitBackward,
     reduceEach: program.reducePolicy === "everyMicroBatch",
-    fusedOptimizer: software.fusedOptimizer,
+    optimizer: optimizerKernels(software),
   };
   const blocks = program.blocks.map((block) => blockMemory(block, at));
   const stages = stageMemories(program, blocks, software.keepsStageOutputs === true);

@@ -4,6 +4,7 @@ import type { Software } from "../../parallel/strategy.ts";
 import { resolveSpec } from "../../spec/index.ts";
 import { actionTable, simulatePipeline } from "../pipeline/index.ts";
 import { defaultAllocator } from "./allocator.ts";
+import { blockMemory, optimizerKernels } from "./blockMemory.ts";
 import { programMemory } from "./rankMemory.ts";
 import { flatStepBytes, gradientStagingBytes, liveGatherBytes, placeholderBytes } from "./staging.ts";
 
@@ -19,6 +20,7 @@ const { model, strategy, workload, software } = resolveSpec(
 );
 const program = lowerTraining(model, strategy, workload, software);
 const width = model.hidden;
+const fusedStep = { splitBackward: false, reduceEach: false, optimizer: "fused" } as const;
 
 function ranksOf(facts: Partial<Software>) {
   const changed = { ...software, ...facts };
@@ -45,6 +47,23 @@ describe("what a framework holds beside the program", () => {
     const flat = { ...software, flatGradCopies: ["bf16", "fp32"] as const, gatherBucketElements: 1000 };
     expect(flatStepBytes(program, flat, 100)).toBe(6 * 100 + 2 * 1000);
     expect(flatStepBytes(program, software, 100)).toBe(0);
+  });
+
+  test("an optimizer of separate kernels: roots list by list, or roots and quotients over the flat shard", () => {
+    const updateBytes = (facts: Partial<Software>) => {
+      const changed = { ...software, ...facts };
+      return program.blocks.map(
+        (block) =>
+          blockMemory(block, { splitBackward: false, reduceEach: false, optimizer: optimizerKernels(changed) })
+            .updateBytes,
+      );
+    };
+    const masters = program.blocks.map((block) => 4 * blockMemory(block, fusedStep).optimizedElements);
+    expect(updateBytes({ fusedOptimizer: true })).toEqual(masters.map(() => 0));
+    // Gradients are fp32 as the masters are: no copy.
+    expect(updateBytes({ fusedOptimizer: false })).toEqual(masters);
+    const flat = { fusedOptimizer: false, flatGradCopies: ["bf16", "fp32"] as const };
+    expect(updateBytes(flat)).toEqual(masters.map((bytes) => 2 * bytes));
   });
 
   test("reduction: a bucket in the gradients' format, and working gradients that stay", () => {
