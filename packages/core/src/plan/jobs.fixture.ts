@@ -117,6 +117,16 @@ export const floorJobs: Readonly<Record<string, Record<string, unknown>>> = {
       max: { tp: 2, cp: 2, pp: 2 },
     },
   },
+  "held back by power": {
+    model: { ...dense, layers: 6, hidden: 8192, heads: 64, ffn: 28672 },
+    cluster: "8xh100-sxm",
+    workload: { seq: 8192, global_batch: 16 },
+    software: "megatron-core",
+    plan: {
+      fix: { recompute: ["none", "norm+activation", "full", "some-layers"], micro_batch: [1, 2] },
+      max: { cp: 2 },
+    },
+  },
   "parameters gathered over a network": {
     model: dense,
     cluster: "2x4xa100-80g",

@@ -60,3 +60,27 @@ export function stepEnergyJoules(
   const watts = Math.min(device.tdpWatts, device.idleWatts + power.activeFrac * device.tdpWatts + dynamicWatts);
   return at.stepSec * at.numDevices * (watts + node.hostWatts / node.numDevices);
 }
+
+/**
+ * The highest clock that leaves a step's mean draw within TDP when its busy part lasts no longer than `mostSec` at any clock, which falls or stays as the clock
+ * rises. @param joules dynamic energy at boost clock, at least.
+ */
+export function clockWithin(
+  device: DeviceSpec,
+  joules: number,
+  mostSec: (clockFrac: number) => number,
+  power: PowerParameters,
+): number {
+  const watts = device.tdpWatts * (1 - power.activeFrac) - device.idleWatts;
+  const fits = (clockFrac: number) => joules * clockFrac ** (POWER_EXPONENT - 1) <= watts * mostSec(clockFrac);
+  if (fits(1)) return 1;
+  let low = power.minClockFrac;
+  let high = 1;
+  // Within 1e-4: what is returned never fits too little.
+  for (let i = 0; i < 13; i++) {
+    const middle = (low + high) / 2;
+    if (fits(middle)) low = middle;
+    else high = middle;
+  }
+  return high;
+}

@@ -8,11 +8,12 @@
 // the host keeps the device's clock up, so endings with one are bounded by chains alone.
 
 import type { Ending, Family, Placement, PlanJob } from "../space/types.ts";
-import { bodyStages, leastFloors, sameBody, simulatedBody } from "./bodyStages.ts";
+import { type BodyStages, bodyStages, leastFloors, sameBody, simulatedBody } from "./bodyStages.ts";
 import type { BodyAt, CoreTables } from "./coreTables.ts";
 import type { EndingBounds, EndingState } from "./endingBounds.ts";
 import { type StageWork, stageWork } from "./exchangeFloors.ts";
 import { pipelineEnds, rankSum, type StageCut, stageTimes } from "./pipelineBound.ts";
+import { rankLoads } from "./rankLoads.ts";
 import type { SimulatedTimes } from "./simulatedStages.ts";
 import { gridded, highestClock } from "./stageClocks.ts";
 import type { StepValue } from "./stepValue.ts";
@@ -22,7 +23,7 @@ import { type ScheduleOf, timedPipeline } from "./timedPipeline.ts";
 const CLOCK_STEP = 0.998;
 
 /** A body bounded by its chains. */
-interface ChainedBody extends EndingState {
+export interface ChainedBody extends EndingState {
   /** Best value when the clock was bounded: floors hold for it and for any lower one. */
   readonly best: number;
   readonly clockFrac: number;
@@ -52,7 +53,12 @@ export class BodyBounds {
   private readonly endings: EndingBounds;
   private readonly endingsAt: BodyParts["endingsAt"];
   private readonly scheduleOf: ScheduleOf;
-  private last: { readonly at: BodyAt; readonly chained: ChainedBody } | null = null;
+  private last: {
+    readonly at: BodyAt;
+    readonly stages: BodyStages;
+    readonly chained: ChainedBody;
+    readonly byClock: Map<number, ChainedBody>;
+  } | null = null;
 
   constructor(job: PlanJob, { tables, value, endings, endingsAt, scheduleOf }: BodyParts) {
     this.job = job;
@@ -73,10 +79,31 @@ export class BodyBounds {
     const known = this.last;
     if (known !== null && sameBody(known.at, at) && known.chained.best <= best) return known.chained;
     const { placement, manner, keep, body } = at;
-    const { cut, floors, rest, numRecomputed } = bodyStages(this.tables, at);
-    const least = rest ?? floors;
-    const joules = leastOfRanks(cut, placement, least.joules);
-    const clockFrac = this.value.clockBelow(joules, leastOfRanks(cut, placement, least.otherSec), best);
+    const stages = bodyStages(this.tables, at);
+    const endings = this.endingsAt(placement, manner.family);
+    const chained = this.chainedAt(at, stages, best, this.clockOf(at, stages, endings, best));
+    this.last = { at: { placement, manner, keep, body }, stages, chained, byClock: new Map() };
+    return chained;
+  }
+
+  /** The same at the clock that one ending leaves; no different where that is no lower. */
+  chainedFor(at: BodyAt, ending: Ending, best: number): ChainedBody {
+    const chained = this.chained(at, best);
+    const { stages, byClock } = this.last!; // just made or found
+    const clockFrac = gridded(this.clockOf(at, stages, ending, best));
+    if (clockFrac >= chained.clockFrac * CLOCK_STEP) return chained;
+    let found = byClock.get(clockFrac);
+    if (found === undefined || found.best > best) {
+      found = this.chainedAt(at, stages, best, clockFrac);
+      byClock.set(clockFrac, found);
+    }
+    return found;
+  }
+
+  private chainedAt(at: BodyAt, stages: BodyStages, best: number, clockFrac: number): ChainedBody {
+    const { placement, manner, body } = at;
+    const { cut, floors, rest, numRecomputed } = stages;
+    const joules = leastOfRanks(cut, placement, (rest ?? floors).joules);
     const times = stageTimes(cut, { floors, rest, numRecomputed, clockFrac });
     const hopSec = this.tables.hopsFor(placement, floors);
     const ends = pipelineEnds(cut, times, { placement, body, hopSec });
@@ -86,7 +113,7 @@ export class BodyBounds {
       if (!hides) work ??= stageWork(cut, { floors, rest, numRecomputed, clockFrac });
       return work;
     };
-    const chained: ChainedBody = {
+    return {
       chains: times,
       workOf,
       exchanged: false,
@@ -100,8 +127,16 @@ export class BodyBounds {
       joules,
       clockFrac,
     };
-    this.last = { at: { placement, manner, keep, body }, chained };
-    return chained;
+  }
+
+  /** Highest clock of any rank with one of the endings, for a step that is better than the best. */
+  private clockOf(at: BodyAt, stages: BodyStages, endings: Ending | readonly Ending[], best: number): number {
+    const { placement, body } = at;
+    if (best === Number.POSITIVE_INFINITY || stages.cut.rankAt[0]! < 0) return 1;
+    if (!this.value.mayHoldBack(stages.floors) && (stages.rest === null || !this.value.mayHoldBack(stages.rest)))
+      return 1;
+    const waits = this.tables.waitsFor(at, endings, stages.floors);
+    return this.value.clockBelow(rankLoads(stages, placement, body, waits), best);
   }
 
   /** The body with its stages simulated, without what an ending adds. */

@@ -38,7 +38,7 @@ describe("CoreBounds", () => {
     "never exceed the predicted step: %s",
     (name) => {
       const job = smallJob(jobs[name]!);
-      for (const leaf of sample(job, 24, 0.37)) {
+      for (const leaf of sample(job, 48, 0.37)) {
         const { model, cluster, workload } = job;
         const step = predictStep(
           { model, cluster, workload, ...leafJob(job, leaf) },
@@ -61,9 +61,13 @@ describe("CoreBounds", () => {
             endings: bounds.bodyEndings(leaf, [leaf.ending], best),
             priced: priced.bound,
             timed: timed.bound,
+            "own clock": bounds.ownClockBound(leaf, leaf.ending, best),
             ending: bounds.endingBound(leaf, timed),
             settled: settled === null ? 0 : bounds.endingBound(leaf, settled),
           };
+          // The clock that power leaves the step is the simulation's own.
+          expect(bounds.floorState(leaf, best).clockFrac, `clock of ${label}`).toBeGreaterThanOrEqual(step.clockFrac);
+          expect(bounds.ownClock(leaf, leaf.ending, best), `clock of ${label}`).toBeGreaterThanOrEqual(step.clockFrac);
           const fits = bounds.endingFits(leaf);
           for (const [level, floor] of Object.entries(floors)) {
             if (level === "endings" && !fits) continue;
@@ -76,7 +80,13 @@ describe("CoreBounds", () => {
           memory.peakBytes > memory.capacityBytes || hostBytes > cluster.node.hostMemoryBytes / cluster.node.numDevices;
         if (!bounds.endingFits(leaf)) expect(tooLarge, `memory of ${label}`).toBe(true);
         if (!bounds.bodyFits(leaf, tree.endingsAt(placement, manner.family))) expect(tooLarge, label).toBe(true);
-        if (!bounds.headFits(placement, manner)) expect(tooLarge, label).toBe(true);
+        if (bounds.mannerExcess(placement, manner) > 0) expect(tooLarge, label).toBe(true);
+        if (bounds.keepExcess(placement, manner, keep) > 0) expect(tooLarge, label).toBe(true);
+        if (keep.partial) {
+          const { numRecomputed } = leaf.body;
+          const fewest = bounds.fewestRecomputed(leaf, tree.endingsAt(placement, manner.family), numRecomputed);
+          if (fewest === null) expect(tooLarge, label).toBe(true);
+        }
       }
     },
     600_000,

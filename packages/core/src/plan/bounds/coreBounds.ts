@@ -10,7 +10,7 @@
 import type { Objective } from "../objectives/objective.ts";
 import { numLayersOf } from "../space/enumerate.ts";
 import type { Core, Ending, Family, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
-import { BodyBounds, type PricedBody } from "./bodyBounds.ts";
+import { BodyBounds, type ChainedBody, type PricedBody } from "./bodyBounds.ts";
 import { type BodyAt, CoreTables } from "./coreTables.ts";
 import { EndingBounds, type EndingState } from "./endingBounds.ts";
 import { MemoryFit } from "./memoryFit.ts";
@@ -26,6 +26,7 @@ export class CoreBounds {
   private readonly bodies: BodyBounds;
   private readonly endings: EndingBounds;
   private readonly leaves: SettledEndings;
+  private readonly endingsAt: (placement: Placement, family: Family) => readonly Ending[];
 
   constructor(
     job: PlanJob,
@@ -37,6 +38,7 @@ export class CoreBounds {
     },
   ) {
     const { endingsAt, scheduleOf } = lists;
+    this.endingsAt = endingsAt;
     const traits = scheduleTraits(job);
     const tables = new CoreTables(job, core, numLayersOf(job), traits.mayPair);
     const value = new StepValue(job, objective);
@@ -78,14 +80,15 @@ export class CoreBounds {
     let least: { ending: Ending; floor: number } | null = null;
     for (const ending of endings) {
       if (!this.memory.fits(at, ending)) continue;
-      const floor = this.endings.bound(at, ending, state);
+      const shared = this.endings.bound(at, ending, state);
+      const floor = shared > best ? shared : Math.max(shared, this.ownClockBound(at, ending, best));
       if (least === null || floor < least.floor) least = { ending, floor };
     }
     return least;
   }
 
   /** What `endingBound` needs, from floors of the stages alone. */
-  floorState(at: BodyAt, best: number): EndingState {
+  floorState(at: BodyAt, best: number): ChainedBody {
     return this.bodies.chained(at, best);
   }
 
@@ -101,6 +104,16 @@ export class CoreBounds {
     return this.bodies.repriced(at, priced, best);
   }
 
+  /** Highest clock that this ending leaves. */
+  ownClock(at: BodyAt, ending: Ending, best: number): number {
+    return this.bodies.chainedFor(at, ending, best).clockFrac;
+  }
+
+  /** From chains alone, at that clock. */
+  ownClockBound(at: BodyAt, ending: Ending, best: number): number {
+    return this.endings.bound(at, ending, this.bodies.chainedFor(at, ending, best));
+  }
+
   endingBound(leaf: Leaf, state: EndingState): number {
     return this.endings.leafBound(leaf, state);
   }
@@ -109,16 +122,20 @@ export class CoreBounds {
     return this.leaves.settled(leaf, priced, best);
   }
 
-  headFits(placement: Placement, manner: Manner): boolean {
-    return this.memory.headFits(placement, manner);
+  mannerExcess(placement: Placement, manner: Manner): number {
+    return this.memory.mannerExcess(placement, manner, this.endingsAt(placement, manner.family));
   }
 
-  headExcess(placement: Placement, manner: Manner): number {
-    return this.memory.headExcess(placement, manner);
+  keepExcess(placement: Placement, manner: Manner, keep: Keep): number {
+    return this.memory.keepExcess(placement, manner, keep, this.endingsAt(placement, manner.family));
   }
 
   bodyFits(at: BodyAt, endings: readonly Ending[]): boolean {
     return this.memory.bodyFits(at, endings);
+  }
+
+  fewestRecomputed(at: BodyAt, endings: readonly Ending[], most: number): number | null {
+    return this.memory.fewestRecomputed(at, endings, most);
   }
 
   excess(at: BodyAt, ending: Ending): number {

@@ -10,6 +10,7 @@ import type { Body, Core, Ending, Keep, Leaf, Manner, Placement, PlanJob } from 
 import { type EndingFloors, endingFloors } from "./endingFloors.ts";
 import { ExchangeSimulator, endingClock, TailSimulator } from "./endingSimulator.ts";
 import { exchangeKey } from "./endingTimes.ts";
+import { type EndingWaits, endingWaits } from "./endingWaits.ts";
 import { cutStages, type StageCut } from "./pipelineBound.ts";
 import { type SimulatedBody, StageSimulator } from "./simulatedStages.ts";
 import { type BlockBytes, type StageFloors, stageFloors } from "./stageFloors.ts";
@@ -40,6 +41,7 @@ export class CoreTables {
   /** By sequence parallelism: an ending stands in the list of one placement. */
   private readonly endingsAt = [new Map<Ending, EndingFloors>(), new Map<Ending, EndingFloors>()] as const;
   private readonly hopsAt = new Map<Placement, { readonly floors: StageFloors; readonly hops: Float64Array }>();
+  private readonly waits = new Map<StageFloors, Map<Ending | readonly Ending[], EndingWaits>>();
   private readonly cuts = new Map<string, StageCut>();
   private readonly links = new Map<string, string>();
   private readonly exchanges = new Map<string, ExchangeSimulator>();
@@ -200,7 +202,7 @@ export class CoreTables {
     return found;
   }
 
-  endingFor(at: BodyAt, ending: Ending): EndingFloors {
+  endingFor(at: Pick<BodyAt, "placement" | "manner">, ending: Ending): EndingFloors {
     const known = this.endingsAt[at.manner.sequenceParallel ? 1 : 0];
     let found = known.get(ending);
     if (found === undefined) {
@@ -210,7 +212,7 @@ export class CoreTables {
     return found;
   }
 
-  private endingOf(at: BodyAt, ending: Ending): EndingFloors {
+  private endingOf(at: Pick<BodyAt, "placement" | "manner">, ending: Ending): EndingFloors {
     const { job, core } = this;
     const { placement, manner } = at;
     const { sharding, shardGroup, offloadOptimizer } = ending;
@@ -240,6 +242,29 @@ export class CoreTables {
       };
       found = endingFloors(job, strategy, softwareOf(job, manner, null, ending));
       known.set(key, found);
+    }
+    return found;
+  }
+
+  /** Of floors that were asked for at this placement; with one ending of its list, or with all of them. */
+  waitsFor(
+    at: Pick<BodyAt, "placement" | "manner">,
+    endings: Ending | readonly Ending[],
+    floors: StageFloors,
+  ): EndingWaits {
+    let known = this.waits.get(floors);
+    if (known === undefined) {
+      known = new Map();
+      this.waits.set(floors, known);
+    }
+    let found = known.get(endings);
+    if (found === undefined) {
+      const list = "sharding" in endings ? [endings] : endings;
+      found = endingWaits(
+        floors,
+        list.map((ending) => ({ ending, floors: this.endingFor(at, ending) })),
+      );
+      known.set(endings, found);
     }
     return found;
   }

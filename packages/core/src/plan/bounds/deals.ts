@@ -6,8 +6,9 @@ export interface Deal {
   /** Layers of the last rank, and of the stages that a micro-batch passes before it. */
   readonly last: number;
   readonly fill: number;
-  /** Layers of the rank with fewest. */
+  /** Layers of the rank with fewest, and of the one with most. */
   readonly fewest: number;
+  readonly most: number;
 }
 
 const deals = new Map<string, readonly Deal[]>();
@@ -28,8 +29,8 @@ export function dealsOf(numLayers: number, pp: number): readonly Deal[] {
         });
         let fill = 0;
         for (let s = 0; s < pp - 1; s++) fill += counts[s]!;
-        const deal = { last: perRank[pp - 1]!, fill, fewest: Math.min(...perRank) };
-        found.set(`${deal.last}:${deal.fill}:${deal.fewest}`, deal);
+        const deal = { last: perRank[pp - 1]!, fill, fewest: Math.min(...perRank), most: Math.max(...perRank) };
+        found.set(`${deal.last}:${deal.fill}:${deal.fewest}:${deal.most}`, deal);
       }
     }
     list = [...found.values()];

@@ -11,6 +11,7 @@ import type { BlockPrices, OpList } from "../../simulate/streams/blockPrices.ts"
 import type { PlanJob } from "../space/types.ts";
 import { type ExchangeDemand, exchangeDemand } from "./exchangeFloors.ts";
 import { priceBlocks } from "./stageFloors.ts";
+import { lossSec } from "./workSums.ts";
 
 /** Sums before each position. */
 type Prefix = Float64Array;
@@ -21,6 +22,14 @@ export interface EndingFloors {
   readonly hostUpdateSec: Prefix;
   readonly gatherSec: Prefix;
   readonly reduceSec: Prefix;
+  /** What compute and these lose to each other beside one another, at most. */
+  readonly gatherLossSec: Prefix;
+  readonly reduceLossSec: Prefix;
+  /** Network levels that they cross. */
+  readonly levels: ReadonlySet<number>;
+  /** Dynamic energy of one gather and one reduction. */
+  readonly gatherJoules: Prefix;
+  readonly reduceJoules: Prefix;
   /** Host time to launch all of these. */
   readonly launchSec: Prefix;
   /** Parameters, gradients and optimizer state in device memory. */
@@ -57,6 +66,11 @@ export function endingFloors(job: PlanJob, strategy: Strategy, software: Softwar
     hostUpdateSec: sum((block) => listSec(prices, block, "update", true)),
     gatherSec: sum((block) => listSec(prices, block, "gather", false)),
     reduceSec: sum((block) => listSec(prices, block, "reduce", false)),
+    gatherLossSec: sum((block) => listLoss(prices, block, "gather")),
+    reduceLossSec: sum((block) => listLoss(prices, block, "reduce")),
+    levels: exchangeLevels(prices, new Set(blocks)),
+    gatherJoules: sum((block) => listJoules(prices, block, "gather")),
+    reduceJoules: sum((block) => listJoules(prices, block, "reduce")),
     launchSec: sum((block) => {
       let launches = 0;
       for (const list of ["gather", "reduce", "update"] as const)
@@ -76,6 +90,27 @@ function listSec(prices: BlockPrices, block: number, list: OpList, onHost: boole
   for (const { priced } of prices.list(block, list))
     if ((priced.op.stream === "copy") === onHost) sec += priced.durationSec;
   return sec;
+}
+
+function listLoss(prices: BlockPrices, block: number, list: OpList): number {
+  let sec = 0;
+  for (const { priced, demand } of prices.list(block, list))
+    sec += priced.op.stream === "compute" ? priced.durationSec : lossSec(priced.durationSec, demand);
+  return sec;
+}
+
+function exchangeLevels(prices: BlockPrices, blocks: Iterable<number>): Set<number> {
+  const levels = new Set<number>();
+  for (const block of blocks)
+    for (const list of ["gather", "reduce"] as const)
+      for (const { priced } of prices.list(block, list)) if (priced.level >= 0) levels.add(priced.level);
+  return levels;
+}
+
+function listJoules(prices: BlockPrices, block: number, list: OpList): number {
+  let joules = 0;
+  for (const { priced } of prices.list(block, list)) joules += priced.joules;
+  return joules;
 }
 
 function tailSec(prices: BlockPrices, program: Program): number {

@@ -8,7 +8,7 @@
 import type { Body, Placement } from "../space/types.ts";
 import type { EndingFloors } from "./endingFloors.ts";
 import { borderOf, type StageCut } from "./pipelineBound.ts";
-import type { StageFloors } from "./stageFloors.ts";
+import type { BlockBytes, StageFloors } from "./stageFloors.ts";
 
 export interface StageBytes {
   /** Stash of one micro-batch after the forward, by stage. */
@@ -17,9 +17,14 @@ export interface StageBytes {
   readonly peakBW: Float64Array;
 }
 
+/**
+ * @param falling a layer that recomputes counts with the lesser of its own bytes and those without recomputation: no more than the true ones, and never more
+ * for more recomputed layers.
+ */
 export function stageBytes(
   cut: StageCut,
   at: { readonly floors: StageFloors; readonly rest: StageFloors | null; readonly numRecomputed: number },
+  falling = false,
 ): StageBytes {
   const numStages = cut.rankAt.length;
   const bytes: StageBytes = {
@@ -33,8 +38,9 @@ export function stageBytes(
     const border = at.rest === null ? to : borderOf(cut, at.floors, s, at.numRecomputed);
     let held = 0;
     for (let i = from; i < to; i++) {
-      const floors = at.rest !== null && i >= border ? at.rest : at.floors;
-      const { afterF, peakF, peakBW } = floors.memory.at(i);
+      const kept = at.rest !== null && i >= border;
+      const own = (kept ? at.rest : at.floors).memory.at(i);
+      const { afterF, peakF, peakBW } = falling && at.rest !== null && !kept ? lesser(own, at.rest.memory.at(i)) : own;
       if (held + peakF > bytes.peakF[s]!) bytes.peakF[s] = held + peakF;
       if (held + peakBW > bytes.peakBW[s]!) bytes.peakBW[s] = held + peakBW;
       held += afterF;
@@ -42,6 +48,15 @@ export function stageBytes(
     bytes.afterF[s] = held;
   }
   return bytes;
+}
+
+function lesser(a: BlockBytes, b: BlockBytes): BlockBytes {
+  return {
+    afterF: Math.min(a.afterF, b.afterF),
+    peakF: Math.min(a.peakF, b.peakF),
+    peakBW: Math.min(a.peakBW, b.peakBW),
+    hostF: Math.min(a.hostF, b.hostF),
+  };
 }
 
 /** What one micro-batch keeps in host memory, by stage, in the same form: it is there from the forward to the backward. */

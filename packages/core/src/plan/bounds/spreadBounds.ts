@@ -7,6 +7,7 @@
 //   keep    the same with the layer's recomputation.
 // Where parameters are gathered and gradients reduced with every micro-batch (zero2, zero3), the mean rank's streams do so as well.
 
+import { keeps } from "../space/choices.ts";
 import { numLayersOf, placementMesh } from "../space/enumerate.ts";
 import type { Core, Ending, Family, Keep, Manner, Placement, PlanJob } from "../space/types.ts";
 import { leastFloors } from "./bodyStages.ts";
@@ -24,6 +25,13 @@ interface SpreadParts {
   readonly endingsAt: (placement: Placement, family: Family) => readonly Ending[];
 }
 
+/** Floors of this manner with whatever it waits for. */
+interface Known {
+  readonly manner: Manner;
+  /** The forward of any layer may run once more. */
+  readonly repeats: boolean;
+}
+
 export class SpreadBounds {
   private readonly core: Core;
   private readonly numLayers: number;
@@ -31,11 +39,14 @@ export class SpreadBounds {
   private readonly traits: ScheduleTraits;
   private readonly value: StepValue;
   private readonly endingsAt: SpreadParts["endingsAt"];
+  /** Some keep copies activations to the host, which those without do not wait for. */
+  private readonly mayOffload: boolean;
   private readonly exchanges = new Map<string, number>();
 
   constructor(job: PlanJob, core: Core, { tables, traits, value, endingsAt }: SpreadParts) {
     this.core = core;
     this.numLayers = numLayersOf(job);
+    this.mayOffload = keeps(job).some((keep) => keep.offloadActivations);
     this.tables = tables;
     this.traits = traits;
     this.value = value;
@@ -43,26 +54,58 @@ export class SpreadBounds {
   }
 
   kernelBound(placement: Placement, manner: Manner, best: number): number {
-    return this.bound(placement, this.tables.kernelFloors(placement, manner), best);
+    return this.bound(placement, this.tables.kernelFloors(placement, manner), best, null);
   }
 
   mannerBound(placement: Placement, manner: Manner, best: number): number {
-    return this.bound(placement, this.tables.floorsFor(placement, manner, plainKeep), best);
+    const floors = this.tables.floorsFor(placement, manner, plainKeep);
+    return this.bound(placement, floors, best, this.mayOffload ? null : { manner, repeats: true });
   }
 
   keepBound(placement: Placement, manner: Manner, keep: Keep, best: number): number {
-    return this.bound(placement, leastFloors(this.tables, placement, manner, keep), best);
+    const floors = leastFloors(this.tables, placement, manner, keep);
+    return this.bound(placement, floors, best, { manner, repeats: keep.partial });
   }
 
-  /** Mean and ends of the pipeline over every way to deal the layers. */
-  private bound(placement: Placement, floors: StageFloors, best: number): number {
+  /** Highest clock of a step better than the best, over every way to deal the layers. @param fewest layers of a rank. */
+  private clockOf(placement: Placement, floors: StageFloors, best: number, of: Known | null, fewest: number): number {
+    if (best === Number.POSITIVE_INFINITY || !this.value.mayHoldBack(floors)) return 1;
+    const { numMicroBatches: m, pp } = placement;
+    const { layerJoules, layerOther, layerMost, endsMost } = spreadSums(floors);
+    const unknown = Number.POSITIVE_INFINITY;
+    const least = { joules: m * fewest * layerJoules, otherSec: m * fewest * layerOther };
+    if (of === null) {
+      const load = { ...least, mostOtherSec: unknown, matrixSec: unknown, stallSec: unknown, serialSec: unknown };
+      return this.value.clockBelow([load], best);
+    }
+    const waits = this.tables.waitsFor(
+      { placement, manner: of.manner },
+      this.endingsAt(placement, of.manner.family),
+      floors,
+    );
+    const most = dealsOf(this.numLayers, pp).reduce((max, deal) => Math.max(max, deal.most), 0);
+    const sum = (field: "matrixSec" | "otherSec" | "stallSec"): number => {
+      const [layer, ends] = [layerMost, endsMost].map((work) => work[field] + (of.repeats ? work.forward[field] : 0));
+      return m * (most * layer! + ends!);
+    };
+    // Every layer may be a chunk of its own, and every block be on the same rank.
+    const eachSec = waits.eachSec.at(-1)! + most * (waits.edgeSec + floors.edgeSec);
+    const onceSec = waits.onceSec.at(-1)! + waits.normSec;
+    const stallSec = sum("stallSec") + m * eachSec + onceSec;
+    const [matrixSec, mostOtherSec] = [sum("matrixSec"), sum("otherSec")];
+    const load = { ...least, mostOtherSec, matrixSec, stallSec, serialSec: unknown };
+    return this.value.clockBelow([load], best);
+  }
+
+  /** Mean and ends of the pipeline over every way to deal the layers. @param of what is known of the work of a rank; null: only its least. */
+  private bound(placement: Placement, floors: StageFloors, best: number, of: Known | null): number {
     const { pp, numMicroBatches: m } = placement;
     const { onlyLoops, mayPair, maySpreadHead } = this.traits;
-    const { kinds, layerJoules, layerOther, whole: all, ends: last } = spreadSums(floors);
+    const { kinds, layerJoules, whole: all, ends: last } = spreadSums(floors);
     const deals = dealsOf(this.numLayers, pp);
     let fewest = onlyLoops ? Number.POSITIVE_INFINITY : 0;
     for (const deal of deals) fewest = Math.min(fewest, deal.fewest);
-    const clock = this.value.clockBelow(m * fewest * layerJoules, m * fewest * layerOther, best);
+    const clock = this.clockOf(placement, floors, best, of, fewest);
     const slow = 1 / clock - 1;
     let layer = Number.POSITIVE_INFINITY;
     for (const each of kinds) layer = Math.min(layer, each.sec + slow * each.matrixSec);

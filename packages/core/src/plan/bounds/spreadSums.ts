@@ -9,9 +9,23 @@ export interface SpreadSums {
   /** Of the layer with least. */
   readonly layerJoules: number;
   readonly layerOther: number;
+  /** Of the layer with most, and of all that is no layer. */
+  readonly layerMost: Work;
+  readonly endsMost: Work;
   /** Everything up to the last layer, and what comes after it. */
   readonly whole: Chain;
   readonly ends: Chain;
+}
+
+/** One forward and backward, and the forward alone. */
+export interface Work extends WorkSeconds {
+  readonly forward: WorkSeconds;
+}
+
+interface WorkSeconds {
+  readonly matrixSec: number;
+  readonly otherSec: number;
+  readonly stallSec: number;
 }
 
 const known = new WeakMap<StageFloors, SpreadSums>();
@@ -25,7 +39,8 @@ export function spreadSums(floors: StageFloors): SpreadSums {
   return sums;
 }
 
-function sumUp({ F, BW, layerAt, numBlocks, joules, otherSec }: StageFloors): SpreadSums {
+function sumUp(floors: StageFloors): SpreadSums {
+  const { F, BW, layerAt, numBlocks, joules, otherSec } = floors;
   const between = (from: number, to: number): Chain => ({
     sec: F.stepSec[to]! - F.stepSec[from]! + BW.stepSec[to]! - BW.stepSec[from]!,
     matrixSec: F.stepMatrix[to]! - F.stepMatrix[from]! + BW.stepMatrix[to]! - BW.stepMatrix[from]!,
@@ -41,5 +56,40 @@ function sumUp({ F, BW, layerAt, numBlocks, joules, otherSec }: StageFloors): Sp
     layerOther = Math.min(layerOther, otherSec[i + 1]! - otherSec[i]!);
   }
   const end = layerAt.at(-1)! + 1;
-  return { kinds: [...kinds.values()], layerJoules, layerOther, whole: between(0, end), ends: between(end, numBlocks) };
+  return {
+    kinds: [...kinds.values()],
+    layerJoules,
+    layerOther,
+    ...mostWork(floors),
+    whole: between(0, end),
+    ends: between(end, numBlocks),
+  };
+}
+
+type WorkPrefixes = Pick<StageFloors, "matrixSec" | "otherSec" | "stallSec">;
+
+function mostWork(floors: StageFloors): Pick<SpreadSums, "layerMost" | "endsMost"> {
+  const layers = new Set(floors.layerAt);
+  const pick = (sums: WorkPrefixes) => {
+    const of = (prefix: Float64Array) => {
+      let [layer, ends] = [0, 0];
+      for (let i = 0; i < floors.numBlocks; i++) {
+        const value = prefix[i + 1]! - prefix[i]!;
+        if (layers.has(i)) layer = Math.max(layer, value);
+        else ends += value;
+      }
+      return { layer, ends };
+    };
+    const [matrix, other, stall] = [of(sums.matrixSec), of(sums.otherSec), of(sums.stallSec)];
+    return {
+      layer: { matrixSec: matrix.layer, otherSec: other.layer, stallSec: stall.layer },
+      ends: { matrixSec: matrix.ends, otherSec: other.ends, stallSec: stall.ends },
+    };
+  };
+  const whole = pick(floors);
+  const forward = pick({ ...floors.forward, stallSec: floors.forwardStallSec });
+  return {
+    layerMost: { ...whole.layer, forward: forward.layer },
+    endsMost: { ...whole.ends, forward: forward.ends },
+  };
 }

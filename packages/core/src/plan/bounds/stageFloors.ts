@@ -16,11 +16,18 @@ import { type BlockPrices, blockPrices } from "../../simulate/streams/blockPrice
 import type { Family, PlanJob } from "../space/types.ts";
 import { type BlockChains, type Chain, computeChain, pairChains } from "./actionPath.ts";
 import { waitsForGather } from "./exchangeFloors.ts";
+import { type BlockSums, blockSums, type Prefix } from "./workSums.ts";
 
-/** Sums before each position; entry i is the sum over positions below i. */
-type Prefix = Float64Array;
-
-export interface StageFloors {
+export interface StageFloors extends BlockSums {
+  /**
+   * What keeps compute waiting in one forward and backward, at most: the chains beyond compute, and what is lost beside them. Where communication may hide
+   * behind other micro-batches, all of it.
+   */
+  readonly stallSec: Prefix;
+  /** The forward's part of it, which a recomputation may repeat. */
+  readonly forwardStallSec: Prefix;
+  /** What the last block of an action may wait beyond that. */
+  readonly edgeSec: number;
   readonly family: Family;
   readonly numBlocks: number;
   /** Seconds to gather the model's parameters once and to reduce its gradients once, over the groups of a mesh. */
@@ -35,12 +42,6 @@ export interface StageFloors {
   readonly blockAt: Int32Array;
   readonly F: KindFloors;
   readonly BW: KindFloors;
-  /** Stashed activations on their way back to the device in one backward. */
-  readonly copySec: Prefix;
-  /** Compute other than matrix work in one forward and backward. */
-  readonly otherSec: Prefix;
-  /** Dynamic energy of one forward and one backward at boost clock. */
-  readonly joules: Prefix;
   readonly memory: Pick<BlockMemories, "at">;
 }
 
@@ -89,7 +90,8 @@ export function stageFloors(
   const handed = program.blocks[blockAt[layerAt[0]!]!]!;
   const messageBytes = handed.outputs.reduce((sum, id) => sum + bufferBytes(handed.buffers[id]!), 0);
   const chains = (kind: "F" | "BW"): KindFloors => kindFloors(prices, kind, blockAt, isLayer, at.computeOnly);
-  const sums = blockSums(prices, blockAt);
+  const [F, BW] = [chains("F"), chains("BW")];
+  const sums = blockSums(prices, blockAt, software);
   const reduceEach = program.reducePolicy === "everyMicroBatch";
   const memory = new BlockMemories(program, blockAt, (block) =>
     blockMemory(block, { splitBackward: false, reduceEach, optimizer: optimizerKernels(software) }),
@@ -120,41 +122,36 @@ export function stageFloors(
     messageBytes,
     scatteredSends: program.scatteredSends,
     blockAt,
-    F: chains("F"),
-    BW: chains("BW"),
+    F,
+    BW,
     ...sums,
+    ...stalls(sums, F, BW),
     memory,
   };
 }
 
-/** Sums over the forward and the whole backward of each block. */
-function blockSums(
-  prices: BlockPrices,
-  blockAt: Int32Array,
-): { readonly copySec: Prefix; readonly otherSec: Prefix; readonly joules: Prefix } {
-  const known = new Map<number, readonly [joules: number, copySec: number, otherSec: number]>();
-  const joules = new Float64Array(blockAt.length + 1);
-  const copySec = new Float64Array(blockAt.length + 1);
-  const otherSec = new Float64Array(blockAt.length + 1);
-  blockAt.forEach((block, i) => {
-    let sums = known.get(block);
-    if (sums === undefined) {
-      let [energy, copied, other] = [0, 0, 0];
-      for (const list of ["forward", "BW"] as const) {
-        for (const { priced } of prices.list(block, list)) {
-          energy += priced.joules;
-          if (!priced.matrix && priced.op.stream === "compute") other += priced.durationSec;
-          if (list === "BW" && priced.op.stream === "copy") copied += priced.durationSec;
-        }
-      }
-      sums = [energy, copied, other];
-      known.set(block, sums);
-    }
-    joules[i + 1] = joules[i]! + sums[0];
-    copySec[i + 1] = copySec[i]! + sums[1];
-    otherSec[i + 1] = otherSec[i]! + sums[2];
-  });
-  return { copySec, otherSec, joules };
+function stalls(
+  sums: BlockSums,
+  F: KindFloors,
+  BW: KindFloors,
+): Pick<StageFloors, "stallSec" | "forwardStallSec" | "edgeSec"> {
+  const numBlocks = F.blockSec.length;
+  const stallSec = new Float64Array(numBlocks + 1);
+  const forwardStallSec = new Float64Array(numBlocks + 1);
+  let edgeSec = 0;
+  for (let i = 0; i < numBlocks; i++) {
+    let edge = 0;
+    const beyond = ({ stepSec, blockSec, last }: KindFloors): number => {
+      const step = stepSec[i + 1]! - stepSec[i]!;
+      edge += Math.max(0, last[i]!.sec - step);
+      return Math.max(0, step - blockSec[i]!);
+    };
+    const forward = beyond(F);
+    forwardStallSec[i + 1] = forwardStallSec[i]! + forward + sums.forward.lossSec[i + 1]! - sums.forward.lossSec[i]!;
+    stallSec[i + 1] = stallSec[i]! + forward + beyond(BW) + sums.lossSec[i + 1]! - sums.lossSec[i]!;
+    edgeSec = Math.max(edgeSec, edge);
+  }
+  return { stallSec, forwardStallSec, edgeSec };
 }
 
 /** Stash and peaks of one micro-batch by position, worked out when they are first asked for. */

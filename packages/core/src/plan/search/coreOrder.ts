@@ -93,7 +93,7 @@ function probe(job: PlanJob, objective: Objective, core: Core, index: number): P
       const least = bounds.kernelBound(placement, manner, Number.POSITIVE_INFINITY);
       floor = Math.min(floor, least);
       // The first manner of each family is the one with everything on.
-      if (families.has(manner.family) || !bounds.headFits(placement, manner)) continue;
+      if (families.has(manner.family) || bounds.mannerExcess(placement, manner) > 0) continue;
       families.add(manner.family);
       pairs.push({ placement, manner });
       bound = Math.min(bound, least);

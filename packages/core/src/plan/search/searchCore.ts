@@ -196,7 +196,7 @@ class CoreSearcher {
     switch (node.kind) {
       case "kernels": {
         const { placement, manner } = node;
-        const excess = this.bounds.headExcess(placement, manner);
+        const excess = this.bounds.mannerExcess(placement, manner);
         if (excess > 0) {
           this.counts.memory += this.leavesOf(node);
           const [keep, body] = [this.tree.keeps.at(-1), this.tree.bodiesAt(placement)[0]];
@@ -240,7 +240,12 @@ class CoreSearcher {
       if (leaves === 0) continue;
       const bound = Math.max(node.bound, this.bounds.keepBound(placement, manner, keep, best));
       if (bound > best) this.counts.timeByRecompute += leaves;
-      else this.heap.push({ kind: "keep", bound, best, placement, manner, keep });
+      else if (this.bounds.keepExcess(placement, manner, keep) > 0) {
+        this.counts.memory += leaves;
+        const body = this.tree.bodiesAt(placement)[0]!; // the keep has leaves
+        const at = { placement, manner, keep, body };
+        this.miss(at, this.bounds.excess(at, leastHeld(this.tree.endingsAt(placement, manner.family))!));
+      } else this.heap.push({ kind: "keep", bound, best, placement, manner, keep });
     }
   }
 
@@ -252,9 +257,25 @@ class CoreSearcher {
       if (keep.partial && most === 0) continue;
       const first = keep.partial ? { ...body, numRecomputed: 1 } : body;
       const bound = Math.max(node.bound, this.bounds.bodyBound({ placement, manner, keep, body: first }, best));
+      const at = { placement, manner, keep };
       if (bound > best) this.counts.timeByPipeline += leaves * (keep.partial ? most : 1);
-      else this.heap.push({ kind: "body", bound, best, placement, manner, keep, body: first, most });
+      else if (keep.partial) this.pushPartial({ ...node, ...at, kind: "body", bound, best, body: first, most });
+      else this.heap.push({ kind: "body", bound, best, ...at, body: first, most });
     }
+  }
+
+  /** The bodies of a partial keep, from the one with fewest recomputed layers that may fit; `node` has one. */
+  private pushPartial(node: Node & { kind: "body" }): void {
+    const { placement, manner, keep, body, most, best } = node;
+    const endings = this.tree.endingsAt(placement, manner.family);
+    const fewest = this.bounds.fewestRecomputed({ placement, manner, keep, body }, endings, most);
+    const skipped = fewest === null ? most : fewest - 1;
+    this.counts.memory += skipped * this.tree.leavesOfBody(placement, manner);
+    const at = { placement, manner, keep, body: { ...body, numRecomputed: fewest ?? most } };
+    if (fewest === null)
+      this.miss(at, this.bounds.excess(at, leastHeld(endings)!)); // without endings the first would do
+    else if (fewest === 1) this.heap.push(node);
+    else this.heap.push({ ...node, ...at, bound: Math.max(node.bound, this.bounds.bodyBound(at, best)) });
   }
 
   private openBody(node: Node & { kind: "body" }, best: number): void {
@@ -295,7 +316,8 @@ class CoreSearcher {
     for (const ending of this.tree.endingsAt(placement, manner.family)) {
       const leaf: Leaf = { core: this.request.core, placement, manner, keep, body, ending };
       if (this.refused(leaf)) continue; // counted with its body
-      const bound = Math.max(node.bound, this.bounds.endingBound(leaf, priced.state));
+      let bound = Math.max(node.bound, this.bounds.endingBound(leaf, priced.state));
+      if (bound <= best) bound = Math.max(bound, this.bounds.ownClockBound(leaf, ending, best));
       if (bound > best) this.counts.timeByEnding += placement.numOrders;
       else if (!this.bounds.endingFits(leaf)) this.counts.memory += placement.numOrders;
       else this.heap.push({ kind: "ending", bound, best, placement, manner, leaf, priced });

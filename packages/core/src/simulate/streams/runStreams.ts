@@ -30,7 +30,7 @@ export interface StreamRun {
 }
 
 /** Copy of a few words to the host, synchronisation, and Python's turn to use them: PCIe or C2C round trip plus cudaStreamSynchronize. */
-const READ_BACK_SEC = 20e-6;
+export const READ_BACK_SEC = 20e-6;
 
 /** What each instant of an action was charged to, in time order; for timelines. */
 export interface ChargeLog {

@@ -1,0 +1,96 @@
+// What endings add at most to the busy time of a rank's actions and to what follows them: limits of its clock (loadClock.ts).
+//
+// With overlap the parameters of the next block are gathered, and the gradients of the block before are reduced, while a block computes: what of them is
+// not done by then may keep compute waiting. The first gather and the last reduction of an action have nothing beside them.
+
+import { defaultContention } from "../../simulate/contention.ts";
+import type { Ending } from "../space/types.ts";
+import type { EndingFloors } from "./endingFloors.ts";
+import type { KindFloors, StageFloors } from "./stageFloors.ts";
+
+/** Sums over the positions before each, of the ending with most (or least) at each position. */
+export interface EndingWaits {
+  /** In every micro-batch (zero2, zero3). */
+  readonly eachSec: Float64Array;
+  /** At the ends of one forward and backward, of the block with most. */
+  readonly edgeSec: number;
+  /** In the last micro-batch, and after the actions. */
+  readonly onceSec: Float64Array;
+  /** Gradient norm. */
+  readonly normSec: number;
+  /** Energy of every micro-batch's exchange, of the ending with least. */
+  readonly leastJoules: Float64Array;
+}
+
+interface BoundedEnding {
+  readonly ending: Ending;
+  readonly floors: EndingFloors;
+}
+
+/** Rate that an exchange keeps beside compute. */
+const RATE = defaultContention.collectiveRate;
+
+export function endingWaits(floors: StageFloors, endings: readonly BoundedEnding[]): EndingWaits {
+  const { numBlocks, blockAt } = floors;
+  const known = new Map<number, BlockWaits>();
+  const [each, once, joules] = [new Float64Array(numBlocks), new Float64Array(numBlocks), new Float64Array(numBlocks)];
+  let edgeSec = 0;
+  for (let i = 0; i < numBlocks; i++) {
+    let own = known.get(blockAt[i]!);
+    if (own === undefined) {
+      own = waitsOf(floors, endings, i);
+      known.set(blockAt[i]!, own);
+    }
+    each[i] = own.eachSec;
+    once[i] = own.onceSec;
+    joules[i] = own.leastJoules;
+    edgeSec = Math.max(edgeSec, own.edgeSec);
+  }
+  const normSec = endings.reduce((most, { floors: ends }) => Math.max(most, ends.normSec), 0);
+  return { eachSec: prefixOf(each), edgeSec, onceSec: prefixOf(once), normSec, leastJoules: prefixOf(joules) };
+}
+
+interface BlockWaits {
+  readonly eachSec: number;
+  readonly edgeSec: number;
+  readonly onceSec: number;
+  readonly leastJoules: number;
+}
+
+/** Of the block at a position. */
+function waitsOf({ F, BW, levels }: StageFloors, endings: readonly BoundedEnding[], i: number): BlockWaits {
+  let [eachSec, edgeSec, onceSec] = [0, 0, 0];
+  let leastJoules = endings.length === 0 ? 0 : Number.POSITIVE_INFINITY;
+  for (const { ending, floors: ends } of endings) {
+    const of = (prefix: Float64Array) => prefix[i + 1]! - prefix[i]!;
+    const [gather, reduce, launch] = [of(ends.gatherSec), of(ends.reduceSec), of(ends.launchSec)];
+    // A tied token table is reduced once more over its holders.
+    onceSec = Math.max(onceSec, of(ends.updateSec) + of(ends.hostUpdateSec) + gather + 2 * reduce + launch);
+    if (ending.sharding !== "zero2" && ending.sharding !== "zero3") {
+      leastJoules = 0;
+      continue;
+    }
+    const gathers = ending.sharding === "zero3" ? gather : 0;
+    const whole = 2 * gathers + reduce;
+    // Where layers communicate over the same links, either may wait for the other.
+    const crosses = [...ends.levels].some((level) => levels.has(level));
+    const beside = (kind: KindFloors, sec: number, rate: number) => Math.max(0, sec / rate - kind.blockSec[i]!);
+    const both = ending.sharding === "zero3" && ending.overlapGradReduce && ending.overlapParamGather;
+    const rate = both ? RATE / 2 : RATE;
+    const gatherWaits = ending.overlapParamGather
+      ? beside(F, gathers, RATE) + beside(BW, gathers, rate) + (gathers > 0 ? 2 * of(ends.gatherLossSec) : 0)
+      : 2 * gathers;
+    const reduceWaits = ending.overlapGradReduce ? beside(BW, reduce, rate) + of(ends.reduceLossSec) : reduce;
+    eachSec = Math.max(eachSec, launch + (crosses ? 2 * whole : gatherWaits + reduceWaits));
+    edgeSec = Math.max(edgeSec, whole);
+    const times = ending.sharding !== "zero3" ? 0 : ending.reshardAfterForward ? 2 : 1;
+    leastJoules = Math.min(leastJoules, times * of(ends.gatherJoules) + of(ends.reduceJoules));
+  }
+  return { eachSec, edgeSec, onceSec, leastJoules };
+}
+
+function prefixOf(values: Float64Array): Float64Array {
+  const sums = new Float64Array(values.length + 1);
+  for (let i = 0; i < values.length; i++) sums[i + 1] = sums[i]! + values[i]!;
+  return sums;
+}
