@@ -110,6 +110,16 @@ describe.skipIf(mpirun === undefined)("meshwright run under mpirun", () => {
     expect(readdirSync(join(folder, "killed")).every((name) => /^step-\d+$/.test(name))).toBe(true);
   });
 
+  it("ends steps of a gradient code without a slow rank 0, which has the board", async () => {
+    const coded = ["--sharding", "none", "--gradient-code", "cyclic:1", "--chaos", "slow:0:30x"];
+    const { code, err } = await overMpi(3, "--dp", "3", "--global-batch", "12", ...coded, "--metrics", "coded.jsonl");
+    expect([code, err]).toEqual([0, ""]);
+    await onThreads("--dp", "1", "--global-batch", "12", "--metrics", "whole.jsonl");
+    expectSame(curve("coded.jsonl"), curve("whole.jsonl"), 0);
+    const lines = readFileSync(join(folder, "coded.jsonl"), "utf8").split("\n");
+    expect(lines.filter((line) => line.includes('"missing":[0]')).length).toBeGreaterThan(5);
+  });
+
   it("refuses a folder that is not one for all ranks", async () => {
     for (const name of ["a", "b"]) mkdirSync(join(folder, name));
     const rank = [process.execPath, bin, "run", spec, ...common, "--dp", "2", "--checkpoint", "mine"];

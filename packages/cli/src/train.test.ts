@@ -160,24 +160,41 @@ describe("meshwright run on a text", () => {
     expectSameCurve(curve(events), curve(await undisturbed));
   });
 
-  it.each(["cyclic:1", "fractional:1"])(
-    "with the code %s ends steps without the slow rank, gradients exact",
-    async (code) => {
-      const dp = code.startsWith("cyclic") ? "3" : "2";
-      const slow = ["--dp", dp, "--sharding", "none", "--gradient-code", code, "--chaos", `slow:${Number(dp) - 1}:30x`];
-      const events = await train(code.replace(":", "-"), ...steps, ...slow);
-      expectSameCurve(curve(events), curve(await undisturbed));
-      const without = events.filter(({ missing }) => missing?.includes(Number(dp) - 1));
-      expect(without.length).toBeGreaterThan(6);
+  it.each([
+    ["cyclic:1", "threads"],
+    ["fractional:1", "threads"],
+    ["cyclic:1", "tcp"],
+  ])("with the code %s over %s ends steps without the slow rank, gradients exact", async (code, transport) => {
+    const dp = code.startsWith("cyclic") ? "3" : "2";
+    const slow = ["--dp", dp, "--sharding", "none", "--gradient-code", code, "--chaos", `slow:${Number(dp) - 1}:30x`];
+    const over = ["--transport", transport];
+    const events = await train(`${code.replace(":", "-")}-${transport}`, ...steps, ...slow, ...over);
+    expectSameCurve(curve(events), curve(await undisturbed));
+    const without = events.filter(({ missing }) => missing?.includes(Number(dp) - 1));
+    expect(without.length).toBeGreaterThan(6);
+  });
+
+  it.each(["threads", "tcp"])(
+    "with a backup worker over %s takes the mean of those that were in time",
+    async (transport) => {
+      const slow = ["--dp", "4", "--sharding", "none", "--backup-workers", "1", "--chaos", "slow:30x"];
+      const events = await train(`backup-${transport}`, ...steps, ...slow, "--transport", transport);
+      const losses = curve(events);
+      expect(losses[11]!).toBeLessThan(losses[0]! - 0.3);
+      expect(events.filter(({ missing }) => missing?.includes(3)).length).toBeGreaterThan(6);
     },
   );
 
-  it("with a backup worker takes the mean of those that were in time", async () => {
-    const slow = ["--dp", "4", "--sharding", "none", "--backup-workers", "1", "--chaos", "slow:30x"];
-    const events = await train("backup", ...steps, ...slow);
-    const losses = curve(events);
-    expect(losses[11]!).toBeLessThan(losses[0]! - 0.3);
-    expect(events.filter(({ missing }) => missing?.includes(3)).length).toBeGreaterThan(6);
+  it("with a code over TCP goes on without a worker that was killed, and says who hangs", async () => {
+    const coded = ["--dp", "3", "--sharding", "none", "--gradient-code", "cyclic:1", "--transport", "tcp"];
+    const saving = ["--chaos", "kill:1@6", "--checkpoint", "coded", "--every", "2"];
+    const events = await train("coded", ...steps, ...coded, ...saving);
+    expect(events.filter(({ event }) => event === "restarting")).toMatchObject([{ dp: 2 }]);
+    expectSameCurve(curve(events), curve(await undisturbed));
+    const hung = ["--chaos", "hang:1@6", "--restarts", "0", "--timeout", "2"];
+    const { code, err } = await run(...common, ...steps, ...coded, ...hung);
+    expect(code).toBe(1);
+    expect(err).toMatch(/rank [02] waited 2 s for enough workers to hand in step \d+/);
   });
 
   it("killed with -9 at any moment resumes from a sound checkpoint that lost at most the steps since", async () => {

@@ -47,7 +47,6 @@ type Step = Extract<TrainEvent, { kind: "trained" }>;
 export async function trainCommand(command: TrainCommand, io: Io): Promise<void> {
   const { options, resolve, transport, hosts, algorithms, exact, json, kernels, metricsPath } = command;
   const metrics = metricsPath === undefined ? null : openMetrics(metricsPath, io.cwd);
-  refuseTransport(options, transport);
   const pool = rankPool(transport, {
     timeoutMs: options.timeoutMs,
     ...(algorithms === undefined ? {} : { algorithms }),
@@ -68,6 +67,7 @@ export async function trainCommand(command: TrainCommand, io: Io): Promise<void>
       resolve,
       exact,
       leads: command.leads,
+      sharesMemory: transport === "threads",
       run: (job, onEvent) => pool.run({ ...job, kernels }, onEvent),
       isLostRank: (error) => error instanceof RunFailure && error.isLost,
       check: ({ run, numRanks }) => {
@@ -88,16 +88,6 @@ export async function trainCommand(command: TrainCommand, io: Io): Promise<void>
     if (metrics !== null) closeSync(metrics);
   }
   if (json) io.out(JSON.stringify({ format: "meshwright.train", version: 1, events }, null, 2));
-}
-
-/** What needs memory that all ranks share. */
-function refuseTransport({ code }: TrainOptions, transport: TransportName): void {
-  if (code !== null && transport !== "threads")
-    throw new InputError({
-      path: "--transport",
-      message: `Workers of a gradient code put their gradients into shared memory, which ranks over ${transport} have not`,
-      hint: "use --transport threads",
-    });
 }
 
 function openMetrics(path: string, cwd: string): number {

@@ -1,4 +1,4 @@
-// Where workers of a gradient code hand in what they computed and take what the step makes of it: memory that all ranks of the process share. The first
+// Where workers of a gradient code on threads hand in what they computed and take what the step makes of it: memory that all ranks of the process share. The first
 // worker whose arrival makes the set large enough decides it for everybody, so all ranks decode from the same workers and their parameters stay equal to the
 // last bit. A worker that is late sees that the step is decided, gives up its own part and takes the result.
 //
@@ -7,6 +7,24 @@
 
 import { TransportError } from "../transport/contract.ts";
 import { decodeFactors, type GradientCode } from "./gradientCodes.ts";
+
+/** What a step has come to: the batch's loss, and who was not waited for. */
+export interface CodeResult {
+  readonly loss: number;
+  readonly missing: readonly number[];
+}
+
+/** Of one worker; steps are counted from 1. */
+export interface Board {
+  /** Whether enough others have handed in: what this worker still computes will not be used. */
+  isDecided(step: number): boolean;
+  /** Hands in this worker's weighted gradients and loss. */
+  handIn(step: number, loss: number, parts: readonly Float32Array[]): void;
+  /** Waits until the step is decided and writes the batch's gradients into `parts`. */
+  take(step: number, parts: readonly Float32Array[]): CodeResult;
+  /** After the last step; every worker calls it. */
+  finish(): void;
+}
 
 const numSlots = 2;
 
@@ -23,7 +41,7 @@ function layoutOf(numWorkers: number, gradientElements: number) {
   return { control, lossAt, gradientsAt, sizeBytes: gradientsAt + numSlots * numWorkers * gradientElements * 4 };
 }
 
-export class CodeBoard {
+export class CodeBoard implements Board {
   private readonly code: GradientCode;
   private readonly worker: number;
   private readonly gradientElements: number;
@@ -70,12 +88,10 @@ export class CodeBoard {
     return numSlots * (2 + 2 * this.code.numWorkers) + worker;
   }
 
-  /** Whether enough others have handed in: what this worker still computes will not be used. @param step 1-based. */
   isDecided(step: number): boolean {
     return Atomics.load(this.control, this.decidedAt(step % numSlots)) === step;
   }
 
-  /** Hands in this worker's weighted gradients and loss. */
   handIn(step: number, loss: number, parts: readonly Float32Array[]): void {
     const slot = step % numSlots;
     // Whoever has not taken step - 2 may still read from this slot.
@@ -97,8 +113,7 @@ export class CodeBoard {
     this.decide(step, slot);
   }
 
-  /** Waits until the step is decided and writes the batch's gradients into `parts`. @returns the batch's loss, and who was not waited for. */
-  take(step: number, parts: readonly Float32Array[]): { readonly loss: number; readonly missing: readonly number[] } {
+  take(step: number, parts: readonly Float32Array[]): CodeResult {
     const slot = step % numSlots;
     this.waitUntil(this.decidedAt(slot), (decided) => decided === step, `enough workers to hand in step ${step}`);
     const { numWorkers } = this.code;
@@ -124,6 +139,9 @@ export class CodeBoard {
     Atomics.notify(this.control, this.takenAt(this.worker));
     return { loss, missing: chosen.flatMap((is, worker) => (is ? [] : [worker])) };
   }
+
+  /** The memory is everybody's: nobody waits for anybody. */
+  finish(): void {}
 
   /** A run that resumes: steps before this one are over. */
   startAt(step: number): void {

@@ -33,9 +33,10 @@ export function jobFacts(job: RankJob, { algorithms, hosts }: PoolOptions): JobF
 /** Without what is a host's own: where folders are mounted, how long it waits, memory that repeats what the fingerprint says. */
 function comparable(task: RankTask): unknown {
   if (task.kind !== "train") return task;
-  const { checkpoint, resumeFrom, data, code: _, mesh: __, ...rest } = task;
+  const { checkpoint, resumeFrom, data, code, mesh: __, ...rest } = task;
   return {
     ...rest,
+    code: code?.spec ?? null,
     data: { fingerprint: data.fingerprint, evalFrac: data.evalFrac, tokenizer: data.tokenizer },
     checkpoint: checkpoint === null ? null : { everySteps: checkpoint.everySteps, keep: checkpoint.keep },
     resumeFrom: resumeFrom === null ? null : resumeFrom.replace(/^.*[\\/]/, ""),

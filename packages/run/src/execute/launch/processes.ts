@@ -46,6 +46,8 @@ export class RankProcesses {
   private readonly options: PoolOptions;
   private children: ChildProcess[] = [];
   private numRuns = 0;
+  /** Ranks are ended from here, because another one failed. */
+  private isEnding = false;
 
   constructor(options: PoolOptions = {}) {
     this.options = options;
@@ -65,6 +67,7 @@ export class RankProcesses {
       fork(rankPath, { execArgv: ["--no-warnings"], serialization: "advanced" }),
     );
     const failures: RankFailure[] = [];
+    this.isEnding = false;
     let late: ReturnType<typeof setTimeout> | undefined;
     await Promise.all(
       this.children.map(async (child, i) => {
@@ -77,7 +80,7 @@ export class RankProcesses {
           connectTimeoutMs,
           ...this.options,
         };
-        const failure = await oneRun(child, message, onEvent);
+        const failure = await oneRun(child, message, { onEvent, isEnding: () => this.isEnding });
         if (failure !== null && failures.push(failure) === 1) late = setTimeout(() => this.kill(), graceMs);
       }),
     );
@@ -88,6 +91,7 @@ export class RankProcesses {
   }
 
   private kill(): void {
+    this.isEnding = true;
     for (const child of this.children) child.kill("SIGKILL");
   }
 
@@ -110,19 +114,24 @@ export class RankProcesses {
 function oneRun(
   child: ChildProcess,
   message: ProcessMessage,
-  onEvent: (event: RunEvent) => void,
+  run: { readonly onEvent: (event: RunEvent) => void; readonly isEnding: () => boolean },
 ): Promise<RankFailure | null> {
   const { rank } = message;
   return new Promise((resolve) => {
     // processRank.ts sends these.
     child.on("message", (sent) => {
       const said = sent as ThreadMessage;
-      if (said.kind === "event") onEvent(said.event);
+      if (said.kind === "event") run.onEvent(said.event);
       else resolve(said.kind === "done" ? null : { ...said, rank });
     });
     child.once("error", (error) => resolve({ rank, text: error.message, isEcho: false, isLost: true }));
     child.once("exit", (code, signal) =>
-      resolve({ rank, text: `its process ended with ${signal ?? `status ${code}`}`, isEcho: false, isLost: true }),
+      resolve({
+        rank,
+        text: `its process ended with ${signal ?? `status ${code}`}`,
+        isEcho: run.isEnding(),
+        isLost: true,
+      }),
     );
     child.send(message);
   });

@@ -80,8 +80,9 @@ export function prepareTraining(
   options: TrainOptions,
   data: TrainingData,
   from: { readonly folder: string; readonly manifest: Manifest } | null,
-  chaos: readonly Chaos[] | null = null,
+  at: { readonly chaos: readonly Chaos[] | null; readonly sharesMemory: boolean },
 ): PreparedTraining {
+  const { chaos, sharesMemory } = at;
   const { strategy, workload, model } = resolved;
   const code = options.code === null ? null : gradientCode(options.code, strategy.dp);
   const run = prepareRun(code === null ? resolved : workerSpec(resolved, code));
@@ -112,7 +113,7 @@ export function prepareTraining(
     checkpoint: options.checkpoint === null ? null : { ...options.checkpoint, timeoutMs: options.timeoutMs },
     resumeFrom: from?.folder ?? null,
     chaos: chaos ?? parseChaos(options.chaos, numRanks),
-    code: code === null ? null : codeTask(code, run.program, options.timeoutMs),
+    code: code === null ? null : codeTask(code, run.program, options.timeoutMs, sharesMemory),
     sample: options.sample === null ? null : { ...options.sample, seed: options.seed ?? from?.manifest.seed ?? 1 },
     model: model.name,
     mesh: meshText(resolved),
@@ -234,12 +235,12 @@ export function workerSpec(resolved: ResolvedSpec, code: GradientCode): Resolved
   return { ...resolved, strategy: { ...strategy, dp: 1 }, workload: { ...workload, globalBatch } };
 }
 
-function codeTask(code: GradientCode, program: Program, timeoutMs: number): CodeTask {
+function codeTask(code: GradientCode, program: Program, timeoutMs: number, sharesMemory: boolean): CodeTask {
   const { kind, stragglers, numWorkers } = code;
   return {
     spec: { kind, stragglers },
     numWorkers,
-    board: makeBoardMemory(numWorkers, gradientElements(program)),
+    board: sharesMemory ? makeBoardMemory(numWorkers, gradientElements(program)) : null,
     timeoutMs,
   };
 }

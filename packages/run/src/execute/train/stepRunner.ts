@@ -2,9 +2,11 @@
 
 import { coordinatesOf } from "@meshwright/core";
 import type { StepTokens } from "../data/batches.ts";
+import type { RankLink } from "../engine/links.ts";
 import type { RankEngine } from "../engine/rankEngine.ts";
-import { CodeBoard } from "../faults/codeBoard.ts";
+import { type Board, CodeBoard, type CodeResult } from "../faults/codeBoard.ts";
 import { type GradientCode, gradientCode } from "../faults/gradientCodes.ts";
+import { RemoteBoard } from "../faults/remote/remoteBoard.ts";
 import type { StepChoice } from "./recipe.ts";
 import type { CodeTask } from "./trainTask.ts";
 
@@ -26,6 +28,8 @@ export interface StepRunner {
   run(step: number, tokens: StepTokens, choice: StepChoice, points: StepPoints): StepDone;
   /** Sequences of the data that a step uses up, for a batch of so many. */
   sequencesPerStep(globalBatch: number): number;
+  /** After the last step, on every rank. */
+  finish(): void;
 }
 
 function numActionsOf({ program, mesh, rank }: RankEngine): number {
@@ -47,6 +51,7 @@ export function plainSteps(engine: RankEngine): StepRunner {
       return { loss, gradNorm, skipped, missing: [] };
     },
     sequencesPerStep: (globalBatch) => globalBatch,
+    finish: () => {},
   };
 }
 
@@ -54,7 +59,7 @@ export function plainSteps(engine: RankEngine): StepRunner {
 export class CodedSteps implements StepRunner {
   private readonly engine: RankEngine;
   private readonly code: GradientCode;
-  private readonly board: CodeBoard;
+  private readonly board: Board;
   private readonly worker: number;
   private readonly views: readonly Float32Array[];
   private readonly sequencesPerPart: number;
@@ -63,17 +68,23 @@ export class CodedSteps implements StepRunner {
   constructor(
     engine: RankEngine,
     task: CodeTask,
-    of: { readonly worker: number; readonly firstStep: number; readonly seqLen: number },
+    of: { readonly link: RankLink; readonly firstStep: number; readonly seqLen: number },
   ) {
-    const { worker, firstStep, seqLen } = of;
+    const { link, firstStep, seqLen } = of;
+    const worker = link.rank;
     const { spec, numWorkers, board, timeoutMs } = task;
     this.engine = engine;
     this.worker = worker;
     this.code = gradientCode(spec, numWorkers);
     this.views = engine.gradientViews();
     const gradientElements = this.views.reduce((sum, view) => sum + view.length, 0);
-    this.board = new CodeBoard(board, { code: this.code, worker, gradientElements, timeoutMs });
-    this.board.startAt(firstStep + 1);
+    if (board === null)
+      this.board = new RemoteBoard(link, { spec, gradientElements, firstStep: firstStep + 1, timeoutMs });
+    else {
+      const shared = new CodeBoard(board, { code: this.code, worker, gradientElements, timeoutMs });
+      shared.startAt(firstStep + 1);
+      this.board = shared;
+    }
     const { microBatchesPerStep } = engine.program;
     const numOwnParts = this.code.partsOf[worker]!.length;
     const microBatchesPerPart = microBatchesPerStep / numOwnParts;
@@ -90,6 +101,10 @@ export class CodedSteps implements StepRunner {
     return (globalBatch / this.code.partsPerBatch) * this.code.numParts;
   }
 
+  finish(): void {
+    this.board.finish();
+  }
+
   run(step: number, tokens: StepTokens, choice: StepChoice, points: StepPoints): StepDone {
     const parts = this.code.partsOf[this.worker]!;
     const perPart = this.sequencesPerPart;
@@ -99,7 +114,7 @@ export class CodedSteps implements StepRunner {
     };
     const numActions = numActionsOf(this.engine);
     let stopped = false;
-    let taken: ReturnType<CodeBoard["take"]> | null = null;
+    let taken: CodeResult | null = null;
     const { gradNorm, skipped } = this.engine.step(
       own,
       { ...choice, microBatchWeights: this.weights },
@@ -117,7 +132,7 @@ export class CodedSteps implements StepRunner {
         },
       },
     );
-    const { loss, missing } = taken as unknown as ReturnType<CodeBoard["take"]>; // set by afterGradients
+    const { loss, missing } = taken as unknown as CodeResult; // set by afterGradients
     return { loss, gradNorm, skipped, missing };
   }
 }

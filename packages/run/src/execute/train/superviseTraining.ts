@@ -41,6 +41,8 @@ export interface Supervised {
   /** Refuses what this machine cannot hold. */
   readonly check: (training: PreparedTraining) => void;
   readonly exact: boolean;
+  /** All ranks are threads of this process. */
+  readonly sharesMemory: boolean;
   /** Of ranks that are each a command of their own, the one that clears the folder of checkpoints and tells what happens; true where one command has all ranks. */
   readonly leads: boolean;
   readonly onEvent: (event: SupervisedEvent) => void;
@@ -57,7 +59,7 @@ export async function superviseTraining(supervised: Supervised): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     // Nobody writes now: what is partial was left by a run that ended.
     if (root !== null && supervised.leads) removePartials(root);
-    const training = prepareTraining(spec, options, data, from, chaos);
+    const training = prepareTraining(spec, options, data, from, { chaos, sharesMemory: supervised.sharesMemory });
     supervised.check(training);
     numRanks = training.numRanks;
     onEvent({ kind: "starting", training });

@@ -48,7 +48,7 @@ export function trainRank(
   const runner: StepRunner =
     code === null
       ? plainSteps(engine)
-      : new CodedSteps(engine, code, { worker: link.rank, firstStep: state.step, seqLen: of.seqLen });
+      : new CodedSteps(engine, code, { link, firstStep: state.step, seqLen: of.seqLen });
   const batches = new TrainingBatches(windows, {
     seed: task.seed,
     globalBatch: runner.sequencesPerStep(task.globalBatch),
@@ -97,6 +97,7 @@ export function trainRank(
   }
   const trainSec = (performance.now() - startMs) / 1000;
   saver?.finish();
+  runner.finish();
   tell({ kind: "finished", step: state.step, trainSec, stallSec: saver?.stallSec ?? 0, numCheckpoints });
   sample(task, of, engine, own, link, tell);
   void saver?.close();

@@ -43,8 +43,8 @@ export interface TrainTask {
 export interface CodeTask {
   readonly spec: CodeSpec;
   readonly numWorkers: number;
-  /** Memory of the board (faults/codeBoard.ts). */
-  readonly board: SharedArrayBuffer;
+  /** Memory of the board (faults/codeBoard.ts); null between processes, which meet at one over the network (faults/remote). */
+  readonly board: SharedArrayBuffer | null;
   readonly timeoutMs: number;
 }
 
