@@ -3,7 +3,7 @@
 import type { LayerSpec } from "../../model/types.ts";
 import { axisSize } from "../mesh.ts";
 import type { Block, BufferId, GradNormOp } from "../program.ts";
-import type { Recompute } from "../strategy.ts";
+import type { Recompute, RecomputeModule, Software } from "../strategy.ts";
 import { BlockBuilder, type Value } from "./builder.ts";
 import type { Context } from "./context.ts";
 import { embed, finalNorm, headLoss, tokenTable } from "./ends.ts";
@@ -85,14 +85,20 @@ export function finishUpdate(builder: BlockBuilder): void {
   builder.update.unshift(op);
 }
 
+/** Layers as one block, before it is decided what of them is kept for backward. */
+export interface BareLayers {
+  readonly block: Block;
+  /** Modules that each forward op lies in. */
+  readonly modules: readonly (readonly RecomputeModule[])[];
+}
+
 /** `specs` consecutive layers as one block; with more than one they recompute together. */
-export function layersBlock(
+export function bareLayers(
   context: Context,
   specs: readonly LayerSpec[],
-  keep: { readonly recompute: Recompute; readonly offload: boolean },
   withEncoder: boolean,
   name: string,
-): Block {
+): BareLayers {
   const builder = new BlockBuilder(context, name);
   const { x, encoder } = enter(builder, withEncoder);
   let h = x;
@@ -100,13 +106,18 @@ export function layersBlock(
     h = lowerLayer(builder, h, spec, i === 0 ? "*" : `*+${i}`, encoder);
   });
   const ends = encoder === null ? [] : [encoder];
-  const block = finish(builder, [x, ...ends], [h, ...ends]);
-  const recomputed = recomputeForward(
-    block,
-    builder.modules,
-    keep.recompute,
-    context.software.recomputeStopsEarly === true,
-  );
+  return { block: finish(builder, [x, ...ends], [h, ...ends]), modules: builder.modules };
+}
+
+/** What of the layers is computed again or waits in host memory; the layers themselves stay as they are. */
+export function keptLayers(
+  { block, modules }: BareLayers,
+  keep: { readonly recompute: Recompute; readonly offload: boolean },
+  software: Software,
+  name: string,
+): Block {
+  const stopsEarly = software.recomputeStopsEarly === true;
+  const recomputed = recomputeForward({ ...block, name }, modules, keep.recompute, stopsEarly);
   return keep.offload ? offloadActivations(recomputed) : recomputed;
 }
 

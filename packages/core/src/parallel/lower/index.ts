@@ -9,12 +9,13 @@ import { buildSchedule, type Schedule } from "../schedules/index.ts";
 import type { Software, Strategy, Workload } from "../strategy.ts";
 import { checkLowering, kvReplicasOf } from "./check.ts";
 import { makeContext } from "./context.ts";
-import { lowerStages } from "./stageBlocks.ts";
+import { lowerStages, type SharedBlocks } from "./stageBlocks.ts";
 import { embeddingSync, gradNormTail } from "./stepBlocks.ts";
 import { placeTable } from "./tablePlacement.ts";
 
 export { checkLowering } from "./check.ts";
 export { offloadActivations } from "./offload.ts";
+export { SharedBlocks } from "./stageBlocks.ts";
 export { dealLayers } from "./stages.ts";
 
 export interface LowerOptions {
@@ -24,6 +25,8 @@ export interface LowerOptions {
   readonly stashLimit?: number;
   /** The strategy's schedule where the caller has built it already (a search meets one under many strategies). */
   readonly schedule?: Schedule;
+  /** Blocks of lowerings that differ in recomputation and activations on the host alone. */
+  readonly shared?: SharedBlocks;
 }
 
 export function meshOf(strategy: Strategy): Mesh {
@@ -56,7 +59,7 @@ export function lowerTraining(
   const table = placeTable(context, schedule);
   const mesh: Mesh = table.ranks.length > 1 ? { ...sizes, tableRanks: table.ranks } : sizes;
   const placed = { ...context, mesh, replicas: schedule.replicas, tableCopies: table.ranks.length };
-  const { blocks, stages } = lowerStages(placed, schedule, table);
+  const { blocks, stages } = lowerStages(placed, schedule, table, options.shared);
   return {
     mesh,
     blocks,

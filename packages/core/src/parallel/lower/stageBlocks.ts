@@ -3,16 +3,28 @@
 import type { LayerSpec, ModelSpec } from "../../model/types.ts";
 import type { Block, BlockUse, Stage } from "../program.ts";
 import type { Schedule } from "../schedules/index.ts";
-import { embeddingBlock, headBlock, layersBlock, mtpBlock } from "./blocks.ts";
+import type { Recompute } from "../strategy.ts";
+import { type BareLayers, bareLayers, embeddingBlock, headBlock, keptLayers, mtpBlock } from "./blocks.ts";
 import type { Context } from "./context.ts";
 import { groupLayers } from "./stages.ts";
 import { stageCounts, type TablePlacement } from "./tablePlacement.ts";
 import { vocabStageBlock } from "./vocabStages.ts";
 
+/**
+ * Blocks that lowerings share which differ in recomputation and activations on the host alone (same model, workload, mesh and software): a search lowers a
+ * layer once for all that may be kept of it.
+ */
+export class SharedBlocks {
+  readonly layers = new Map<string, BareLayers>();
+  readonly ends = new Map<string, Block>();
+}
+
+/** @param shared of earlier lowerings; filled with what they lack. */
 export function lowerStages(
   context: Context,
   schedule: Schedule,
   table: TablePlacement,
+  shared = new SharedBlocks(),
 ): { blocks: Block[]; stages: Stage[] } {
   const { model, strategy } = context;
   const sites = layerSites(model);
@@ -29,36 +41,36 @@ export function lowerStages(
     }
     return { block, label };
   };
+  const useEnd = (key: string, label: string, make: () => Block): BlockUse =>
+    use(key, label, () => remembered(shared.ends, key, make));
   const isEncoderDecoder = model.encoder !== undefined;
   const stages: Stage[] = [];
   let at = 0;
   for (let s = 0; s < layerStages; s++) {
     const uses: BlockUse[] = [];
     if (s === 0)
-      uses.push(use("embedding", "embedding", () => embeddingBlock(context, { decoder: false, shared: false })));
+      uses.push(useEnd("embedding", "embedding", () => embeddingBlock(context, { decoder: false, shared: false })));
     const numHere = counts[s]!;
     for (const group of groupLayers(numHere, strategy.recompute)) {
       for (const run of sameSide(sites.slice(at + group.from, at + group.from + group.count))) {
         const first = run[0]!; // sameSide yields no empty runs
         if (isEncoderDecoder && first.decoder && first.label === "layers.0") {
           uses.push(
-            use("decoderEmbedding", "decoderEmbedding", () =>
+            useEnd("decoderEmbedding", "decoderEmbedding", () =>
               embeddingBlock(context, { decoder: true, shared: table.decoderShared }),
             ),
           );
         }
         const offload = strategy.offloadActivations && group.from < (strategy.offloadLayers ?? numHere);
-        const key = `${run.map((site) => site.kind).join(",")}|${JSON.stringify(group.recompute)}${offload ? "|offload" : ""}`;
+        const kinds = run.map((site) => site.kind).join(",");
+        const key = `${kinds}|${recomputeKey(group.recompute)}${offload ? "|offload" : ""}`;
         uses.push(
-          use(key, first.label, () =>
-            layersBlock(
-              context,
-              run.map((site) => site.spec),
-              { recompute: group.recompute, offload },
-              isEncoderDecoder && first.decoder,
-              `layer ${key}`,
-            ),
-          ),
+          use(key, first.label, () => {
+            const specs = run.map((site) => site.spec);
+            const withEncoder = isEncoderDecoder && first.decoder;
+            const bare = remembered(shared.layers, kinds, () => bareLayers(context, specs, withEncoder, kinds));
+            return keptLayers(bare, { recompute: group.recompute, offload }, context.software, `layer ${key}`);
+          }),
         );
       }
     }
@@ -68,7 +80,7 @@ export function lowerStages(
       if (model.mtpLayers > 0) {
         const spec = model.layerKinds[model.layers[model.layers.length - 1]!]!;
         uses.push(
-          use("mtp", "mtp", () =>
+          useEnd("mtp", "mtp", () =>
             mtpBlock(
               context,
               spec,
@@ -79,7 +91,7 @@ export function lowerStages(
         );
       }
       const headShared = model.mtpLayers > 0 || (tied && table.headShared);
-      uses.push(use("head", "head", () => headBlock(context, { tied, shared: headShared }, isEncoderDecoder)));
+      uses.push(useEnd("head", "head", () => headBlock(context, { tied, shared: headShared }, isEncoderDecoder)));
     }
     stages.push({ uses });
   }
@@ -92,6 +104,27 @@ export function lowerStages(
   return { blocks, stages };
 }
 
+function remembered<Made>(known: Map<string, Made>, key: string, make: () => Made): Made {
+  let found = known.get(key);
+  if (found === undefined) {
+    found = make();
+    known.set(key, found);
+  }
+  return found;
+}
+
+const recomputeKeys = new WeakMap<Recompute, string>();
+
+/** Layers of a model share the object. */
+function recomputeKey(recompute: Recompute): string {
+  let key = recomputeKeys.get(recompute);
+  if (key === undefined) {
+    key = JSON.stringify(recompute);
+    recomputeKeys.set(recompute, key);
+  }
+  return key;
+}
+
 /** Layers in pipeline order: the encoder's, then the decoder's; where the decoder begins, its embedding joins. */
 interface LayerSite {
   readonly spec: LayerSpec;
@@ -100,7 +133,11 @@ interface LayerSite {
   readonly label: string;
 }
 
-function layerSites(model: ModelSpec): LayerSite[] {
+const knownSites = new WeakMap<ModelSpec, readonly LayerSite[]>();
+
+function layerSites(model: ModelSpec): readonly LayerSite[] {
+  const known = knownSites.get(model);
+  if (known !== undefined) return known;
   const sites: LayerSite[] = [];
   model.encoder?.layers.forEach((kind, i) => {
     sites.push({
@@ -113,6 +150,7 @@ function layerSites(model: ModelSpec): LayerSite[] {
   model.layers.forEach((kind, i) => {
     sites.push({ spec: model.layerKinds[kind]!, kind: `d${kind}`, decoder: true, label: `layers.${i}` });
   });
+  knownSites.set(model, sites);
   return sites;
 }
 

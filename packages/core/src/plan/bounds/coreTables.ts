@@ -1,6 +1,7 @@
 // What the floors of one core (tp, cp, ep, micro-batch, precision) share, made once and remembered: lowered and priced stages, cuts, messages, simulators.
 
 import { axisSpans } from "../../cost/axisSpans.ts";
+import { SharedBlocks } from "../../parallel/lower/index.ts";
 import type { Strategy } from "../../parallel/strategy.ts";
 import { defaultPace } from "../../simulate/pace.ts";
 import { sendSeconds } from "../../simulate/transfers.ts";
@@ -42,6 +43,7 @@ export class CoreTables {
   private readonly endingsAt = [new Map<Ending, EndingFloors>(), new Map<Ending, EndingFloors>()] as const;
   private readonly hopsAt = new Map<Placement, { readonly floors: StageFloors; readonly hops: Float64Array }>();
   private readonly waits = new Map<StageFloors, Map<Ending | readonly Ending[], EndingWaits>>();
+  private readonly blocks = new Map<string, SharedBlocks>();
   private readonly cuts = new Map<string, StageCut>();
   private readonly links = new Map<string, string>();
   private readonly exchanges = new Map<string, ExchangeSimulator>();
@@ -134,8 +136,20 @@ export class CoreTables {
         mesh,
         family,
         computeOnly: this.hidesCommunication(manner),
+        shared: this.sharedBlocks(manner),
       });
       this.floors.set(key, found);
+    }
+    return found;
+  }
+
+  /** Of one pipeline rank: placements and keeps change nothing in a layer. */
+  private sharedBlocks({ sequenceParallel, family, tpOverlap, overlapCp, overlapMoeExchange }: Manner): SharedBlocks {
+    const key = `${sequenceParallel}${family}${tpOverlap}${overlapCp}${overlapMoeExchange}`;
+    let found = this.blocks.get(key);
+    if (found === undefined) {
+      found = new SharedBlocks();
+      this.blocks.set(key, found);
     }
     return found;
   }

@@ -5,7 +5,7 @@
 
 import { opContext } from "../../cost/opContext.ts";
 import { bufferBytes } from "../../parallel/liveness.ts";
-import { lowerTraining } from "../../parallel/lower/index.ts";
+import { lowerTraining, SharedBlocks } from "../../parallel/lower/index.ts";
 import type { Mesh } from "../../parallel/mesh.ts";
 import type { Block, Program } from "../../parallel/program.ts";
 import type { Software, Strategy } from "../../parallel/strategy.ts";
@@ -76,11 +76,12 @@ export function stageFloors(
     readonly mesh: Mesh;
     readonly family: Family;
     readonly computeOnly: boolean;
+    readonly shared?: SharedBlocks;
   },
 ): StageFloors {
   const { strategy, software } = at;
   const workload = { ...job.workload, globalBatch: strategy.microBatch * strategy.dp };
-  const program = lowerTraining(job.model, strategy, workload, software);
+  const program = lowerTraining(job.model, strategy, workload, software, { shared: at.shared ?? new SharedBlocks() });
   const prices = priceBlocks(job, program, at.mesh, software);
   const uses = program.stages[0]!.uses; // one rank holds the whole model
   const numBlocks = uses.length;
