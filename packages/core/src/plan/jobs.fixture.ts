@@ -117,6 +117,17 @@ export const floorJobs: Readonly<Record<string, Record<string, unknown>>> = {
       max: { tp: 2, cp: 2, pp: 2 },
     },
   },
+  "matrices orthogonalised": {
+    model: experts,
+    cluster: "8xh100-sxm",
+    workload: { seq: 2048, global_batch: 16 },
+    strategy: { optimizer: "muon" },
+    software: "megatron-core",
+    plan: {
+      fix: { recompute: "none", micro_batch: 1, ep: [1, 2], tp_overlap: "userBuffers", overlap_p2p: true },
+      max: { tp: 2, pp: 2, cp: 1 },
+    },
+  },
   "held back by power": {
     model: { ...dense, layers: 6, hidden: 8192, heads: 64, ffn: 28672 },
     cluster: "8xh100-sxm",

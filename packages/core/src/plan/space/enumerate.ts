@@ -254,8 +254,10 @@ function chunkChoices(job: PlanJob, schedule: string, pp: number, numLayers: num
 }
 
 function vocabChoices(job: PlanJob, schedule: string, pp: number, numChunks: number): readonly boolean[] {
-  const { limits, model } = job;
+  const { limits, model, base } = job;
+  // Adafactor sums over a head that lies on one stage (parallel/lower/check.ts).
   const can =
+    base.optimizer !== "adafactor" &&
     pp > 1 &&
     numChunks > 1 &&
     (schedule === "interleaved" || schedule === "breadth-first") &&
@@ -275,6 +277,8 @@ export function listEndings(job: PlanJob, core: Core, placement: Placement, fami
   const edp = (core.tp * core.cp * placement.dp) / (core.ep * core.etp);
   const reduces = dpcp > 1 || edp > 1;
   const found: Ending[] = [];
+  // Muon's products are the device's (parallel/lower/check.ts).
+  const offloads = flags(job, "offload_optimizer", job.base.optimizer === "muon" ? [false] : [false, true]);
   const gradOverlaps = reduces
     ? overlapFlags(job, "overlap_grad_reduce", software.overlapGradReduce)
     : [software.overlapGradReduce];
@@ -289,7 +293,7 @@ export function listEndings(job: PlanJob, core: Core, placement: Placement, fami
         : [software.overlapParamGather];
       const reshards = sharding === "zero3" ? flags(job, "reshard_after_forward", [true, false]) : [placement.pp === 1];
       for (const reshardAfterForward of reshards)
-        for (const offloadOptimizer of flags(job, "offload_optimizer", [false, true]))
+        for (const offloadOptimizer of offloads)
           for (const overlapGradReduce of gradOverlaps)
             for (const overlapParamGather of gatherOverlaps)
               found.push({
