@@ -339,7 +339,7 @@ function compareWith(
       hint: "describe a device with more memory, or leave --compare and --trace out",
     });
   if (wanted.tracePath !== undefined) writeTrace(wanted.tracePath, spec, prepared, predicted, ranks, io);
-  return compareRun(predicted, promisedBytes(prepared.program), ranks);
+  return compareRun(predicted, promisedBytes(prepared.program), { mesh: prepared.program.mesh, ranks });
 }
 
 function writeTrace(

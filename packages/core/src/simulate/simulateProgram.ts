@@ -261,6 +261,7 @@ function runStep(
             rankOps: runs.flatMap((run, c) =>
               ends[c]!.totals.map((_, rank) => opTotals(costsBeforeUpdate(run, ends[c]!, rank))),
             ),
+            updateOps: ends.flatMap(({ tails }) => tails.map(({ update }) => opTotals([{ cost: update, times: 1 }]))),
           }
         : {}),
       clockFrac: clockAt(paceRun.at.sites[pace]!),

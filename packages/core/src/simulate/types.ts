@@ -131,6 +131,8 @@ export interface StepResult {
   readonly opTotals: readonly OpTotal[];
   /** When the caller asked for them: ops of every rank, aligned with `ranks`, without gradient norm and optimizer (RankClass.optimizerSec). */
   readonly rankOps?: readonly (readonly OpTotal[])[];
+  /** With `rankOps`: gradient norm, optimizer and their collectives, aligned with `ranks`. */
+  readonly updateOps?: readonly (readonly OpTotal[])[];
   /** Clock that the power limit allows, over boost. */
   readonly clockFrac: number;
   /** Index of the rank with the largest peak memory. */

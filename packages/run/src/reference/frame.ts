@@ -89,6 +89,11 @@ export function rowsAt(frame: Frame, rank: number, layout: TokenLayout): GlobalR
   return globalRows(localRows(run, rank, layout), layout, run.mesh, rank, place.microBatch, run.replicaShares);
 }
 
+/** Positions alone: rotations ask at every op, and which tokens the rows are is dear to say. */
+export function positionsAt({ run }: Frame, rank: number, layout: TokenLayout): Int32Array {
+  return localRows(run, rank, layout).position;
+}
+
 function localRows(run: Run, rank: number, layout: TokenLayout): TokenRows {
   const byRank = run.tokenCache.get(layout) ?? [];
   run.tokenCache.set(layout, byRank);

@@ -9,6 +9,7 @@ import {
   type Frame,
   inheritRouting,
   matOf,
+  positionsAt,
   routingAt,
   rowsAt,
 } from "./frame.ts";
@@ -128,7 +129,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       kernels.sigmoidGateBackward(m(op.gate), m(op.x), m(op.dy), m(op.dgate), m(op.dx));
       return;
     case "rope":
-      kernels.rope(m(op.x), m(op.out), rowsAt(frame, rank, op.layout).position, op);
+      kernels.rope(m(op.x), m(op.out), positionsAt(frame, rank, op.layout), op);
       return;
     case "headConcat":
       kernels.headConcat(m(op.a), m(op.b), m(op.out), op);
@@ -338,8 +339,8 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         // Elements from here on count with the tail's weight.
         const from =
           tail === null ? length : Math.min(length, Math.max(0, tail.from - placeInSlice(frame, rank, id, length)));
-        sum += op.weights[i]! * sumOfSquares(grad, 0, from);
-        if (tail !== null) sum += tail.weight * sumOfSquares(grad, from, length);
+        sum += op.weights[i]! * kernels.sumOfSquares(grad, 0, from);
+        if (tail !== null) sum += tail.weight * kernels.sumOfSquares(grad, from, length);
       }
       return set(m(op.out), 0, 0, sum);
     }
@@ -394,22 +395,6 @@ function settingsOf(frame: Frame, master: BufferId): OptimizerSettings {
   const slice = frame.place.block.buffers[master]!.param;
   assert(slice !== undefined, "what the optimizer updates names its parameter");
   return optimizer.decaysVectors || slice.columns > 1 ? optimizer : { ...optimizer, weightDecay: 0 };
-}
-
-/** Of the elements [from, to) in row-major order. */
-function sumOfSquares(x: Mat, from: number, to: number): number {
-  const { data, offset, stride, cols } = x;
-  let sum = 0;
-  let col = from % cols;
-  let at = offset + Math.floor(from / cols) * stride + col;
-  for (let e = from; e < to; e++) {
-    sum += data[at]! ** 2;
-    at++;
-    if (++col < cols) continue;
-    col = 0;
-    at += stride - cols;
-  }
-  return sum;
 }
 
 /** Where in the rank's slice of its parameter a gradient of `length` elements starts: it is the slice, or a shard of it. */

@@ -11,14 +11,13 @@ import {
   decodeAction,
   type Mesh,
   meshSize,
-  type Op,
   type Program,
   programOfShare,
 } from "@meshwright/core";
 import { type ActionRecord, ActionRunner } from "../../reference/actions.ts";
 import type { Tokens } from "../../reference/data.ts";
 import { type EngineParts, eachPlace, engineParts, placesOf, runPhase } from "../../reference/engineParts.ts";
-import type { Frame, OpWatch, Run } from "../../reference/frame.ts";
+import type { OpWatch, Run } from "../../reference/frame.ts";
 import { type InitialValue, initialiseParameters } from "../../reference/initialise.ts";
 import { clear } from "../../reference/kernels/mat.ts";
 import { firstStep, type OptimizerSettings } from "../../reference/kernels/optimizer.ts";
@@ -29,11 +28,13 @@ import { addReplicas, gradientNorm, syncEmbedding, updateParameters } from "../.
 import { RankStore } from "../../reference/store.ts";
 import { type Traffic, TrafficBook } from "../../reference/traffic.ts";
 import { elementsIn } from "./elements.ts";
+import { KernelClock } from "./kernelClock.ts";
 import type { GroupsOf, RankLink } from "./links.ts";
 import { gradientViews, type NamedShard, namedShards } from "./namedShards.ts";
+import { bothOf, engineWatch } from "./opWatch.ts";
 import { RankExchanges } from "./rankExchanges.ts";
 import { RankMail } from "./rankMail.ts";
-import { isNarrow, roundMat, roundValues, roundWrites } from "./rounding.ts";
+import { isNarrow, roundMat, roundValues } from "./rounding.ts";
 import { nowSec, type RankSpans, SpanRecorder } from "./spanRecorder.ts";
 
 export interface RankEngineOptions {
@@ -136,6 +137,9 @@ export class RankEngine {
     this.rank = rank;
     this.recorder = options.recordsSpans ? new SpanRecorder(rank) : null;
     this.store = new RankStore(mesh, rank, { memory, poison });
+    const clock = new KernelClock();
+    const recording = this.recorder === null ? null : { recorder: this.recorder, clock };
+    const kernels = options.kernels ?? plainKernels;
     const stores: RankStore[] = [];
     stores[rank] = this.store;
     this.state = {
@@ -147,21 +151,29 @@ export class RankEngine {
       tokens: noTokens,
       globalTokens: program.globalTokens,
       replicaShares: program.replicaShares,
-      kernels: options.kernels ?? plainKernels,
+      kernels: recording === null ? kernels : clock.watched(kernels),
       optimizer: firstStep,
       lossScale: 1,
       microBatchWeights: null,
       loss: 0,
       routings: new WeakMap(),
       tokenCache: new WeakMap(),
-      watch: bothOf(watchOf(rank, this.recorder, rounds && hasNarrowBuffers(program)), options.watch ?? null),
+      watch: bothOf(engineWatch(rank, recording, rounds && hasNarrowBuffers(program)), options.watch ?? null),
     };
     const { dp, pp } = coordinatesOf(mesh, rank);
     const own = programOfShare(program, program.replicaShares?.[dp] ?? program.microBatchesPerStep);
     this.pipelineRank = pp;
     this.parts = { ...engineParts(program, this.state, (each) => each === rank), program: own };
     const { allLanes } = this.parts;
-    this.mail = new RankMail({ program, rank, store: this.store, link, groups, allLanes });
+    const { recorder } = this;
+    const received =
+      recorder === null
+        ? {}
+        : {
+            received: (from: number, startSec: number) =>
+              recorder.addReceive(from, startSec, nowSec(), this.store.heldBytes.hbm),
+          };
+    this.mail = new RankMail({ program, rank, store: this.store, link, groups, allLanes, ...received });
     this.runner = new ActionRunner(this.parts, this.mail);
     for (const { places } of placesOf(this.parts)) {
       initialiseParameters(this.store, mesh, rank, places, options.initial);
@@ -288,10 +300,13 @@ export class RankEngine {
 
   /** Waits for what is on its way and adds up the ranks' losses. */
   private end(): number {
+    const startSec = this.recorder === null ? 0 : nowSec();
     this.mail.settle();
     const left = [...this.store.leftovers(), ...this.mail.leftovers()];
     assert(left.length === 0, `rank ${this.rank} frees everything: ${left.join(", ")}`);
-    return this.sumOverRanks(this.state.loss);
+    const loss = this.sumOverRanks(this.state.loss);
+    this.recorder?.addWait("sum of losses", startSec, nowSec(), this.store.heldBytes.hbm);
+    return loss;
   }
 
   /** A sum that is the same number on every rank; in two parts, so that f32 messages carry it. */
@@ -347,33 +362,4 @@ function chunkSuffix(program: Program, chunk: number): string {
 
 function hasNarrowBuffers(program: Program): boolean {
   return program.blocks.some((block) => block.buffers.some((decl) => isNarrow(decl.dtype)));
-}
-
-function bothOf(first: OpWatch | null, second: OpWatch | null): OpWatch | null {
-  if (first === null || second === null) return first ?? second;
-  return {
-    before(frame: Frame, op: Op): void {
-      first.before(frame, op);
-      second.before(frame, op);
-    },
-    after(frame: Frame, op: Op): void {
-      first.after(frame, op);
-      second.after(frame, op);
-    },
-  };
-}
-
-/** Records spans and rounds what ops wrote; null where neither is wanted. */
-function watchOf(rank: number, recorder: SpanRecorder | null, rounds: boolean): OpWatch | null {
-  if (recorder === null && !rounds) return null;
-  let startSec = 0;
-  return {
-    before(): void {
-      if (recorder !== null) startSec = nowSec();
-    },
-    after(frame: Frame, op: Op): void {
-      if (rounds) roundWrites(frame, rank, op);
-      recorder?.addOp(op, frame.place.block, startSec, nowSec(), frame.run.stores[rank]!.heldBytes.hbm);
-    },
-  };
 }

@@ -11,6 +11,7 @@ import { matrixShape, type RankStore } from "../../reference/store.ts";
 import { addSend } from "../../reference/traffic.ts";
 import { elementsIn } from "./elements.ts";
 import type { GroupsOf, PendingSend, RankLink } from "./links.ts";
+import { nowSec } from "./spanRecorder.ts";
 
 /** Messages on their way at once, beyond which the oldest must have been taken before another is posted. */
 const maxInFlight = 64;
@@ -23,6 +24,8 @@ export interface RankMailOptions {
   readonly groups: GroupsOf;
   /** Ranks of every pipeline rank, lane by lane. */
   readonly allLanes: readonly (readonly number[])[];
+  /** Told of every tensor that came from another pipeline rank, and since when the rank waited for it. */
+  readonly received?: (fromPipelineRank: number, startSec: number) => void;
 }
 
 export class RankMail implements Mail {
@@ -79,10 +82,13 @@ export class RankMail implements Mail {
       return;
     }
     const source = allLanes[route.from]![this.lane]!;
+    const { received } = this.options;
     for (const [i, id] of ids.entries()) {
       const { rows, cols } = matrixShape(place.block.buffers[id]!);
       const m = store.loose(rows, cols);
+      const startSec = received === undefined ? 0 : nowSec();
       this.receive(source, this.tagOf(key, i), elementsIn(m));
+      received?.(route.from, startSec);
       store.put(place, id, m);
     }
   }

@@ -70,7 +70,12 @@ export interface RankMeasures {
   readonly pipelineRank: number;
   /** Of every step, in order. */
   readonly stepSec: readonly number[];
+  /** Of every step: seconds outside of ops and of waiting for other stages. */
+  readonly hostSec: readonly number[];
+  /** Those in which ranks meet with the wait for the last rank (measure/waits.ts). */
   readonly ops: readonly MeasuredOp[];
+  /** Of each of the last steps: the spans in which the rank met others. */
+  readonly meetings: readonly RankSpans[];
   /** Of one step, in the program's formats. */
   readonly sentBytes: number;
   readonly peakBytes: number;

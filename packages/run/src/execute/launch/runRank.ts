@@ -8,7 +8,9 @@ import type { MatMemory } from "../../reference/matMemory.ts";
 import { initialValue } from "../../reference/slices.ts";
 import type { GroupsOf, RankLink } from "../engine/links.ts";
 import { RankEngine, type RankEngineOptions } from "../engine/rankEngine.ts";
-import { OpTotals } from "../measure/opTotals.ts";
+import type { RankSpans } from "../engine/spanRecorder.ts";
+import { OpTotals, opSeconds } from "../measure/opTotals.ts";
+import { meetingsOf } from "../measure/waits.ts";
 import { choiceAt, initialLossScale, type Recipe, startState, stateAfter } from "../train/recipe.ts";
 import { trainRank } from "../train/trainRank.ts";
 import { verdictOf } from "../verify/verdict.ts";
@@ -78,6 +80,9 @@ function verify({ spec }: RankJob, options: RankEngineOptions, { link, emit }: R
   if (verification !== null) emit({ kind: "verified", verdict: verdictOf(verification, spec) });
 }
 
+/** Steps whose ops are compared: medians over them. */
+const keptSteps = 32;
+
 function runSteps(
   task: { readonly numSteps: number; readonly measure: boolean },
   precision: string,
@@ -97,7 +102,9 @@ function runSteps(
     initialLossScale: initialLossScale(precision),
   };
   let state = startState(recipe);
-  const totals = new OpTotals();
+  const totals = new OpTotals(keptSteps);
+  const meetings: RankSpans[] = [];
+  const hostSec: number[] = [];
   const stepSec: number[] = [];
   let last: ReturnType<RankEngine["step"]> | null = null;
   for (let step = 1; step <= task.numSteps; step++) {
@@ -106,7 +113,12 @@ function runSteps(
     const { loss, gradNorm, skipped, durationSec } = last;
     state = stateAfter(recipe, state, { skipped, globalBatch: 0 });
     stepSec.push(durationSec);
-    if (last.spans !== null) totals.add(last.spans);
+    if (last.spans !== null) {
+      totals.add(last.spans);
+      hostSec.push(durationSec - opSeconds(last.spans));
+      meetings.push(meetingsOf(last.spans));
+      if (meetings.length > keptSteps) meetings.shift();
+    }
     if (link.rank === 0) emit({ kind: "step", step, loss, gradNorm, skipped, durationSec });
   }
   if (!task.measure || last?.spans == null) return;
@@ -114,7 +126,9 @@ function runSteps(
     rank: link.rank,
     pipelineRank: engine.pipelineRank,
     stepSec,
+    hostSec,
     ops: totals.totals(),
+    meetings,
     sentBytes: [...last.traffic.values()].reduce((sum, { sentBytes }) => sum + sentBytes, 0),
     peakBytes: last.memory.peakBytes,
     hostPeakBytes: last.memory.hostPeakBytes,

@@ -16,7 +16,7 @@ export class OpTotals {
   private readonly steps: ReadonlyMap<string, MeasuredOp>[] = [];
   private readonly maxSteps: number;
 
-  constructor(maxSteps = 32) {
+  constructor(maxSteps: number) {
     this.maxSteps = maxSteps;
   }
 
@@ -43,6 +43,13 @@ export class OpTotals {
       .map((op) => ({ ...op, durationSec: median(this.steps.map((step) => step.get(op.name)?.durationSec ?? 0)) }))
       .sort((a, b) => b.durationSec - a.durationSec || (a.name < b.name ? -1 : 1));
   }
+}
+
+/** Seconds of all ops of a step, meetings with other ranks included. */
+export function opSeconds({ count, level, startSec, endSec }: RankSpans): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) if (level[i] === 1) sum += endSec[i]! - startSec[i]!;
+  return sum;
 }
 
 export function median(values: readonly number[]): number {

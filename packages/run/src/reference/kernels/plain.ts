@@ -38,6 +38,7 @@ import {
 import { norm, normBackward } from "./norm.ts";
 import { nesterov, optimizerStep } from "./optimizer.ts";
 import { scan, scanBackward } from "./scan.ts";
+import { sumOfSquares } from "./sumOfSquares.ts";
 
 export const plainKernels = {
   activation,
@@ -90,6 +91,7 @@ export const plainKernels = {
   softmax,
   softmaxBackward,
   squareSums,
+  sumOfSquares,
 } as const;
 
 export type Kernels = { readonly [Name in keyof typeof plainKernels]: (typeof plainKernels)[Name] };
