@@ -40,6 +40,16 @@ describe("meshwright calibrate --local --quick", () => {
       "sendRecv",
     ];
     expect(new Set(collectives.map(({ op }) => op))).toEqual(new Set(cpus().length > 1 ? ops : []));
+    const names = new Set(kernels.memory.map(({ kernel }) => kernel));
+    for (const name of [
+      "rope",
+      "norm rmsnorm",
+      "activation silu gated",
+      "optimizer adamw",
+      "grad norm",
+      "loss backward",
+    ])
+      expect(names).toContain(name);
     for (const { m, n, k, durationSec } of kernels.gemm) {
       // No thread of any machine does more; the clock and the number of calls are right.
       expect((2 * m * n * k) / durationSec).toBeLessThan(1e12);
@@ -48,7 +58,9 @@ describe("meshwright calibrate --local --quick", () => {
   });
 
   test("describes the machine: a core as the device, all of them as one node", () => {
-    const { device, cluster } = JSON.parse(text);
+    const { device, cluster, conditions } = JSON.parse(text);
+    expect(conditions).toBe("step");
+    expect(device.dispatch).toMatch(/^[\d.]+us$/);
     expect(device.name).toBe(`${cpus()[0]!.model.trim()} core`);
     expect(cluster).toMatchObject({ nodes: 1, gpus_per_node: cpus().length, device });
   });

@@ -24,6 +24,7 @@ const DEVICE_KEYS = [
   "tdp",
   "idle",
   "host_link",
+  "dispatch",
   "price_usd_per_hour",
   "scale_up",
 ] as const;
@@ -89,6 +90,7 @@ function readDevice(value: unknown, path: string, findings: Finding[]): Catalogu
     given("hostLinkBytesPerSec", reader.positive("host_link", "rate")) ??
     base?.hostLinkBytesPerSec ??
     assumed("hostLinkBytesPerSec", 31.5e9);
+  const dispatchSec = given("dispatchSec", reader.quantity("dispatch", "seconds")) ?? base?.dispatchSec;
   const scaleUp = readScaleUp(reader, base, hostLink, source);
   const name = reader.text("name") ?? base?.name ?? "custom device";
   const priceUsdPerHour =
@@ -128,6 +130,7 @@ function readDevice(value: unknown, path: string, findings: Finding[]): Catalogu
       base?.idleWatts ??
       assumed("idleWatts", Math.round(tdpWatts * 0.12)),
     hostLinkBytesPerSec: hostLink,
+    ...(dispatchSec === undefined ? {} : { dispatchSec }),
     ...(priceUsdPerHour === undefined ? {} : { priceUsdPerHour }),
     ...(base === undefined ? {} : { basedOn: base.id }),
     source,

@@ -23,6 +23,11 @@ export interface DeviceSpec {
   readonly idleWatts: number;
   /** Host link, one direction. */
   readonly hostLinkBytesPerSec: number;
+  /**
+   * Seconds between two ops of a device that issues its own work, as a processor core does that interprets the program: nothing runs meanwhile. Absent: a host
+   * issues ahead of the device (Software.hostSecPerKernel).
+   */
+  readonly dispatchSec?: number;
   readonly priceUsdPerHour?: number;
   /** Catalogue id of the part this one was described from (`base` of an inline device): measured tables of it are the nearest. */
   readonly basedOn?: string;

@@ -32,9 +32,10 @@ export function memoryWork(
   access: MemoryQuery["access"],
   numKernels: number,
   numLaunches: number,
+  kernel: string,
 ): OpWork {
   return {
-    queries: [{ query: { kind: "memory", sizeBytes, numKernels, access }, times: 1 }],
+    queries: [{ query: { kind: "memory", sizeBytes, numKernels, access, kernel }, times: 1 }],
     numLaunches,
     workFlops: 0,
     sizeBytes,

@@ -17,6 +17,7 @@ import { elementwisePasses } from "./elementwisePasses.ts";
 import { attentionWork, batchWork, groupedWork, matmulWork, scanWork } from "./matrixWork.ts";
 import { bufferOf, memoryWork, network, ownBytes, totalBytes } from "./opBytes.ts";
 import type { HostWorkQuery, OpContext, OpWork } from "./opContext.ts";
+import { kernelName } from "./opNames.ts";
 import { dealWork, newtonSchulzWork, optimizerWork } from "./optimizerWork.ts";
 import { routingLoad } from "./routingLoad.ts";
 import type { MemoryQuery } from "./types.ts";
@@ -80,7 +81,8 @@ export function opKernels(op: Op, block: Block, context: OpContext, inFlight: In
     }
     case "copy": {
       const sizeBytes = ownBytes(block, op.out);
-      if (bufferOf(block, op.x).tier === bufferOf(block, op.out).tier) return memoryWork(2 * sizeBytes, "stream", 1, 1);
+      if (bufferOf(block, op.x).tier === bufferOf(block, op.out).tier)
+        return memoryWork(2 * sizeBytes, "stream", 1, 1, "copy");
       return {
         queries: [{ query: { kind: "hostCopy", sizeBytes }, times: 1 }],
         numLaunches: 1,
@@ -174,6 +176,7 @@ function elementwiseWork(op: Op, block: Block, inFlight: InFlight): OpWork {
       "gather",
       op.positions === undefined ? 1 : 2,
       op.positions === undefined ? 1 : 2,
+      kernelName(op, block),
     );
   }
   const passes = fused ? { bytes: 1, kernels: 0 } : elementwisePasses(op);
@@ -184,7 +187,7 @@ function elementwiseWork(op: Op, block: Block, inFlight: InFlight): OpWork {
       ? ownBytes(block, op.out)
       : 0;
   const sizeBytes = (moved(reads) + moved(writes) + secondCopyBytes) * passes.bytes;
-  return memoryWork(sizeBytes, accessOf(op), passes.kernels, passes.kernels);
+  return memoryWork(sizeBytes, accessOf(op), passes.kernels, passes.kernels, kernelName(op, block));
 }
 
 function isQuantised(dtype: DType): boolean {

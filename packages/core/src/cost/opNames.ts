@@ -87,6 +87,24 @@ export function opName(op: Op, block: Block): string {
   }
 }
 
+/** The kernel of a memory-bound op, as measurements call it: its name with the function it computes. */
+export function kernelName(op: Op, block: Block): string {
+  const name = opName(op, block);
+  switch (op.kind) {
+    case "norm":
+    case "normBackward":
+      return `${name} ${op.norm}`;
+    case "activation":
+    case "activationBackward":
+      return `${name} ${op.fn}${op.gated ? " gated" : ""}`;
+    case "add":
+      // A gradient lies where the last micro-batch left it, a residual where the op before did.
+      return op.weightGrad === true ? `${name} weight grad` : name;
+    default:
+      return name;
+  }
+}
+
 function roleSuffix(role: "forward" | "inputGrad" | "weightGrad"): string {
   return role === "forward" ? "" : role === "inputGrad" ? " (input grad)" : " (weight grad)";
 }

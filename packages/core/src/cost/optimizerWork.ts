@@ -31,7 +31,13 @@ export function optimizerWork(op: OptimizerOp, context: OpContext, sizeBytes: nu
     op.algorithm === "muon" ? [DIRECTION_PASSES, DIRECTION_KERNELS] : [FOREACH_PASSES, FOREACH_KERNELS];
   const passes = context.software.fusedOptimizer ? 1 : inPasses;
   const numKernels = context.software.fusedOptimizer ? 1 : inKernels;
-  const query = { kind: "memory", sizeBytes: sizeBytes * passes, numKernels, access: "stream" } as const;
+  const query = {
+    kind: "memory",
+    sizeBytes: sizeBytes * passes,
+    numKernels,
+    access: "stream",
+    kernel: `optimizer ${op.algorithm}`,
+  } as const;
   return { queries: [{ query, times: 1 }], numLaunches: numKernels, workFlops: 0, sizeBytes: query.sizeBytes };
 }
 

@@ -131,6 +131,8 @@ export interface MemoryQuery {
   readonly numKernels: number;
   /** How memory is met. `activation`: a stream with tens of operations an element, which only devices with little arithmetic (CPU cores) notice. */
   readonly access: "stream" | "gather" | "reduce" | "transpose" | "activation";
+  /** Which kernel it is (`norm rmsnorm`, `optimizer adamw`): measurements of one kernel say more than those of its access. */
+  readonly kernel?: string;
 }
 
 /** Linear-time sequence mixing: state-space or gated-delta chunk scan, short convolution. */

@@ -7,10 +7,12 @@
 // Network: collective tables come from loops in which ranks stay in step and channels stay open. Inside a step every call starts cold, with the ranks
 // skewed by whatever ran before, and shares memory bandwidth with it.
 //
+// What was measured inside steps (conditions `step` of a calibration) has all of this in it and is taken as it is.
+//
 // Library: the tables were measured in 2026. Matrix kernels of cuBLAS, cuDNN and CUTLASS keep improving for some years after an architecture ships
 // (MLPerf results on unchanged H100 systems rose by a quarter from v3.0 to v4.0); a framework release of a given date has the kernels of that date.
 
-import type { DeviceSpec } from "../cluster/types.ts";
+import type { ClusterSpec, DeviceSpec } from "../cluster/types.ts";
 import type { PricedOp } from "../cost/priceOps.ts";
 import type { Software } from "../parallel/strategy.ts";
 
@@ -38,15 +40,26 @@ export interface Pace {
   readonly networkFrac: number;
   /** Rate of matrix kernels over boost clock and mature libraries. */
   readonly matrixFrac: number;
+  /** Sustained clock over boost clock. */
+  readonly clockFrac: number;
+  /** Measured prices of kernels and of collectives come from inside steps. */
+  readonly kernelsInStep: boolean;
+  readonly networkInStep: boolean;
 }
 
-/** @param clockFrac sustained clock over boost clock. */
-export function paceOf(device: DeviceSpec, software: Software, clockFrac: number, parameters: PaceParameters): Pace {
+/** @param cluster as the device's ranks see it. @param clockFrac sustained clock over boost clock. */
+export function paceOf(cluster: ClusterSpec, software: Software, clockFrac: number, parameters: PaceParameters): Pace {
+  const { device } = cluster;
+  const inStep = {
+    clockFrac,
+    kernelsInStep: device.measured?.conditions === "step",
+    networkInStep: cluster.measured?.conditions === "step",
+  };
   // A step compiled and launched as one program (XLA) has no helpers, no skew between ranks beyond noise, and ships its own kernels.
   if (software.compiled && software.cudaGraphs === "full")
-    return { memoryFrac: 1, networkFrac: 1, matrixFrac: clockFrac };
+    return { memoryFrac: 1, networkFrac: 1, matrixFrac: clockFrac, ...inStep };
   const { memoryFrac, networkFrac } = parameters;
-  return { memoryFrac, networkFrac, matrixFrac: clockFrac * libraryFrac(device, software, parameters) };
+  return { memoryFrac, networkFrac, matrixFrac: clockFrac * libraryFrac(device, software, parameters), ...inStep };
 }
 
 function libraryFrac(device: DeviceSpec, software: Software, parameters: PaceParameters): number {
@@ -79,12 +92,15 @@ const firstShipped: readonly (readonly [string, number])[] = [
 
 /** The op as it runs inside the step. Copies between tiers have their own limits (contention.ts). */
 export function paced(op: PricedOp, pace: Pace): PricedOp {
-  const rate = op.matrix
-    ? pace.matrixFrac
-    : op.level >= 0
-      ? pace.networkFrac
-      : op.kind === "compute"
-        ? pace.memoryFrac
-        : 1;
+  const rate = rateOf(op, pace);
   return rate === 1 ? op : { ...op, durationSec: op.durationSec / rate };
+}
+
+function rateOf(op: PricedOp, pace: Pace): number {
+  const isNetwork = op.level >= 0;
+  const measuredInStep = op.source === "measured" && (isNetwork ? pace.networkInStep : pace.kernelsInStep);
+  if (measuredInStep) return op.matrix ? pace.clockFrac : 1;
+  if (op.matrix) return pace.matrixFrac;
+  if (isNetwork) return pace.networkFrac;
+  return op.kind === "compute" ? pace.memoryFrac : 1;
 }

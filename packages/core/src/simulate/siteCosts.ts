@@ -60,7 +60,7 @@ function costsOf(
     const place = cluster.groups === undefined ? {} : { place: { whole: cluster, rank } };
     return {
       context: opContext({ cluster: view, mesh: program.mesh, software, ...place }),
-      pace: paceOf(view.device, software, clocks[group]!, options.pace),
+      pace: paceOf(view, software, clocks[group]!, options.pace),
     };
   });
   const prices = blockPricesOn(program, on, contention);

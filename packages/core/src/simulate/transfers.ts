@@ -20,17 +20,23 @@ export function transferSeconds(
   replica = 0,
 ): (boundary: StageBoundary) => number {
   const known = new Map<string, number>();
+  const frac = messageFrac(cluster, networkFrac);
   return (boundary) => {
     const sizeBytes = boundaryBytes(program, boundary);
     const { fromRank, toRank } = boundary;
     const key = `${sizeBytes}:${fromRank}:${toRank}`;
     let sec = known.get(key);
     if (sec === undefined) {
-      sec = sendSeconds(cluster, program, { replica, fromRank, toRank }, sizeBytes) / networkFrac;
+      sec = sendSeconds(cluster, program, { replica, fromRank, toRank }, sizeBytes) / frac;
       known.set(key, sec);
     }
     return sec;
   };
+}
+
+/** Rate of a message inside a step over the one that sendSeconds() prices: messages that were measured inside steps are taken as they are. */
+export function messageFrac({ measured }: ClusterSpec, networkFrac: number): number {
+  return measured?.conditions === "step" && measured.points.some(({ op }) => op === "sendRecv") ? 1 : networkFrac;
 }
 
 /** One message between pipeline ranks of a replica, at a benchmark's rate: whole, or in parts that the receivers gather (Program.scatteredSends). */

@@ -48,6 +48,7 @@ describe("readCalibration()", () => {
     expect(messages({ ...file, version: 9 })[0]).toContain("version 9 is not known");
     expect(messages({ ...file, kernels: {} })[0]).toContain("holds no measurement");
     expect(messages([1])[0]).toContain("This is no calibration file");
+    expect(messages({ ...file, conditions: "hot" })[0]).toContain("Expected one of loop, step");
   });
 });
 

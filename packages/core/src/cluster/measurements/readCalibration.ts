@@ -12,8 +12,10 @@ import {
   calibrationVersion,
   collectiveNames,
   type GemmPoint,
+  type MeasurementConditions,
   type MemoryPoint,
   measuredDTypes,
+  measurementConditions,
   memoryAccesses,
 } from "./types.ts";
 
@@ -39,7 +41,7 @@ export function readCalibration(value: unknown, path: string): Calibration {
       hint: `this program reads version ${calibrationVersion}`,
     });
   const findings: Finding[] = [];
-  const known = ["format", "version", "device", "cluster", "measured", "kernels", "collectives"];
+  const known = ["format", "version", "device", "cluster", "measured", "conditions", "kernels", "collectives"];
   for (const key of Object.keys(value))
     if (!known.includes(key)) findings.push({ path: `${path}: ${key}`, message: `Unknown field "${key}"` });
   if (value["device"] === undefined)
@@ -63,6 +65,7 @@ export function readCalibration(value: unknown, path: string): Calibration {
     device: value["device"],
     cluster: value["cluster"],
     measured: textsOf(value["measured"]),
+    conditions: conditionsOf(value["conditions"], path, findings),
     kernels: {
       gemm: rows(kernels, "gemm", gemmPoint),
       attention: rows(kernels, "attention", attentionPoint),
@@ -75,6 +78,16 @@ export function readCalibration(value: unknown, path: string): Calibration {
   if (gemm.length + attention.length + memory.length + calibration.collectives.length === 0)
     throw new InputError({ path, message: "The calibration holds no measurement" });
   return calibration;
+}
+
+function conditionsOf(value: unknown, path: string, findings: Finding[]): MeasurementConditions {
+  const found = measurementConditions.find((each) => each === (value ?? "loop"));
+  if (found === undefined)
+    findings.push({
+      path: `${path}: conditions`,
+      message: `Expected one of ${measurementConditions.join(", ")}, got ${JSON.stringify(value)}`,
+    });
+  return found ?? "loop"; // the file is refused
 }
 
 function shortened(findings: readonly Finding[], path: string): Finding[] {
@@ -111,7 +124,9 @@ function attentionPoint(row: RowReader): AttentionPoint {
 }
 
 function memoryPoint(row: RowReader): MemoryPoint {
+  const kernel = row.text("kernel");
   return {
+    ...(kernel === undefined ? {} : { kernel }),
     access: row.choice("access", memoryAccesses, "stream"),
     sizeBytes: row.count("bytes"),
     numKernels: row.count("kernels", 1),
@@ -159,6 +174,13 @@ class RowReader {
     if (typeof value === "number" && value > 0 && Number.isFinite(value)) return value * 1e-6;
     this.find("latency_us", `Expected microseconds above 0, got ${JSON.stringify(value)}`);
     return 1;
+  }
+
+  text(key: string): string | undefined {
+    const value = this.take(key);
+    if (value === undefined || (typeof value === "string" && value !== "")) return value;
+    this.find(key, `Expected a text, got ${JSON.stringify(value)}`);
+    return undefined;
   }
 
   flag(key: string, fallback: boolean): boolean {

@@ -1,7 +1,7 @@
 // Measurements of a user's own machine: what `meshwright calibrate` writes and `calibration:` in a job reads. docs/calibration.md documents the file.
 //
-// Every point is one kernel or one collective, timed alone as the shipped tables are. Points are kept as they were measured; how they change a price stands in
-// cost/measurements.
+// Every point is one kernel or one collective: timed alone in a loop, as the shipped tables are, or inside training steps (`conditions`). Points are kept as they were
+// measured; how they change a price stands in cost/measurements.
 
 import type { ClusterSpec, DeviceSpec } from "../types.ts";
 
@@ -24,6 +24,13 @@ export const collectiveNames = {
   send_recv: "sendRecv",
 } as const;
 export type CollectiveName = keyof typeof collectiveNames;
+
+/**
+ * Where points were taken. loop: one kernel again and again, one collective between ranks that keep step. step: operands, caches and ranks as a training step has
+ * them, so a prediction takes the points as they are (simulate/pace.ts).
+ */
+export const measurementConditions = ["loop", "step"] as const;
+export type MeasurementConditions = (typeof measurementConditions)[number];
 
 export interface GemmPoint {
   readonly m: number;
@@ -49,6 +56,8 @@ export interface AttentionPoint {
 
 /** `sizeBytes` read plus written by `numKernels` kernels. */
 export interface MemoryPoint {
+  /** The one kernel that was measured (MemoryQuery.kernel); absent: any of its access. */
+  readonly kernel?: string;
   readonly access: (typeof memoryAccesses)[number];
   readonly sizeBytes: number;
   readonly numKernels: number;
@@ -76,11 +85,13 @@ export interface KernelPoints {
 /** With the device they were measured on: a part that is changed afterwards (a faster clock, say) keeps the ratios that its measurements showed. */
 export interface MeasuredKernels {
   readonly points: KernelPoints;
+  readonly conditions: MeasurementConditions;
   readonly on: DeviceSpec;
 }
 
 export interface MeasuredCollectives {
   readonly points: readonly CollectivePoint[];
+  readonly conditions: MeasurementConditions;
   readonly on: ClusterSpec;
 }
 
@@ -91,6 +102,7 @@ export interface Calibration {
   readonly cluster: unknown;
   /** Tool, date, software: free text by key. */
   readonly measured: Readonly<Record<string, string>>;
+  readonly conditions: MeasurementConditions;
   readonly kernels: KernelPoints;
   readonly collectives: readonly CollectivePoint[];
 }

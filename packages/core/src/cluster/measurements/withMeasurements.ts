@@ -3,7 +3,7 @@
 import { InputError } from "../../units/errors.ts";
 import { deviceFromDescription } from "../deviceDescription.ts";
 import type { ClusterSpec, DeviceSpec } from "../types.ts";
-import type { Calibration } from "./types.ts";
+import type { Calibration, MeasurementConditions } from "./types.ts";
 
 /**
  * Later calibrations add their points to earlier ones.
@@ -27,7 +27,18 @@ export function withMeasurements(
   return {
     ...cluster,
     device,
-    ...(collectives.length === 0 ? {} : { measured: { points: collectives, on: cluster } }),
+    ...(collectives.length === 0
+      ? {}
+      : {
+          measured: {
+            points: collectives,
+            conditions: conditionsOf(
+              calibrations.filter((each) => each.collectives.length > 0),
+              path,
+            ),
+            on: cluster,
+          },
+        }),
   };
 }
 
@@ -51,5 +62,25 @@ export function measuredDevice(device: DeviceSpec, calibrations: readonly Calibr
     memory: calibrations.flatMap((each) => each.kernels.memory),
   };
   const numPoints = points.gemm.length + points.attention.length + points.memory.length;
-  return numPoints === 0 ? device : { ...device, measured: { points, on: device } };
+  if (numPoints === 0) return device;
+  return {
+    ...device,
+    measured: { points, conditions: conditionsOf(calibrations.filter(hasKernels), path), on: device },
+  };
+}
+
+function hasKernels({ kernels: { gemm, attention, memory } }: Calibration): boolean {
+  return gemm.length + attention.length + memory.length > 0;
+}
+
+/** Points of one field of ratios are taken under equal conditions. */
+function conditionsOf(calibrations: readonly Calibration[], path: string): MeasurementConditions {
+  const [first] = calibrations;
+  if (calibrations.some(({ conditions }) => conditions !== first?.conditions))
+    throw new InputError({
+      path,
+      message: "Calibrations measured inside steps and in loops cannot be joined",
+      hint: "give files that state the same conditions",
+    });
+  return first?.conditions ?? "loop";
 }

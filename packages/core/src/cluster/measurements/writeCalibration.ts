@@ -3,13 +3,14 @@
 import { type Calibration, calibrationFormat, calibrationVersion, collectiveNames } from "./types.ts";
 
 export function writeCalibration(calibration: Calibration): string {
-  const { device, cluster, measured, kernels, collectives } = calibration;
+  const { device, cluster, measured, conditions, kernels, collectives } = calibration;
   const head = [
     `"format": ${JSON.stringify(calibrationFormat)}`,
     `"version": ${calibrationVersion}`,
     `"device": ${JSON.stringify(device)}`,
     ...(cluster === undefined ? [] : [`"cluster": ${JSON.stringify(cluster)}`]),
     `"measured": ${JSON.stringify(measured)}`,
+    ...(conditions === "loop" ? [] : [`"conditions": ${JSON.stringify(conditions)}`]),
   ];
   const gemm = kernels.gemm.map(({ m, n, k, batch, dtype, layout, durationSec }) => ({
     m,
@@ -31,7 +32,8 @@ export function writeCalibration(calibration: Calibration): string {
     dtype: point.dtype,
     latency_us: micros(point.durationSec),
   }));
-  const memory = kernels.memory.map(({ access, sizeBytes, numKernels, durationSec }) => ({
+  const memory = kernels.memory.map(({ kernel, access, sizeBytes, numKernels, durationSec }) => ({
+    ...(kernel === undefined ? {} : { kernel }),
     access,
     bytes: sizeBytes,
     ...(numKernels === 1 ? {} : { kernels: numKernels }),

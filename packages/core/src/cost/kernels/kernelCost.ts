@@ -4,6 +4,7 @@ import { devices } from "../../cluster/index.ts";
 import type { DeviceSpec } from "../../cluster/types.ts";
 import { measuredKernel } from "../measurements/measuredPrice.ts";
 import type { Cost, KernelQuery } from "../types.ts";
+import { coreCost } from "./coreModel.ts";
 import attention from "./data/attention.json" with { type: "json" };
 import attentionTrain from "./data/attentionTrain.json" with { type: "json" };
 import decode from "./data/decode.json" with { type: "json" };
@@ -41,9 +42,14 @@ const model = createKernelModel(tables, byId);
  * Pure and deterministic; a few microseconds a call.
  */
 export function kernelCost(device: DeviceSpec, query: KernelQuery, conditions?: KernelConditions): Cost {
-  const cost = model.cost(device, query, conditions);
+  const cost = modelledCost(device, query, conditions);
   if (device.measured === undefined) return cost;
-  return measuredKernel(device, query, cost, (on, alone) => model.cost(on, alone));
+  return measuredKernel(device, query, cost, modelledCost);
+}
+
+function modelledCost(device: DeviceSpec, query: KernelQuery, conditions?: KernelConditions): Cost {
+  const ofCore = device.dispatchSec === undefined ? null : coreCost(device, query);
+  return ofCore ?? model.cost(device, query, conditions);
 }
 
 /** Seconds of one named elementwise kernel of an inference engine, on warm buffers. */

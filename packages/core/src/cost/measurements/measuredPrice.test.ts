@@ -91,6 +91,35 @@ describe("prices on a measured machine", () => {
     expect(secondsOn(memory("stream", 40), memory("activation", 400))).toBeCloseTo(400e-6, 9);
   });
 
+  test("follow the kernel's own measurements, and those of its access for a kernel that has none", () => {
+    const row = (kernel: string, latency_us: number) => ({ kernel, access: "reduce", bytes: 1e6, latency_us });
+    const memory = [row("norm rmsnorm", 40), row("softmax", 160)];
+    const file = { format: "meshwright.calibration", version: 1, device: "h100-sxm", kernels: { memory } };
+    const { device } = withMeasurements(cluster, [readCalibration(file, "test")], "calibration");
+    const secondsOf = (kernel?: string) =>
+      kernelCost(device, {
+        ...{ kind: "memory", sizeBytes: 1e6, numKernels: 1, access: "reduce" },
+        ...(kernel === undefined ? {} : { kernel }),
+      }).durationSec;
+    expect(secondsOf("norm rmsnorm")).toBeCloseTo(40e-6, 9);
+    expect(secondsOf("softmax")).toBeCloseTo(160e-6, 9);
+    // The mean of the logarithms of both.
+    expect(secondsOf("logits sum")).toBeCloseTo(80e-6, 9);
+    expect(secondsOf()).toBeCloseTo(80e-6, 9);
+  });
+
+  test("are not joined from loops and from steps", () => {
+    const file = (conditions: string, kernels: object) =>
+      readCalibration(
+        { format: "meshwright.calibration", version: 1, device: "h100-sxm", conditions, kernels },
+        "test",
+      );
+    const memory = [{ access: "stream", bytes: 1e6, latency_us: 40 }];
+    const join = (...files: readonly ReturnType<typeof file>[]) => withMeasurements(cluster, files, "calibration");
+    expect(join(file("step", { memory })).device.measured?.conditions).toBe("step");
+    expect(() => join(file("step", { memory }), file("loop", { memory }))).toThrow("cannot be joined");
+  });
+
   test("keep the ratios of the measured part when the part is changed", () => {
     const faster = slower(2);
     const changed = { ...faster.device, memoryBytesPerSec: 2 * faster.device.memoryBytesPerSec };
@@ -135,6 +164,7 @@ test("a calibration is read back as it was written", () => {
     device: "h100-sxm",
     cluster: undefined,
     measured: { tool: "test" },
+    conditions: "step" as const,
     kernels: {
       ...measured!.points,
       attention: [
@@ -150,7 +180,10 @@ test("a calibration is read back as it was written", () => {
           durationSec: 1e-3,
         },
       ] as const,
-      memory: [{ access: "gather", sizeBytes: 1000, numKernels: 2, durationSec: 5e-6 }] as const,
+      memory: [
+        { access: "gather", sizeBytes: 1000, numKernels: 2, durationSec: 5e-6 },
+        { kernel: "norm rmsnorm", access: "reduce", sizeBytes: 1000, numKernels: 1, durationSec: 5e-6 },
+      ] as const,
     },
     collectives: [{ op: "reduceScatter", ranks: 16, ranksPerNode: 8, sizeBytes: 4096, durationSec: 2e-5 }] as const,
   };
@@ -158,4 +191,6 @@ test("a calibration is read back as it was written", () => {
   const again = readCalibration(JSON.parse(text), "file");
   expect(writeCalibration(again)).toBe(text);
   expect(again.kernels.attention).toEqual(calibration.kernels.attention);
+  expect(again.kernels.memory.map(({ kernel }) => kernel)).toEqual([undefined, "norm rmsnorm"]);
+  expect(again.conditions).toBe("step");
 });

@@ -55,7 +55,11 @@ function placeOf(query: KernelQuery): Place | null {
       };
     case "memory":
       return {
-        keys: [`memory ${query.access}`, "memory stream"],
+        keys: [
+          ...(query.kernel === undefined ? [] : [`kernel ${query.kernel}`]),
+          `memory ${query.access}`,
+          "memory stream",
+        ],
         at: logs(Math.max(1, query.sizeBytes / Math.max(1, query.numKernels))),
       };
     default:
@@ -82,9 +86,11 @@ function fieldsOf({ points, on }: MeasuredKernels, price: Price): ReadonlyMap<st
     const query = attentionQuery(point);
     add([`attention ${point.phase}`], placeOf(query)!.at, point.durationSec, query);
   }
-  for (const { access, sizeBytes, numKernels, durationSec } of points.memory) {
+  for (const { kernel, access, sizeBytes, numKernels, durationSec } of points.memory) {
     const query: MemoryQuery = { kind: "memory", sizeBytes, numKernels, access };
-    add([`memory ${access}`], placeOf(query)!.at, durationSec, query);
+    // A kernel that was not measured itself is priced like those of its access that were.
+    const keys = [...(kernel === undefined ? [] : [`kernel ${kernel}`]), `memory ${access}`];
+    add(keys, placeOf(query)!.at, durationSec, query);
   }
   return new Map([...samples].map(([key, list]) => [key, new RatioField(list)]));
 }

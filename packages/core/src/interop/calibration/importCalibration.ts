@@ -45,6 +45,7 @@ export function importCalibration(files: readonly MeasuredFile[], options: Calib
     device,
     cluster,
     measured: Object.assign({}, ...parts.map((part) => part.measured)) as Record<string, string>,
+    conditions: conditionsOf(parts),
     kernels: {
       gemm: parts.flatMap((part) => part.kernels.gemm),
       attention: parts.flatMap((part) => part.kernels.attention),
@@ -52,6 +53,17 @@ export function importCalibration(files: readonly MeasuredFile[], options: Calib
     },
     collectives: parts.flatMap((part) => part.collectives),
   };
+}
+
+function conditionsOf(parts: readonly Calibration[]): Calibration["conditions"] {
+  const [first] = parts;
+  if (parts.some(({ conditions }) => conditions !== first?.conditions))
+    throw new InputError({
+      path: "--import",
+      message: "Files measured inside steps and in loops cannot be joined",
+      hint: "import them apart",
+    });
+  return first?.conditions ?? "loop";
 }
 
 /** One file; its device may be null. */
@@ -94,7 +106,14 @@ function part(found: {
   readonly collectives: Calibration["collectives"];
 }): Calibration {
   const { device, tool, gemm = [], attention = [], collectives } = found;
-  return { device, cluster: undefined, measured: { tool }, kernels: { gemm, attention, memory: [] }, collectives };
+  return {
+    device,
+    cluster: undefined,
+    measured: { tool },
+    conditions: "loop",
+    kernels: { gemm, attention, memory: [] },
+    collectives,
+  };
 }
 
 function isFields(value: unknown): value is Readonly<Record<string, unknown>> {

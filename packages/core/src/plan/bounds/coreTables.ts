@@ -4,7 +4,7 @@ import { axisSpans } from "../../cost/axisSpans.ts";
 import { SharedBlocks } from "../../parallel/lower/index.ts";
 import type { Strategy } from "../../parallel/strategy.ts";
 import { defaultPace } from "../../simulate/pace.ts";
-import { sendSeconds } from "../../simulate/transfers.ts";
+import { messageFrac, sendSeconds } from "../../simulate/transfers.ts";
 import { coreStrategy, innerAxes, placementMesh } from "../space/enumerate.ts";
 import { softwareOf } from "../space/leaf.ts";
 import type { Body, Core, Ending, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
@@ -313,7 +313,8 @@ export class CoreTables {
       for (let rank = 0; pp > 1 && rank < pp; rank++) {
         const ends = { replica: 0, fromRank: rank, toRank: (rank + 1) % pp };
         const sent = { mesh, scatteredSends: floors.scatteredSends };
-        hops[rank] = sendSeconds(cluster, sent, ends, floors.messageBytes) / defaultPace.networkFrac;
+        hops[rank] =
+          sendSeconds(cluster, sent, ends, floors.messageBytes) / messageFrac(cluster, defaultPace.networkFrac);
       }
       this.hops.set(key, hops);
     }

@@ -64,7 +64,7 @@ export class ProgramLoads {
     const { cluster } = job;
     const context = opContext({ cluster, mesh, software });
     this.pricesAt = (clockFrac) =>
-      blockPrices(program, context, defaultContention, paceOf(cluster.device, software, clockFrac, defaultPace));
+      blockPrices(program, context, defaultContention, paceOf(cluster, software, clockFrac, defaultPace));
     this.prices = this.pricesAt(1);
     this.loads = new ActionLoads(this.prices, actionOptions);
     const hides = software.overlapMoeExchange && core.ep > 1 && placement.numMicroBatches > 1;

@@ -60,7 +60,7 @@ export interface KindFloors {
 
 export function priceBlocks(job: PlanJob, program: Program, mesh: Mesh, software: Software): BlockPrices {
   const context = opContext({ cluster: job.cluster, mesh, software });
-  return blockPrices(program, context, defaultContention, paceOf(job.cluster.device, software, 1, defaultPace));
+  return blockPrices(program, context, defaultContention, paceOf(job.cluster, software, 1, defaultPace));
 }
 
 /**

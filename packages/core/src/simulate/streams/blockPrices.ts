@@ -44,6 +44,8 @@ export interface PricedOn {
 export interface BlockPrices {
   readonly program: Program;
   readonly software: Software;
+  /** DeviceSpec.dispatchSec of the slowest device; undefined where a host issues the work. */
+  readonly dispatchSec: number | undefined;
   readonly list: (block: number, which: OpList) => readonly PreparedOp[];
   /** Lists of a block that is not among the program's blocks (tail, embedding sync). */
   readonly listOf: (block: Block, which: OpList) => readonly PreparedOp[];
@@ -82,9 +84,15 @@ export function blockPricesOn(
   return {
     program,
     software: on[0]!.context.software,
+    dispatchSec: slowestDispatch(on),
     listOf,
     list: (block, which) => listOf(program.blocks[block]!, which),
   };
+}
+
+function slowestDispatch(on: readonly PricedOn[]): number | undefined {
+  const own = on.flatMap(({ context }) => context.cluster.device.dispatchSec ?? []);
+  return own.length === 0 ? undefined : Math.max(...own);
 }
 
 function opsOf(block: Block, which: OpList): readonly Op[] {

@@ -164,7 +164,8 @@ class ActionWriter {
 
   build(software: Software): BuiltAction {
     const { entries } = this;
-    const ops = makeStreamOps(entries.length);
+    const { dispatchSec } = this.prices;
+    const ops = makeStreamOps(entries.length, dispatchSec !== undefined);
     const firstPiece = new Uint8Array(entries.length);
     let previous = -1;
     entries.forEach((entry, i) => {
@@ -187,7 +188,9 @@ class ActionWriter {
         software.cudaGraphs === "layers" &&
         !prepared.routed &&
         (software.graphScope !== "router" || op.kind === "router" || op.kind === "routerBackward");
-      if (software.cudaGraphs === "none" || (software.cudaGraphs === "layers" && !inGraph))
+      // The interpreter turns to every op once, into however many kernels it falls apart.
+      if (dispatchSec !== undefined) ops.launchSec[i] = entry.firstPiece ? dispatchSec : 0;
+      else if (software.cudaGraphs === "none" || (software.cudaGraphs === "layers" && !inGraph))
         ops.launchSec[i] = launches * software.hostSecPerKernel;
       // One graph launch per layer, which costs the host about as much as one eager kernel.
       else if (inGraph && position !== previous) {

@@ -171,3 +171,17 @@ test("runStreams() issues nothing past an op that the host must read, until that
   expect(read.startSec[3]).toBeCloseTo(read.endSec[2]!, 9);
   expect(read.shares[HOST_SHARE]! - free.shares[HOST_SHARE]!).toBeCloseTo(read.durationSec - free.durationSec, 9);
 });
+
+test("runStreams() launches each op of a device that issues its own work after the one before has ended", () => {
+  const ops = makeStreamOps(4, true);
+  ops.durationSec.set([1, 2, 3, 4]);
+  ops.launchSec.set([0.1, 0.1, 0.1, 0.1]);
+  // The second and third on other streams, with nothing to wait for: they would run beside the rest.
+  ops.stream.set([0, 1, 2, 0]);
+  ops.share.set([0, 1, 2, 0]);
+  const run = runStreams(ops, 0, 0);
+  expect([...run.startSec].map((sec) => Number(sec.toFixed(9)))).toEqual([0.1, 1.2, 3.3, 6.4]);
+  expect(run.durationSec).toBeCloseTo(10.4, 9);
+  expect([...run.shares].slice(0, 3).map((sec) => Number(sec.toFixed(9)))).toEqual([5, 2, 3]);
+  expect(run.shares[HOST_SHARE]).toBeCloseTo(0.4, 9);
+});

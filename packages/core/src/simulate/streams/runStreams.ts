@@ -55,6 +55,7 @@ export function runStreams(
     durationSec,
     launchSec,
     hostSync,
+    selfIssued,
     deps,
     share,
     matrix,
@@ -100,9 +101,10 @@ export function runStreams(
     // The host issues up to the next op that it must wait for.
     while (nextToIssue < numOps) {
       const before = nextToIssue - 1;
-      if (before >= 0 && hostSync[before] === 1) {
+      if (before >= 0 && (selfIssued || hostSync[before] === 1)) {
         if (done[before] === 0) break;
-        if (endSec[before]! + READ_BACK_SEC > hostSec) hostSec = endSec[before]! + READ_BACK_SEC;
+        const freeSec = endSec[before]! + (selfIssued ? 0 : READ_BACK_SEC);
+        if (freeSec > hostSec) hostSec = freeSec;
       }
       hostSec += launchSec[nextToIssue]!;
       issueSec[nextToIssue++] = hostSec;
@@ -171,7 +173,7 @@ export function runStreams(
       `an op can run at ${time} s (${left} left): the op list has a dependency cycle`,
     );
     if (blockingTotal > 0 && step > 0) {
-      const charged = charge(counting, running, computeHead, deps, done, share, step);
+      const charged = charge(counting, running, computeHead, deps, done, share, step, selfIssued);
       if (log !== null) noteCharge(log, charged, step);
     }
     time += step;
@@ -239,6 +241,7 @@ function charge(
   done: Uint8Array,
   share: Uint8Array,
   step: number,
+  selfIssued: boolean,
 ): number {
   let op = running[0]!;
   if (op === -1 && computeHead !== -1) {
@@ -247,7 +250,9 @@ function charge(
       if (dep !== -1 && done[dep] === 0) op = running[s]!;
     }
   }
-  if (op === -1 && computeHead === -1) for (let s = 1; s < NUM_STREAMS && op === -1; s++) op = running[s]!;
+  // A device that issues its own work does nothing else meanwhile.
+  if (op === -1 && (computeHead === -1 || selfIssued))
+    for (let s = 1; s < NUM_STREAMS && op === -1; s++) op = running[s]!;
   if (op === -1) {
     // The compute stream waits for the host, or for an op that does.
     for (let s = 1; s < NUM_STREAMS && op === -1 && computeHead !== -1 && waits(deps, done, computeHead); s++)

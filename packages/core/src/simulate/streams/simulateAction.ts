@@ -103,7 +103,8 @@ export function simulateBuilds(builds: ActionBuilds, options: ActionOptions): St
   if (options.full !== true && builds.short !== null) {
     const { built, skipped } = builds.short;
     const cold = runStreams(built.ops, 0, options.computeFloor);
-    if (!hostBound(cold)) {
+    // Where every launch follows the op before, repeats are alike although the host takes its time.
+    if (built.ops.selfIssued || !hostBound(cold)) {
       const run = warmed(built, cold, options.computeFloor);
       if (skipped.every((skip) => isSteady(built, run, skip))) return { built, run, skipped };
     }
@@ -126,13 +127,13 @@ function runSteady(built: BuiltAction, computeFloor: number): StreamRun {
 }
 
 function warmed(built: BuiltAction, cold: StreamRun, computeFloor: number): StreamRun {
-  const leadSec = leadOf(cold);
+  const leadSec = leadOf(built, cold);
   return leadSec === 0 ? cold : runStreams(built.ops, leadSec, computeFloor);
 }
 
 /** How far the host is ahead when an action starts after another like it; without a lead the first run is the steady one. */
-function leadOf(cold: StreamRun): number {
-  if (cold.shares[HOST_SHARE]! <= 0) return 0;
+function leadOf(built: BuiltAction, cold: StreamRun): number {
+  if (built.ops.selfIssued || cold.shares[HOST_SHARE]! <= 0) return 0;
   return Math.max(0, cold.durationSec - cold.hostEndSec);
 }
 
@@ -268,7 +269,7 @@ export interface ActionLayout {
 export function actionLayout(prices: BlockPrices, request: ActionRequest, options: ActionOptions): ActionLayout {
   const built = buildAction(prices, request);
   const cold = runStreams(built.ops, 0, options.computeFloor);
-  return builtLayout(built, options, leadOf(cold));
+  return builtLayout(built, options, leadOf(built, cold));
 }
 
 /** @param hostLeadSec as runStreams takes it; a step's tail starts with none. */

@@ -20,6 +20,8 @@ export interface StreamOps {
   /** deps[i * NUM_STREAMS + s]: the latest op of stream s that op i waits for, or -1. Earlier ones of s hold by order. */
   /** 1: the host issues nothing more until this op has ended and its result is read back. */
   readonly hostSync: Uint8Array;
+  /** The device issues its own work: every launch comes after the end of the op before it. */
+  readonly selfIssued: boolean;
   readonly deps: Int32Array;
   /** Index into SHARES. */
   readonly share: Uint8Array;
@@ -36,8 +38,9 @@ export interface StreamOps {
   readonly position: Int32Array;
 }
 
-export function makeStreamOps(numOps: number): StreamOps {
+export function makeStreamOps(numOps: number, selfIssued = false): StreamOps {
   return {
+    selfIssued,
     stream: new Uint8Array(numOps),
     durationSec: new Float64Array(numOps),
     launchSec: new Float64Array(numOps),

@@ -1,4 +1,4 @@
-// This machine as a calibration: the kernels of `meshwright run` timed on one core, collectives between threads on several, and a description of both as device and
+// This machine as a calibration: the kernels of `meshwright run` timed on one core inside training steps, collectives between threads on several, and a description of both as device and
 // cluster. A core is a device; the machine is one node of as many as it has.
 
 import { cpus, totalmem } from "node:os";
@@ -8,14 +8,15 @@ import { sharedMemory } from "../memory/index.ts";
 import { createThreadWorld, markRankDead } from "../transport/index.ts";
 import type { MeasureMessage, MeasureReply } from "./calibrateRank.ts";
 import { mostMessageBytes } from "./measureCollectives.ts";
+import { limitBytes } from "./measureMachine.ts";
+import { meetingBytes } from "./measureMeetings.ts";
+import { stepBytes } from "./measureSteps.ts";
 
 /** Built, a worker starts as JavaScript; from the sources it needs a loader. */
 const workerUrl = import.meta.url.endsWith(".ts")
   ? new URL("./calibrateRank.fixture.mjs", import.meta.url)
   : new URL("./calibrateRank.js", import.meta.url);
 
-/** Operands of the largest kernels, and of the copy. */
-const kernelBytes = 192 * 2 ** 20;
 const collectiveBytes = 2 * mostMessageBytes + 2 ** 20;
 /** Regions of more threads do not fit the 4 GiB of one WebAssembly memory. */
 const mostRanks = 64;
@@ -33,15 +34,15 @@ export async function calibrateLocal({ quick, date, onProgress }: LocalOptions):
   const [cpu] = cpus();
   const numCores = Math.max(1, cpus().length);
   onProgress("measuring kernels on one core");
-  const alone = await measure(1, "kernels", kernelBytes, quick);
+  const alone = await measure(1, "kernels", Math.max(limitBytes, stepBytes(quick)), quick);
   if (alone.kind !== "kernels") throw new Error("Meshwright bug: a thread measures what it is told");
   const collectives: CollectivePoint[] = [];
   for (const ranks of groupSizes(Math.min(numCores, mostRanks))) {
     onProgress(`measuring collectives between ${ranks} threads`);
-    const reply = await measure(ranks, "collectives", collectiveBytes, quick);
+    const reply = await measure(ranks, "collectives", Math.max(collectiveBytes, meetingBytes(ranks, quick)), quick);
     if (reply.kind === "collectives") collectives.push(...reply.points);
   }
-  const { limits, points } = alone;
+  const { limits, points, dispatchSec } = alone;
   const peak = rate(limits.peakFlopsPerSec, "FLOP/s");
   const device = {
     name: `${(cpu?.model ?? "CPU").trim()} core`,
@@ -49,6 +50,7 @@ export async function calibrateLocal({ quick, date, onProgress }: LocalOptions):
     peak: { fp32: peak, bf16: peak, fp16: peak, fp8: peak },
     memory: `${Math.floor(totalmem() / numCores / 2 ** 20)}MiB`,
     memory_bandwidth: rate(limits.memoryBytesPerSec, "B/s"),
+    dispatch: `${Number((dispatchSec * 1e6).toPrecision(3))}us`,
   };
   const cluster = {
     name: "this machine",
@@ -58,7 +60,7 @@ export async function calibrateLocal({ quick, date, onProgress }: LocalOptions):
     scale_up: { kind: "switch", bandwidth: rate(linkBytesPerSec(collectives) ?? limits.memoryBytesPerSec, "B/s") },
   };
   const measured = { tool: "meshwright calibrate --local", date, node: process.version, arithmetic: "f32" };
-  return { device, cluster, measured, kernels: points, collectives };
+  return { device, cluster, measured, conditions: "step", kernels: points, collectives };
 }
 
 /** 2, 4, 8, ... and all. */

@@ -2,14 +2,14 @@
 
 import { parentPort } from "node:worker_threads";
 import type { CollectivePoint, KernelPoints } from "@meshwright/core";
-import { wasmKernels } from "../kernels/index.ts";
 import { wasmModule } from "../kernels/wasmModule.ts";
 import { type Region, rankMemory } from "../memory/index.ts";
 import { threadTransport } from "../transport/index.ts";
 import type { ThreadWorld } from "../transport/threads/threadWorld.ts";
 import { measureCollectives } from "./measureCollectives.ts";
-import { measureKernels } from "./measureKernels.ts";
 import { type CoreLimits, coreLimits } from "./measureMachine.ts";
+import { measureMeetings } from "./measureMeetings.ts";
+import { measureSteps } from "./measureSteps.ts";
 import { effortOf } from "./timing.ts";
 
 export interface MeasureMessage {
@@ -21,7 +21,12 @@ export interface MeasureMessage {
 }
 
 export type MeasureReply =
-  | { readonly kind: "kernels"; readonly limits: CoreLimits; readonly points: KernelPoints }
+  | {
+      readonly kind: "kernels";
+      readonly limits: CoreLimits;
+      readonly points: KernelPoints;
+      readonly dispatchSec: number;
+    }
   | { readonly kind: "collectives"; readonly points: readonly CollectivePoint[] }
   | { readonly kind: "failed"; readonly text: string };
 
@@ -36,19 +41,18 @@ parentPort?.on("message", (message: MeasureMessage) => {
 });
 
 function measured({ world, rank, region, part, quick }: MeasureMessage): MeasureReply {
-  const mats = rankMemory(world.memory!, region.startBytes, region.sizeBytes, rank); // calibrateLocal() makes it with a memory
+  const memory = () => rankMemory(world.memory!, region.startBytes, region.sizeBytes, rank); // calibrateLocal() makes it with a memory
   const effort = effortOf(quick);
   if (part === "kernels") {
+    const mats = memory();
     const { peakLoop } = wasmModule(mats.arena).exports;
-    const limits = coreLimits(mats, peakLoop, effort);
-    return {
-      kind: "kernels",
-      limits,
-      points: measureKernels({ kernels: wasmKernels(mats.arena), mats, effort, quick }),
-    };
+    return { kind: "kernels", limits: coreLimits(mats, peakLoop, effort), ...measureSteps(memory, quick) };
   }
   const transport = threadTransport(world, rank);
-  const points = measureCollectives(transport, mats, effort, quick);
+  const points = [
+    ...measureMeetings(transport, memory, quick),
+    ...measureCollectives(transport, memory(), effort, quick),
+  ];
   transport.close();
   return { kind: "collectives", points };
 }

@@ -11,6 +11,10 @@ import { type Effort, nextCalls } from "./timing.ts";
 /** Largest message; two buffers of it lie in a rank's region. */
 export const mostMessageBytes = 2 ** 24;
 
+/** Ops that small models' steps show (measureMeetings.ts), and up to what size. */
+const stepOps: readonly CollectivePoint["op"][] = ["allReduce", "allGather", "reduceScatter"];
+const mostStepBytes = 2 ** 21;
+
 /** Called by all ranks alike; the points are right on rank 0. */
 export function measureCollectives(
   transport: Transport,
@@ -43,7 +47,7 @@ export function measureCollectives(
       ["broadcast", () => together.broadcast(input.view, 0)],
       ["sendRecv", () => together.sendRecv(next, input.view, before, output.view)],
     ];
-    for (const [op, call] of calls)
+    for (const [op, call] of calls.filter(([op]) => wanted > mostStepBytes || !stepOps.includes(op)))
       points.push({
         op,
         ranks,

@@ -14,11 +14,14 @@ export interface CoreLimits {
 const flopsPerRound = 96;
 const rounds = 20_000;
 
+// 32 MiB from one array to another: more than what a core has of the last cache on most machines.
+const [numRows, numCols] = [8192, 1024];
+/** Memory that coreLimits() takes, with the scratch of the kernels' module. */
+export const limitBytes = 4 * 2 * numRows * numCols + 2 ** 23;
+
 /** @param peakLoop of the kernels' module: so many rounds of multiplications and additions. */
 export function coreLimits(mats: ArenaMats, peakLoop: (rounds: number) => number, effort: Effort): CoreLimits {
   const loopSec = timeOf(() => peakLoop(rounds), effort);
-  // 32 MiB from one array to another: more than what a core has of the last cache on most machines.
-  const [numRows, numCols] = [8192, 1024];
   const length = numRows * numCols;
   const stored = [
     [numRows, numCols],
