@@ -1,7 +1,6 @@
 // The limits of one core as WebAssembly reaches them: arithmetic on registers, and a copy between arrays that no cache holds.
 
 import type { ArenaMats } from "../memory/index.ts";
-import { withOperands } from "./operands.ts";
 import { type Effort, timeOf } from "./timing.ts";
 
 export interface CoreLimits {
@@ -23,15 +22,13 @@ export const limitBytes = 4 * 2 * numRows * numCols + 2 ** 23;
 export function coreLimits(mats: ArenaMats, peakLoop: (rounds: number) => number, effort: Effort): CoreLimits {
   const loopSec = timeOf(() => peakLoop(rounds), effort);
   const length = numRows * numCols;
-  const stored = [
-    [numRows, numCols],
-    [numRows, numCols],
-  ] as const;
-  const copySec = withOperands(mats, { stored }, ([set]) => {
-    const [from, to] = set!; // one set of two shapes
-    const copy = () => to!.data.copyWithin(to!.offset, from!.offset, from!.offset + length);
-    return timeOf(copy, { ...effort, batchSec: 0 });
-  });
+  const from = mats.allocate(numRows, numCols, 0);
+  const to = mats.allocate(numRows, numCols, 0);
+  from.data.fill(1, from.offset, from.offset + length);
+  const copy = () => to.data.copyWithin(to.offset, from.offset, from.offset + length);
+  const copySec = timeOf(copy, { ...effort, batchSec: 0 });
+  mats.release(from);
+  mats.release(to);
   return {
     peakFlopsPerSec: (flopsPerRound * rounds) / loopSec,
     memoryBytesPerSec: (2 * 4 * length) / copySec,

@@ -17,12 +17,11 @@ export function effortOf(quick: boolean): Effort {
 
 const mostCalls = 20_000;
 
-/** Seconds of one call. `call` gets its number, so that it can take other operands each time. */
-export function timeOf(call: (index: number) => void, { batchSec, numBatches }: Effort): number {
-  let index = 0;
+/** Seconds of one call. */
+export function timeOf(call: () => void, { batchSec, numBatches }: Effort): number {
   const batch = (calls: number) => {
     const start = nowSec();
-    for (let i = 0; i < calls; i++) call(index++);
+    for (let i = 0; i < calls; i++) call();
     return nowSec() - start;
   };
   // The first calls compile code and touch the memory.
