@@ -1,7 +1,8 @@
 // A search on all processor cores: the hands of a crew (core/plan), so the answer is the same for any number of threads.
 //
-// The first second runs here: most searches end in it, and a thread takes longer to start than they do. After it the hands are threads and this one only
-// waits, so that Ctrl-C can stop them: what is found until then is the answer, marked as not proven.
+// A search begins in this thread: many end before others would have started, compiled and made tables of their own, and on two cores those would take what
+// collects this one's garbage. After that the hands are threads and this one only waits, so that Ctrl-C can stop them: what is found until then is the
+// answer, marked as not proven. A second one ends the command.
 
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
@@ -37,7 +38,8 @@ export interface ThreadsRequest {
   readonly shard?: { readonly index: number; readonly count: number };
 }
 
-const ALONE_MS = 1000;
+/** Over the number of threads: how long the search runs here alone. */
+const ALONE_MS = 16_000;
 
 export async function searchOnThreads(
   given: { readonly job: JobSpec; readonly request: PlanRequest },
@@ -54,13 +56,13 @@ export async function searchOnThreads(
   const numWorkers = Math.min(at.workers ?? availableParallelism(), search.cores.length);
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const onInterrupt = () => {
-    Atomics.store(stop, 0, 1);
+    if (Atomics.exchange(stop, 0, 1) === 1) process.exit(130);
   };
   const alone: readonly Hand[] = [async (task) => run(task)];
   const workers: Worker[] = [];
   let hands = alone;
   const crew = () => {
-    if (hands === alone && numWorkers > 1 && performance.now() - startMs > ALONE_MS) {
+    if (hands === alone && numWorkers > 1 && performance.now() - startMs > ALONE_MS / numWorkers) {
       const workerData: WorkerData = { ...given, numProven, stop };
       for (let i = 0; i < numWorkers; i++)
         workers.push(new Worker(new URL("./worker.js", import.meta.url), { workerData }));

@@ -10,7 +10,7 @@ export type Hand = (task: CoreTask) => Promise<CoreAnswer>;
 export interface CrewOptions {
   /** Hands of the next round: workers may join while the search runs. */
   readonly crew: () => readonly Hand[];
-  /** Closes a task that will not be searched: counts what is open, quickly. */
+  /** Closes a task that is not searched since the search was stopped: counts what is open, quickly. */
   readonly close: (task: CoreTask) => CoreAnswer;
   readonly stopped: () => boolean;
   /** After each answer: those of the round that runs, in the order of its tasks, without those still missing. */
@@ -31,7 +31,6 @@ export async function searchWithCrew(search: RoundedSearch, options: CrewOptions
     };
     await Promise.all(crew().map(work));
     search.take(tasks.map((task, index) => answers[index] ?? close(task)));
-    if (stopped()) break;
   }
   return search.result();
 }

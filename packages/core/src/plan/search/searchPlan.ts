@@ -104,7 +104,6 @@ export function searchPlan(job: PlanJob, objective: Objective, options: SearchOp
       search.take([run(task, options.stopped)]);
       options.onProgress?.(search.progress());
     }
-    if (options.stopped?.() === true) break;
   }
   return search.result();
 }

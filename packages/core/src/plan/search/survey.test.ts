@@ -86,6 +86,8 @@ test("a stopped crew says how much it left open", async () => {
     },
   });
   expect(search.numOpen).toBeGreaterThan(0);
+  expect(search.counts.open).toBeGreaterThan(0);
+  expect(totalCount(search.counts)).toBe(totalCount(searchPlan(focused, objective).counts));
   expect(search.best.length).toBeGreaterThan(0);
 });
 
