@@ -146,7 +146,12 @@ export const checks = [
   {
     name: "memory: a job that does not fit says what would free how much, and applying it fits",
     run: async ({ page, address }) => {
-      const large = { ...run, model: "llama-3.1-70b", strategy: { tp: 8, pp: 2 } };
+      const large = {
+        ...run,
+        model: "llama-3.1-70b",
+        workload: { seq: 8192, global_batch: 64 },
+        strategy: { tp: 8, pp: 2 },
+      };
       await open(page, address, "memory", { run: large, views: {} });
       await page.getByText("does not fit").first().waitFor();
       await page
