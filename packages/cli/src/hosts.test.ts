@@ -8,25 +8,17 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { runCommand } from "./runCommand.fixture.ts";
+import { tinyJob, tinyText } from "./tinyJob.fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "meshwright-hosts-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const bin = fileURLToPath(new URL("../bin/meshwright.js", import.meta.url));
 
-const spec = (hidden: number) => `
-model: { layers: 2, hidden: ${hidden}, heads: 4, kv_heads: 2, ffn: 32, vocab: 256 }
-cluster:
-  nodes: 1
-  gpus_per_node: 8
-  device: { name: CPU core, peak: { fp32: 10GFLOP/s, bf16: 10GFLOP/s }, memory: 1GiB, memory_bandwidth: 8GB/s }
-  scale_up: { kind: switch, bandwidth: 4GB/s }
-workload: { seq: 8, global_batch: 8 }
-strategy: { precision: fp32, micro_batch: 1, dp: 2, tp: 2 }
-software: { preset: generic, reserved_bytes: 0, cuda_graphs: full }
-`;
+const spec = (hidden: number) =>
+  tinyJob({ hidden, workload: "seq: 8, global_batch: 8", strategy: "precision: fp32, micro_batch: 1, dp: 2, tp: 2" });
 writeFileSync(join(folder, "tiny.yaml"), spec(16));
 writeFileSync(join(folder, "other.yaml"), spec(32));
-writeFileSync(join(folder, "text.txt"), "To plan, to predict and to run: one program, three readers. ".repeat(60));
+writeFileSync(join(folder, "text.txt"), tinyText);
 
 interface Ended {
   readonly code: number;

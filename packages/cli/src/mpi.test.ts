@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
+import { tinyJob, tinyText } from "./tinyJob.fixture.ts";
 
 const mpirun = ["mpirun.openmpi", "mpirun"].find((name) => spawnSync(name, ["--version"]).error === undefined);
 const folder = mkdtempSync(join(tmpdir(), "meshwright-mpi-"));
@@ -14,19 +15,9 @@ const bin = fileURLToPath(new URL("../bin/meshwright.js", import.meta.url));
 
 writeFileSync(
   join(folder, "tiny.yaml"),
-  `
-model: { layers: 2, hidden: 16, heads: 4, kv_heads: 2, ffn: 32, vocab: 256 }
-cluster:
-  nodes: 1
-  gpus_per_node: 8
-  device: { name: CPU core, peak: { fp32: 10GFLOP/s, bf16: 10GFLOP/s }, memory: 1GiB, memory_bandwidth: 8GB/s }
-  scale_up: { kind: switch, bandwidth: 4GB/s }
-workload: { seq: 8, global_batch: 8 }
-strategy: { precision: fp32, micro_batch: 1 }
-software: { preset: generic, reserved_bytes: 0, cuda_graphs: full }
-`,
+  tinyJob({ workload: "seq: 8, global_batch: 8", strategy: "precision: fp32, micro_batch: 1" }),
 );
-writeFileSync(join(folder, "text.txt"), "To plan, to predict and to run: one program, three readers. ".repeat(60));
+writeFileSync(join(folder, "text.txt"), tinyText);
 
 interface Ended {
   readonly code: number;

@@ -3,19 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { runCommand } from "./runCommand.fixture.ts";
+import { tinyJob } from "./tinyJob.fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "meshwright-run-"));
-const spec = `
-model: { layers: 2, hidden: 16, heads: 4, kv_heads: 2, ffn: 32, vocab: 64 }
-cluster:
-  nodes: 1
-  gpus_per_node: 8
-  device: { name: CPU core, peak: { fp32: 10GFLOP/s, bf16: 10GFLOP/s }, memory: 1GiB, memory_bandwidth: 8GB/s }
-  scale_up: { kind: switch, bandwidth: 4GB/s }
-workload: { seq: 16, global_batch: 4 }
-strategy: { precision: bf16, micro_batch: 1 }
-software: { preset: generic, reserved_bytes: 0, cuda_graphs: full }
-`;
+const spec = tinyJob({ vocab: 64, workload: "seq: 16, global_batch: 4", strategy: "precision: bf16, micro_batch: 1" });
 writeFileSync(join(folder, "tiny.yaml"), spec);
 const run = (...args: string[]) => runCommand(["run", ...args], folder);
 
