@@ -81,6 +81,8 @@ const VISIBLE_GIB: Readonly<Record<string, number>> = {
   mi355x: 288,
 };
 
+/** Draw at full memory clock without work (P0) where it is far from the rule: a T4's GDDR6 and regulators take 26-27 of its 70 W (nvidia-smi, P0 at 0 % use). */
+const IDLE_WATTS: Readonly<Record<string, number>> = { t4: 33 };
 const idleFrac = 0.12; // idle draw over TDP: A100 about 55 of 400 W, H100 about 75 of 700 W (from memory)
 
 /** Typical rental price of one device, US dollars an hour, as remembered for 2025: an assumption the user overrides. */
@@ -182,7 +184,7 @@ function sources(id: string, raw: RawDevice): Record<string, string> {
     units: pick("units"),
     boostHz: raw.boost_MHz === null ? "assumed" : pick("boost_MHz"),
     tdpWatts: raw.tdp_W === null ? "assumed" : pick("tdp_W"),
-    idleWatts: "assumed 0.12 x tdp",
+    idleWatts: IDLE_WATTS[id] === undefined ? "assumed 0.12 x tdp" : "nvidia-smi at P0",
     hostLinkBytesPerSec: raw.pcie.source,
     node: raw.typical_node.source?.nics ?? "from memory",
   };
@@ -212,7 +214,7 @@ function entry(id: string, raw: RawDevice) {
     units: raw.units,
     boostHz: (raw.boost_MHz ?? BOOST_ASSUMED[id] ?? 1500) * 1e6,
     tdpWatts: tdp,
-    idleWatts: Math.round(tdp * idleFrac),
+    idleWatts: IDLE_WATTS[id] ?? Math.round(tdp * idleFrac),
     hostLinkBytesPerSec: raw.pcie.GBps_per_direction * G,
     ...(PRICE[id] === undefined ? {} : { priceUsdPerHour: PRICE[id] }),
     source: sources(id, raw),

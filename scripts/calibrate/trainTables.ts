@@ -13,7 +13,7 @@ export interface TrainSpec {
   readonly name: "gemmTrain" | "groupedTrain" | "attentionTrain";
   readonly files: readonly string[];
   readonly engine: string;
-  /** Meaning of the slice coordinates, as the model reads them (lookups.ts, TRAIN_WEIGHTS). */
+  /** Meaning of the slice coordinates, as the model reads them (lookups.ts, TRAIN_LOOKUPS). */
   readonly legend: string;
   coordinates(row: CsvRow): readonly number[];
 }

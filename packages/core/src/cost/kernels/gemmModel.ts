@@ -70,14 +70,21 @@ function tileEfficiencies(params: readonly number[], tileExponent: number, skinn
 }
 const efficienciesOf = new WeakMap<readonly number[], readonly number[]>();
 
-/** Seconds of one product by tile physics. `clockFrac` scales the matrix units only (power.ts). */
-export function gemmSeconds(device: DeviceSpec, shape: GemmShape, params: readonly number[], clockFrac = 1): number {
-  const [mainLoop, tileExponent, fillK, floorUs, splitUs, stream, l2Rate, l2Share, overlap, skinnyExponent] =
-    params as readonly number[] as [number, number, number, number, number, number, number, number, number, number];
+type Params = [number, number, number, number, number, number, number, number, number, number];
+
+/** Compute time of the tile and split that finish first, and the cells of C that its whole tiles compute, padding included. */
+function fastestTile(
+  device: DeviceSpec,
+  shape: GemmShape,
+  params: readonly number[],
+  clockFrac: number,
+): { readonly computeSec: number; readonly computedCells: number } {
+  const [mainLoop, tileExponent, fillK, , splitUs, , , , , skinnyExponent] = params as readonly number[] as Params;
   const { m, n, k, batch } = shape;
   const units = device.units;
   const unitRate = (peakFlopsPerSec(device, shape.dtype) * clockFrac * mainLoop) / units;
   let computeSec = Number.POSITIVE_INFINITY;
+  let computedCells = 0;
   const efficiencies = tileEfficiencies(params, tileExponent, skinnyExponent);
   for (let i = 0; i < TILES.length; i++) {
     const [tileM, tileN] = TILES[i] as readonly [number, number];
@@ -89,9 +96,25 @@ export function gemmSeconds(device: DeviceSpec, shape: GemmShape, params: readon
       if (split > 1 && (tiles * split > 2 * units || k < MIN_SPLIT_K * split)) break;
       const seconds =
         Math.ceil((tiles * split) / units) * stepSec * (k / split + fillK) + (split > 1 ? splitUs * 1e-6 : 0);
-      if (seconds < computeSec) computeSec = seconds;
+      if (seconds < computeSec) {
+        computeSec = seconds;
+        computedCells = tiles * area;
+      }
     }
   }
+  return { computeSec, computedCells };
+}
+
+/** FLOPs the device issues for a product: those of whole tiles. */
+export function issuedFlops(device: DeviceSpec, shape: GemmShape, params: readonly number[]): number {
+  return 2 * fastestTile(device, shape, params, 1).computedCells * shape.k;
+}
+
+/** Seconds of one product by tile physics. `clockFrac` scales the matrix units only (power.ts). */
+export function gemmSeconds(device: DeviceSpec, shape: GemmShape, params: readonly number[], clockFrac = 1): number {
+  const [, , , floorUs, , stream, l2Rate, l2Share, overlap] = params as readonly number[] as Params;
+  const { m, n, k, batch } = shape;
+  const computeSec = fastestTile(device, shape, params, clockFrac).computeSec;
   const bytes = operandBytes(shape.dtype);
   const weightBytes = batch * n * k * bytes.weight;
   const movedBytes =

@@ -142,13 +142,13 @@ export class GridTable {
     return sum;
   }
 
-  /** The nearest slices to a coordinate that is not in the table, remembered per coordinate. */
-  nearest(coordinates: readonly number[], distancesOf: () => Float64Array): NearestSlices {
+  /** The nearest slices to a coordinate that is not in the table, remembered per coordinate: a table is always asked with one `blend`. */
+  nearest(coordinates: readonly number[], distancesOf: () => Float64Array, blend = SMOOTH_BLEND): NearestSlices {
     const key = coordinates.join();
     let found = this.#nearest.get(key);
     if (found === undefined) {
       if (this.#nearest.size >= MAX_REMEMBERED) this.#nearest.clear();
-      found = nearestSlices(distancesOf());
+      found = nearestSlices(distancesOf(), blend);
       this.#nearest.set(key, found);
     }
     return found;
@@ -167,21 +167,28 @@ export interface NearestSlices {
   readonly distance: number;
 }
 
-const NUM_NEAREST = 4;
+/** How many neighbours stand for a point, and how fast their weight falls with distance. */
+export interface Blend {
+  readonly count: number;
+  readonly power: number;
+}
+
+/** Of measurements that repeat: the nearest says most. */
+export const SMOOTH_BLEND: Blend = { count: 4, power: 3 };
 const MAX_REMEMBERED = 4096;
 
-/** Weights 1 / distance^3 over the nearest; `distances[i]` belongs to slice i. */
-function nearestSlices(distances: Float64Array): NearestSlices {
+/** Weights 1 / distance^power over the nearest; `distances[i]` belongs to slice i. */
+function nearestSlices(distances: Float64Array, { count, power }: Blend): NearestSlices {
   const indices: number[] = [];
   for (let i = 0; i < distances.length; i++) {
     let at = indices.length;
     while (at > 0 && (distances[indices[at - 1] as number] as number) > (distances[i] as number)) at--;
-    if (at < NUM_NEAREST) {
+    if (at < count) {
       indices.splice(at, 0, i);
-      if (indices.length > NUM_NEAREST) indices.pop();
+      if (indices.length > count) indices.pop();
     }
   }
-  const raw = indices.map((index) => 1 / ((distances[index] as number) + 0.02) ** 3);
+  const raw = indices.map((index) => 1 / ((distances[index] as number) + 0.02) ** power);
   const total = raw.reduce((sum, weight) => sum + weight, 0);
   return { indices, weights: raw.map((weight) => weight / total), distance: distances[indices[0] ?? 0] ?? 0 };
 }

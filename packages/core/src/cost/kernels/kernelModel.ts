@@ -19,7 +19,7 @@ import type {
 import { backwardRatio, forwardSpeed } from "./attentionImpl.ts";
 import { ATTENTION_PARAMS, attentionSeconds, DECODE_PARAMS, decodeSeconds } from "./attentionModel.ts";
 import { ELEMENTWISE_OPS, ELEMENTWISE_PARAMS, elementwiseSeconds } from "./elementwiseModel.ts";
-import { GEMM_PARAMS, gemmSeconds } from "./gemmModel.ts";
+import { GEMM_PARAMS, type GemmShape, gemmSeconds, issuedFlops } from "./gemmModel.ts";
 import { adjustedParams, boostRows, coldFloorSec, GROUPED_OVERLAP, LAYOUT_INDEX, layoutSlowdown } from "./gemmPrice.ts";
 import type { GridTable, PackedFamily } from "./gridTable.ts";
 import {
@@ -31,13 +31,14 @@ import {
   mixedResidual,
   mlaResidual,
   moeResidual,
-  TRAIN_WEIGHTS,
+  TRAIN_LOOKUPS,
+  type TrainLookup,
   trainResidual,
 } from "./lookups.ts";
 import { defaultMemoryParams, memorySeconds, scanSeconds } from "./memoryModel.ts";
 import { MIXED_PARAMS, type MixedShape, mixedSeconds } from "./mixedModel.ts";
 import { fusedMoeSeconds, MOE_PARAMS } from "./moeModel.ts";
-import { type PowerConditions, sustainedClockFrac } from "./power.ts";
+import { boostUtilisation, type PowerConditions, sustainedClockFrac } from "./power.ts";
 import { TableFamily } from "./registry.ts";
 import { archFamily, kernelFloorSec, peakFlopsPerSec } from "./roofline.ts";
 import {
@@ -186,7 +187,7 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
           device,
           table,
           dtype,
-          (2 * m * n * k * batch) / atBoost / peakFlopsPerSec(device, dtype),
+          poweredFlops(device, shape, fitted) / atBoost / peakFlopsPerSec(device, dtype),
           conditions,
         );
         return clock === 1 ? atBoost : gemmSeconds(device, shape, fitted, clock) * residual;
@@ -197,9 +198,15 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     if (query.warmCache) return cost;
     const slowdown = layoutSlowdown(query);
     const coordinates = [m, n, k, layoutIndex, query.accumulate ? 1 : 0, query.outDtype === "fp32" ? 1 : 0];
-    const trained = batch === 1 ? trainRatio(gemmTrain, device, dtype, coordinates, TRAIN_WEIGHTS.gemm) : 1;
+    const trained = batch === 1 ? trainRatio(gemmTrain, device, dtype, coordinates, TRAIN_LOOKUPS.gemm) : 1;
     const durationSec = Math.max(coldFloorSec(device, query), cost.durationSec * slowdown * trained);
     return { ...cost, durationSec };
+  }
+
+  /** FLOPs of a product that draw power: an FMA lane spends its instruction on padding too, a tensor core next to nothing on zeros. */
+  function poweredFlops(device: DeviceSpec, shape: GemmShape, params: readonly number[]): number {
+    const { m, n, k, batch, dtype } = shape;
+    return dtype === "fp32" ? issuedFlops(device, shape, params) : 2 * m * n * k * batch;
   }
 
   /** Clock on real data over the clock the table was measured at. */
@@ -210,10 +217,12 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     utilisationFrac: number,
     conditions: KernelConditions,
   ): number {
-    const clock = sustainedClockFrac(device, dtype, utilisationFrac, conditions);
     const measured =
       table === undefined || table.packed.operands === "constant" ? undefined : devices.get(table.packed.device);
-    return measured === undefined ? clock : clock / sustainedClockFrac(measured, dtype, utilisationFrac);
+    if (measured === undefined) return sustainedClockFrac(device, dtype, utilisationFrac, conditions);
+    // A device's own table is read at the load that was measured, as the energies of a FLOP were estimated (docs/accuracy.md); another's at the load behind its limit.
+    const atBoost = measured.id === device.id ? utilisationFrac : boostUtilisation(measured, dtype, utilisationFrac);
+    return sustainedClockFrac(device, dtype, atBoost, conditions) / sustainedClockFrac(measured, dtype, atBoost);
   }
 
   /** Measured training kernels over the price from inference tables; 1 where none was measured. */
@@ -222,11 +231,11 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     device: DeviceSpec,
     dtype: string,
     coordinates: readonly number[],
-    weights: readonly number[],
+    lookup: TrainLookup,
   ): number {
     const choice = tablesOf.choices(device, dtype)[0];
     const table = choice?.own ? choice.tables[0] : undefined;
-    return table === undefined ? 1 : Math.exp(trainResidual(table, coordinates, weights));
+    return table === undefined ? 1 : Math.exp(trainResidual(table, coordinates, lookup));
   }
 
   /** Grouped products are one batched product whose operand loads overlap little with the math of the group before. */
@@ -257,7 +266,7 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
       device,
       dtype,
       [query.groups, meanRows, n, k, LAYOUT_INDEX[layout], outDtype === "fp32" ? 1 : 0],
-      TRAIN_WEIGHTS.grouped,
+      TRAIN_LOOKUPS.grouped,
     );
     return { ...cost, durationSec: cost.durationSec * trained };
   }
@@ -293,7 +302,7 @@ export function createKernelModel(tables: KernelTables, devices: ReadonlyMap<str
     const trained =
       warm || query.impl === "flash1"
         ? 1
-        : trainRatio(attentionTrain, device, query.dtype, coordinates, TRAIN_WEIGHTS.attention);
+        : trainRatio(attentionTrain, device, query.dtype, coordinates, TRAIN_LOOKUPS.attention);
     if (query.phase === "forward")
       return trained === 1 ? forward : { ...forward, durationSec: forward.durationSec * trained };
     // Backward has more and more equal tiles (key blocks too), so its last wave costs less: part of it goes at the rate of a full device.

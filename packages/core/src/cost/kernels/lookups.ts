@@ -1,7 +1,7 @@
 // log(measured / physics) of each family of tables at a query: which slice, which inner position, which neighbours when the slice is new.
 
 import type { DecodeAttentionQuery, FusedMoeQuery } from "../types.ts";
-import { type AxisPosition, type GridTable, locate } from "./gridTable.ts";
+import { type AxisPosition, type Blend, type GridTable, locate, SMOOTH_BLEND } from "./gridTable.ts";
 import type { MixedShape } from "./mixedModel.ts";
 import { routingExponent } from "./moeModel.ts";
 
@@ -107,22 +107,38 @@ export function gemmResidual(table: GridTable, m: number, n: number, k: number, 
       );
 }
 
-/** What a table of training kernels says of each of its coordinates: how strongly a step apart in log2 counts. */
-export const TRAIN_WEIGHTS = {
-  /** m, n, k, layout, accumulate, fp32 output. */
-  gemm: [0.5, 1, 1, 4, 4, 4],
+/** How a table of training kernels is read between its shapes. */
+export interface TrainLookup {
+  /** How strongly a step apart in log2 of each coordinate counts. */
+  readonly weights: readonly number[];
+  readonly blend: Blend;
+}
+
+/**
+ * Products were timed once each, some at the power limit and some before it, so that neighbours of 0.1 to 0.6 ms scatter by 15-20 %: more of them are averaged
+ * than of a smooth table (held-out rows decide; 6 to 12 neighbours and powers of 1.2 to 2 are alike).
+ */
+const SCATTERED_BLEND: Blend = { count: 8, power: 1.5 };
+
+export const TRAIN_LOOKUPS = {
+  /** m, n, k, layout, accumulate, fp32 output. Sessions differ more than layouts do. */
+  gemm: { weights: [0.5, 1, 1, 0.5, 0.5, 0.5], blend: SCATTERED_BLEND },
   /** groups, rows of a group, n, k, layout, fp32 output. */
-  grouped: [0.7, 1, 1, 1, 4, 4],
+  grouped: { weights: [0.7, 1, 1, 1, 4, 4], blend: SMOOTH_BLEND },
   /** backward, tokens, heads, kv heads (both over the batch), head width. */
-  attention: [8, 0.5, 1, 0.3, 2],
-} as const;
+  attention: { weights: [8, 0.5, 1, 0.3, 2], blend: SMOOTH_BLEND },
+} as const satisfies Record<string, TrainLookup>;
 
 /** Residual of a table whose every measurement is a slice of its own; fades to the table's mean away from all of them. */
-export function trainResidual(table: GridTable, coordinates: readonly number[], weights: readonly number[]): number {
+export function trainResidual(
+  table: GridTable,
+  coordinates: readonly number[],
+  { weights, blend }: TrainLookup,
+): number {
   const position = [{ low: 0, high: 0, frac: 0 }];
   const exact = table.findSlice(coordinates);
   if (exact >= 0) return table.at(exact, position);
-  const nearest = table.nearest(coordinates, () => sliceDistances(table, coordinates, weights));
+  const nearest = table.nearest(coordinates, () => sliceDistances(table, coordinates, weights), blend);
   const known = Math.exp(-nearest.distance / FADE);
   return known * table.blend(nearest, position) + (1 - known) * table.mean;
 }

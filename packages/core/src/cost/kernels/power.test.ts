@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { deviceByName } from "../../cluster/index.ts";
-import { POWER_EXPONENT, sustainedClockFrac } from "./power.ts";
+import { boostUtilisation, POWER_EXPONENT, sustainedClockFrac } from "./power.ts";
 
 const h100 = deviceByName("h100_sxm");
 
@@ -25,5 +25,24 @@ describe("sustainedClockFrac()", () => {
       sustainedClockFrac(h100, "bf16", 0.9),
     );
     expect(sustainedClockFrac(h100, "bf16", 0.9, { joulesPerFlop: 0.5e-12 })).toBe(1);
+  });
+});
+
+describe("boostUtilisation()", () => {
+  it("undoes the clock that the power limit cost", () => {
+    for (const [id, dtype] of [
+      ["h100_sxm", "bf16"],
+      ["t4", "fp32"],
+      ["t4", "fp16"],
+    ] as const)
+      for (const busyFrac of [0.05, 0.4, 0.7, 0.95]) {
+        const measured = busyFrac * sustainedClockFrac(deviceByName(id), dtype, busyFrac);
+        expect(boostUtilisation(deviceByName(id), dtype, measured), `${id} ${busyFrac}`).toBeCloseTo(busyFrac, 9);
+      }
+  });
+
+  it("says why fp32 runs at half of a T4's peak and at nearly all of a V100's", () => {
+    expect(sustainedClockFrac(deviceByName("t4"), "fp32", 0.93)).toBeLessThan(0.65);
+    expect(sustainedClockFrac(deviceByName("v100_sxm"), "fp32", 0.93)).toBeGreaterThan(0.93);
   });
 });

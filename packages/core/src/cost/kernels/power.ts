@@ -52,10 +52,17 @@ const JOULES_PER_FLOP: Readonly<Record<ArchFamily, number>> = {
  */
 const WIDTH_EXPONENT = 2;
 
-function energyRatio(dtype: GemmDType): number {
+/**
+ * An fp32 FMA of a vector lane over the bf16 tensor instruction, per FLOP. Fetch, decode and register operands of an instruction cost about 30 pJ beside 5 pJ of
+ * multiplying and adding (W. Dally, Hot Chips 2023, 45 nm energies), and serve 2 FLOPs instead of 128: 17 pJ against 1 at the instruction. Shared memory, caches
+ * and leakage add alike to both, and V100 runs fp32 products at boost clock within its 300 W, which bounds the ratio by 10.
+ */
+const VECTOR_FMA_RATIO = 11.5;
+
+function energyRatio(device: DeviceSpec, dtype: GemmDType): number {
   switch (dtype) {
     case "fp32":
-      return 4;
+      return device.vendor === "NVIDIA" ? VECTOR_FMA_RATIO : 4;
     case "tf32":
       return 2;
     case "fp8":
@@ -86,8 +93,19 @@ export function sustainedClockFrac(
   const capWatts = conditions.powerCapWatts ?? device.tdpWatts;
   if (!(capWatts > device.idleWatts)) return 1;
   const joules = conditions.joulesPerFlop ?? JOULES_PER_FLOP[archFamily(device)];
-  const boostWatts = joules * energyRatio(dtype) * peakFlopsPerSec(device, dtype) * Math.max(0.01, utilisationFrac);
+  const boostWatts =
+    joules * energyRatio(device, dtype) * peakFlopsPerSec(device, dtype) * Math.max(0.01, utilisationFrac);
   return Math.min(1, ((capWatts - device.idleWatts) / boostWatts) ** (1 / POWER_EXPONENT));
+}
+
+/**
+ * Share of the peak that a kernel would keep busy at boost clock when under its power limit it was measured at `measuredFrac`: u with u x clock(u) = measured.
+ * Never more than the whole peak.
+ */
+export function boostUtilisation(device: DeviceSpec, dtype: GemmDType, measuredFrac: number): number {
+  const clock = sustainedClockFrac(device, dtype, measuredFrac);
+  // Under the limit clock(u) goes with u^(-1/gamma), so u x clock(u) with u^(1 - 1/gamma).
+  return clock === 1 ? measuredFrac : Math.min(1, measuredFrac * clock ** (-POWER_EXPONENT / (POWER_EXPONENT - 1)));
 }
 
 /**
@@ -106,7 +124,7 @@ export function dynamicJoules(
   work: { readonly dtype: GemmDType; readonly workFlops: number; readonly sizeBytes: number },
 ): number {
   return (
-    JOULES_PER_FLOP[archFamily(device)] * energyRatio(work.dtype) * work.workFlops +
+    JOULES_PER_FLOP[archFamily(device)] * energyRatio(device, work.dtype) * work.workFlops +
     joulesPerByte(device) * work.sizeBytes
   );
 }

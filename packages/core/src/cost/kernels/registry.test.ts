@@ -6,20 +6,24 @@ import { TableFamily } from "./registry.ts";
 
 const byId: ReadonlyMap<string, DeviceSpec> = new Map(devices.map((device) => [device.id, device]));
 const device = (id: string): DeviceSpec => byId.get(id) as DeviceSpec;
-const table = (id: string, dtype: string): PackedTable => ({
+const table = (id: string, dtype: string, numSlices = 5000): PackedTable => ({
   device: id,
   dtype,
   engine: "",
   operands: "random",
   params: [],
   relStd: 0.1,
-  slices: [],
+  slices: Array.from({ length: numSlices }, (_, index) => index),
   axes: [[1]],
   offset: 0,
   scale: 1,
   values: "",
 });
-const family = (...tables: PackedTable[]): PackedFamily => ({ note: "", slices: [], tables });
+const family = (...tables: PackedTable[]): PackedFamily => ({
+  note: "",
+  slices: Array.from({ length: 5000 }, (_, index) => [index, index]),
+  tables,
+});
 const named = (target: TableFamily, id: string, dtype: string): [string, number][] => {
   const choice = target.choices(device(id), dtype).at(-1);
   return (
@@ -49,6 +53,17 @@ describe("TableFamily", () => {
     const far = named(tables, "l40s", "bf16");
     expect(Math.max(...far.map(([, weight]) => weight))).toBeLessThan(0.6);
     expect(far.reduce((sum, [, weight]) => sum + weight, 0)).toBeCloseTo(1, 12);
+  });
+
+  it("believes a table of a few shapes less than a full one that is farther", () => {
+    const weightOfTwin = (numSlices: number): number =>
+      named(
+        new TableFamily(family(table("mi300x", "int8", numSlices), table("mi355x", "fp8")), byId),
+        "mi355x",
+        "int8",
+      ).find(([name]) => name === "mi300x int8")?.[1] ?? 0;
+    expect(weightOfTwin(5000)).toBeGreaterThan(0.9);
+    expect(weightOfTwin(25)).toBeLessThan(0.5);
   });
 
   it("keeps to the format where kernels are written per format", () => {

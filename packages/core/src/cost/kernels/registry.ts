@@ -5,7 +5,7 @@
 // that fall with distance.
 
 import type { DeviceSpec } from "../../cluster/types.ts";
-import { GridTable, type PackedFamily } from "./gridTable.ts";
+import { GridTable, type PackedFamily, type PackedTable } from "./gridTable.ts";
 import { type ArchFamily, archFamily } from "./roofline.ts";
 
 /** Tables that answer a query; `own` when measured on the device and format asked for. */
@@ -60,12 +60,16 @@ const DTYPE_CLASS: Readonly<Record<string, string>> = {
   w4a16_mxfp4: "weightOnly",
 };
 
+/** SmoothQuant and weight-only products are calls of the same TensorRT-LLM plugins, whose launch and dispatch they share. */
+const PLUGIN_FORMATS: ReadonlySet<string> = new Set(["int8_sq", "int8_wo", "int4_wo"]);
+
 function dtypeDistance(a: string, b: string): number {
   if (a === b) return 0;
   const classA = DTYPE_CLASS[a];
   const classB = DTYPE_CLASS[b];
   // fp16 and bf16 run the same kernels at the same rate.
   if (classA === classB) return classA === "half" ? 0.05 : 0.6;
+  if (PLUGIN_FORMATS.has(a) && PLUGIN_FORMATS.has(b)) return 1;
   const pair = `${classA} ${classB}`;
   if (pair.includes("byte ") || pair.endsWith("byte")) return pair.includes("byteBlock") ? 1 : 1.4;
   return 2;
@@ -83,15 +87,25 @@ function balanceDistance(a: DeviceSpec, b: DeviceSpec): number {
 const BALANCE_WEIGHT = 0.2;
 
 /**
+ * Distance of a table of few measurements over the root of their number, beside the other (independent errors add in squares): 25 int8 products of two shapes say less of
+ * a third than a full grid of the nearest format does. Between architectures that share nothing only the level carries over, which a few shapes give as well.
+ */
+const SPARSE_DISTANCE = 7;
+
+/**
  * Weight of a sibling: distance to this power, so that a twin answers alone and equally far ones are averaged. Left-out tables of all families together decided for
  * a power rather than a sharp limit; between 3 and 6 their mean errors move by less than two points.
  */
-const WEIGHT_POWER = 4;
+const WEIGHT_POWER = 3.5;
 /** Added to every distance: even a twin is another machine. */
 const LEAST_DISTANCE = 0.05;
 const MAX_SHARED = 3;
 /** A sibling with less than this of the nearest one's weight is not worth its time. */
 const LEAST_WEIGHT = 0.02;
+
+function numNodes(table: PackedTable): number {
+  return table.axes.reduce((count, axis) => count * axis.length, table.slices.length);
+}
 
 /** All tables of one family of kernels. */
 export class TableFamily {
@@ -129,26 +143,30 @@ export class TableFamily {
 
   #rank(device: DeviceSpec, dtype: string): readonly TableChoice[] {
     const ranked: { readonly index: number; readonly distance: number }[] = [];
+    const choices: TableChoice[] = [];
     this.#family.tables.forEach((table, index) => {
       const measured = this.#devices.get(table.device);
       if (measured === undefined) return;
       let distance = this.#formatWeight * dtypeDistance(dtype, table.dtype);
+      let related = true;
       if (measured.id !== device.id) {
         const apart = familyDistance(archFamily(device), archFamily(measured));
-        distance += OTHER_DEVICE + apart + (apart === FAR ? BALANCE_WEIGHT * balanceDistance(device, measured) : 0);
+        related = apart < FAR;
+        distance += OTHER_DEVICE + apart + (related ? 0 : BALANCE_WEIGHT * balanceDistance(device, measured));
       }
-      ranked.push({ index, distance });
+      if (distance < OTHER_DEVICE) choices.push({ tables: [this.#table(index)], weights: [1], own: true, distance });
+      else {
+        const sparse = related ? SPARSE_DISTANCE / Math.sqrt(numNodes(table)) : 0;
+        ranked.push({ index, distance: Math.hypot(distance, sparse) });
+      }
     });
+    choices.sort((a, b) => a.distance - b.distance);
     ranked.sort((a, b) => a.distance - b.distance || a.index - b.index);
-    const choices: TableChoice[] = [];
-    for (const { index, distance } of ranked)
-      if (distance < 0.1) choices.push({ tables: [this.#table(index)], weights: [1], own: true, distance });
-    const others = ranked.filter(({ distance }) => distance >= 0.1);
-    const nearest = others[0];
+    const nearest = ranked[0];
     if (nearest !== undefined) {
       const weightOf = (distance: number): number =>
         ((nearest.distance + LEAST_DISTANCE) / (distance + LEAST_DISTANCE)) ** WEIGHT_POWER;
-      const shared = others.slice(0, MAX_SHARED).filter(({ distance }) => weightOf(distance) >= LEAST_WEIGHT);
+      const shared = ranked.slice(0, MAX_SHARED).filter(({ distance }) => weightOf(distance) >= LEAST_WEIGHT);
       const raw = shared.map(({ distance }) => weightOf(distance));
       const total = raw.reduce((sum, weight) => sum + weight, 0);
       choices.push({
