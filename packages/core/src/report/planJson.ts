@@ -76,6 +76,7 @@ export function planEntry(
     usd_per_billion_tokens: result.usdPerBillionTokens,
     peak_memory_bytes: result.ranks[result.peakRank]!.memory.peakBytes,
     tie,
+    notes: result.notes,
     comparison:
       comparison === null
         ? null

@@ -1,6 +1,7 @@
 // The terminal report of a search: the best layouts, whether they are proven, what became of every strategy, and where nothing fits, why.
 
 import { type PlanCounts, type PlanOutcome, type RankedPlan, totalCount } from "../plan/index.ts";
+import { headroomNote } from "../simulate/index.ts";
 import type { ResolvedSpec } from "../spec/types.ts";
 import { formatBytes, formatCount, formatPercent, formatSeconds, formatUsd, grouped } from "../units/format.ts";
 import type { ReportStyle } from "./paint.ts";
@@ -23,6 +24,8 @@ export function planReport(outcome: PlanOutcome, style: ReportStyle): string {
     lines.push(...winnerLines(outcome, style), "", ...reasonLines(outcome, style));
   }
   lines.push("", ...countLines(outcome.counts, style));
+  const headroom = plans[0] === undefined ? null : headroomNote(plans[0].result.ranks);
+  if (headroom !== null) lines.push(paint.yellow(`  note: ${headroom}`));
   for (const note of job.notes) lines.push(paint.dim(`  note: ${note}`));
   return lines.join("\n");
 }

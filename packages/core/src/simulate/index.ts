@@ -3,6 +3,7 @@
 export { balancedShares, balancedStageLayers, settleBalance } from "./balance.ts";
 export { type ContentionParameters, defaultContention, noContention } from "./contention.ts";
 export { type AllocatorParameters, defaultAllocator } from "./memory/allocator.ts";
+export { headroomNote } from "./memory/headroom.ts";
 export type { BufferState, PeakBuffer, RankBuffers } from "./memory/peakBuffers.ts";
 export { defaultNoise, expectedMaximum, type NoiseParameters, noNoise, stragglerFrac } from "./noise.ts";
 export type { SimulateOptions, TimelineOptions } from "./options.ts";

@@ -17,6 +17,7 @@ import { assert } from "../units/errors.ts";
 import { devicesOf, type Kinds, kindsOf, nodesOf, perDevice } from "./deviceKinds.ts";
 import { gatherCost } from "./gatherStream.ts";
 import { loadOf, meanJoules } from "./kindLoads.ts";
+import { headroomNote } from "./memory/headroom.ts";
 import { largestBuffers } from "./memory/largestBuffers.ts";
 import { peakBuffers } from "./memory/peakBuffers.ts";
 import type { ProgramMemory } from "./memory/rankMemory.ts";
@@ -268,6 +269,7 @@ function runStep(
       peakRank,
       notes: notesOf(program, {
         tooLarge: options.ignoreMemory && tooLarge,
+        ranks,
         kinds,
         clocks,
         numDevices,
@@ -317,6 +319,7 @@ function notesOf(
   program: Program,
   at: {
     readonly tooLarge: boolean;
+    readonly ranks: readonly RankClass[];
     readonly kinds: Kinds;
     readonly clocks: readonly number[];
     readonly numDevices: number;
@@ -327,6 +330,8 @@ function notesOf(
   const { kinds, clocks, numDevices, cluster, lateFrac } = at;
   const notes: string[] = [];
   if (at.tooLarge) notes.push("The step does not fit memory; its time is given as if it did");
+  const headroom = headroomNote(at.ranks);
+  if (headroom !== null) notes.push(headroom);
   if (lateFrac > LATE_FRAC)
     notes.push(
       `Gradients are reduced after every micro-batch, and ${(lateFrac * 100).toFixed(0)} % of the step waits for it: zero1 reduces them once a step`,
