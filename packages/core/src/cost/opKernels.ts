@@ -103,16 +103,27 @@ export function opKernels(op: Op, block: Block, context: OpContext, inFlight: In
 
 /** Work of the ops of one phase in order, with what fused ops find in flight. */
 export function phaseWork(block: Block, ops: readonly Op[], context: OpContext): OpWork[] {
-  let inFlight = new Set<BufferId>();
-  return ops.map((op) => {
-    const work = opKernels(op, block, context, inFlight);
-    const { reads, writes } = opAccess(op);
-    if (op.fused !== true) inFlight = new Set();
-    for (const id of reads) inFlight.add(id);
-    for (const id of writes) inFlight.add(id);
-    return work;
-  });
+  return ops.map((_, i) => workAt(block, ops, i, context));
 }
+
+/** Work of one op of a phase. */
+export function workAt(block: Block, ops: readonly Op[], index: number, context: OpContext): OpWork {
+  const op = ops[index]!;
+  return opKernels(op, block, context, op.fused === true ? inFlightAt(ops, index) : nothing);
+}
+
+/** What the kernel that a fused op joins has touched: the op at its head, and the fused ops between. */
+function inFlightAt(ops: readonly Op[], index: number): InFlight {
+  const touched = new Set<BufferId>();
+  for (let i = index - 1; i >= 0; i--) {
+    const { reads, writes } = opAccess(ops[i]!);
+    for (const id of reads) touched.add(id);
+    for (const id of writes) touched.add(id);
+    if (ops[i]!.fused !== true) break;
+  }
+  return touched;
+}
+
 function collectiveWork(op: CollectiveOp, block: Block, context: OpContext): OpWork {
   const wireBytes = (ids: readonly BufferId[]) => {
     let sum = 0;

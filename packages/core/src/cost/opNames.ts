@@ -115,17 +115,32 @@ function roleSuffix(role: "forward" | "inputGrad" | "weightGrad"): string {
  */
 function weightName(block: Block, id: BufferId): string {
   const buffer = block.buffers[id]!;
-  return (buffer.param?.name ?? buffer.name)
-    .replace(/^.*\*(?:\+\d+)?\./, "")
-    .replace(/(?:\.full|\.grad|\.wgrad|\[\d+\])+$/, "");
+  const full = buffer.param?.name ?? buffer.name;
+  let short = shortNames.get(full);
+  if (short === undefined) {
+    short = full.replace(/^.*\*(?:\+\d+)?\./, "").replace(/(?:\.full|\.grad|\.wgrad|\[\d+\])+$/, "");
+    shortNames.set(full, short);
+  }
+  return short;
 }
+
+/** Names of a model's buffers are few, and asked for with every op that is priced. */
+const shortNames = new Map<string, string>();
 
 /** `headsAllToAll` -> `heads all-to-all`; the field's words for collectives, spaces elsewhere. */
 function words(name: string): string {
-  const spaced = name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
-  return spaced
-    .replace("all to all", "all-to-all")
-    .replace("all reduce", "all-reduce")
-    .replace("all gather", "all-gather")
-    .replace("reduce scatter", "reduce-scatter");
+  let found = knownWords.get(name);
+  if (found === undefined) {
+    found = name
+      .replace(/([a-z])([A-Z])/g, "$1 $2")
+      .toLowerCase()
+      .replace("all to all", "all-to-all")
+      .replace("all reduce", "all-reduce")
+      .replace("all gather", "all-gather")
+      .replace("reduce scatter", "reduce-scatter");
+    knownWords.set(name, found);
+  }
+  return found;
 }
+
+const knownWords = new Map<string, string>();

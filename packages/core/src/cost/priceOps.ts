@@ -9,7 +9,7 @@ import { assert } from "../units/errors.ts";
 import { dynamicJoules, kernelCost } from "./kernels/index.ts";
 import { collectiveCost, hostCopyCost, moeExchangeCost } from "./network/index.ts";
 import type { OpContext, OpQuery, OpWork } from "./opContext.ts";
-import { phaseWork } from "./opKernels.ts";
+import { workAt } from "./opKernels.ts";
 import { type OpTimeKind, opName, opTimeKind } from "./opNames.ts";
 import type { Cost, CostSource, GemmDType, KernelQuery } from "./types.ts";
 
@@ -114,8 +114,12 @@ function computeCost(cluster: ClusterSpec, query: OpQuery): Cost {
 
 /** The ops of one phase of a block, priced, in order. */
 export function priceOps(block: Block, ops: readonly Op[], context: OpContext): PricedOp[] {
-  const works = phaseWork(block, ops, context);
-  return ops.map((op, i) => priceWork(op, block, works[i]!, context));
+  return ops.map((_, i) => priceOp(block, ops, i, context));
+}
+
+/** One op of a phase, priced. */
+export function priceOp(block: Block, ops: readonly Op[], index: number, context: OpContext): PricedOp {
+  return priceWork(ops[index]!, block, workAt(block, ops, index, context), context);
 }
 
 function priceWork(op: Op, block: Block, work: OpWork, context: OpContext): PricedOp {

@@ -51,7 +51,18 @@ export function lowerStages(
     if (s === 0)
       uses.push(useEnd("embedding", "embedding", () => embeddingBlock(context, { decoder: false, shared: false })));
     const numHere = counts[s]!;
+    let last: { readonly site: LayerSite; readonly recompute: Recompute; readonly offload: boolean } | null = null;
     for (const group of groupLayers(numHere, strategy.recompute)) {
+      const { recompute } = group;
+      const offload = strategy.offloadActivations && group.from < (strategy.offloadLayers ?? numHere);
+      // Most layers are the one before once more.
+      const next = sites[at + group.from]!;
+      if (group.count === 1 && last !== null && last.recompute === recompute && last.offload === offload) {
+        if (last.site.kind === next.kind) {
+          uses.push({ block: uses.at(-1)!.block, label: next.label });
+          continue;
+        }
+      }
       for (const run of sameSide(sites.slice(at + group.from, at + group.from + group.count))) {
         const first = run[0]!; // sameSide yields no empty runs
         if (isEncoderDecoder && first.decoder && first.label === "layers.0") {
@@ -61,18 +72,18 @@ export function lowerStages(
             ),
           );
         }
-        const offload = strategy.offloadActivations && group.from < (strategy.offloadLayers ?? numHere);
         const kinds = run.map((site) => site.kind).join(",");
-        const key = `${kinds}|${recomputeKey(group.recompute)}${offload ? "|offload" : ""}`;
+        const key = `${kinds}|${recomputeKey(recompute)}${offload ? "|offload" : ""}`;
         uses.push(
           use(key, first.label, () => {
             const specs = run.map((site) => site.spec);
             const withEncoder = isEncoderDecoder && first.decoder;
             const bare = remembered(shared.layers, kinds, () => bareLayers(context, specs, withEncoder, kinds));
-            return keptLayers(bare, { recompute: group.recompute, offload }, context.software, `layer ${key}`);
+            return keptLayers(bare, { recompute, offload }, context.software, `layer ${key}`);
           }),
         );
       }
+      last = group.count === 1 ? { site: next, recompute, offload } : null;
     }
     at += numHere;
     if (s === layerStages - 1 && !spread) {

@@ -42,6 +42,8 @@ export interface LayerGroup {
 }
 
 /** Groups of a stage's layers that form one block each. */
+const nothing: Recompute = { kind: "none" };
+
 export function groupLayers(numLayers: number, recompute: Recompute): LayerGroup[] {
   const groups: LayerGroup[] = [];
   const full = recompute.kind === "full" ? recompute : null;
@@ -50,7 +52,7 @@ export function groupLayers(numLayers: number, recompute: Recompute): LayerGroup
   while (at < numLayers) {
     const inFull = full !== null && at < numRecomputed;
     const count = inFull ? Math.min(full.everyLayers, numRecomputed - at) : 1;
-    groups.push({ from: at, count, recompute: full !== null && !inFull ? { kind: "none" } : recompute });
+    groups.push({ from: at, count, recompute: full !== null && !inFull ? nothing : recompute });
     at += count;
   }
   return groups;

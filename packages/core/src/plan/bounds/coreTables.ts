@@ -1,20 +1,20 @@
 // What the floors of one core (tp, cp, ep, micro-batch, precision) share, made once and remembered: lowered and priced stages, cuts, messages, simulators.
 
 import { axisSpans } from "../../cost/axisSpans.ts";
-import { SharedBlocks } from "../../parallel/lower/index.ts";
+import { meshOf } from "../../parallel/lower/index.ts";
 import type { Strategy } from "../../parallel/strategy.ts";
 import { defaultPace } from "../../simulate/pace.ts";
 import { messageFrac, sendSeconds } from "../../simulate/transfers.ts";
 import { coreStrategy, innerAxes, placementMesh } from "../space/enumerate.ts";
 import { softwareOf } from "../space/leaf.ts";
 import type { Body, Core, Ending, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
-import { type EndingFloors, endingFloors } from "./endingFloors.ts";
+import { type EndingFloors, endingFloors, exchangeShape } from "./endingFloors.ts";
 import { ExchangeSimulator, endingClock, TailSimulator } from "./endingSimulator.ts";
 import { exchangeKey } from "./endingTimes.ts";
 import { type EndingWaits, endingWaits } from "./endingWaits.ts";
 import { cutStages, type StageCut } from "./pipelineBound.ts";
 import { type SimulatedBody, StageSimulator } from "./simulatedStages.ts";
-import { type BlockBytes, type StageFloors, stageFloors } from "./stageFloors.ts";
+import { type BlockBytes, SharedLayers, type StageFloors, stageFloors } from "./stageFloors.ts";
 
 /** Nothing recomputed or offloaded. */
 export const plainKeep: Keep = { name: "none", recompute: { kind: "none" }, offloadActivations: false, partial: false };
@@ -27,6 +27,7 @@ export interface BodyAt {
 }
 
 const endingsOf = new WeakMap<PlanJob, Map<string, EndingFloors>>();
+const endingLayersOf = new WeakMap<PlanJob, Map<string, SharedLayers>>();
 const kernelsOf = new WeakMap<PlanJob, Map<string, StageFloors>>();
 const tailsOf = new WeakMap<PlanJob, Map<string, TailSimulator>>();
 
@@ -43,7 +44,7 @@ export class CoreTables {
   private readonly endingsAt = [new Map<Ending, EndingFloors>(), new Map<Ending, EndingFloors>()] as const;
   private readonly hopsAt = new Map<Placement, { readonly floors: StageFloors; readonly hops: Float64Array }>();
   private readonly waits = new Map<StageFloors, Map<Ending | readonly Ending[], EndingWaits>>();
-  private readonly blocks = new Map<string, SharedBlocks>();
+  private readonly layers = new Map<string, SharedLayers>();
   private readonly cuts = new Map<string, StageCut>();
   private readonly links = new Map<string, string>();
   private readonly exchanges = new Map<string, ExchangeSimulator>();
@@ -58,6 +59,10 @@ export class CoreTables {
   }
 
   floorsKey(placement: Placement, manner: Manner, keep: Keep): string {
+    return `${this.layerKey(placement, manner)}${keep.name}${keep.offloadActivations}`;
+  }
+
+  private layerKey(placement: Placement, manner: Manner): string {
     const at = `${placement.pp}:${placement.order.join("-")}`;
     let links = this.links.get(at);
     if (links === undefined) {
@@ -66,7 +71,7 @@ export class CoreTables {
       this.links.set(at, links);
     }
     const { sequenceParallel, family, tpOverlap, overlapCp, overlapMoeExchange } = manner;
-    return `${sequenceParallel}${family}${tpOverlap}${overlapCp}${overlapMoeExchange}${keep.name}${keep.offloadActivations}${links}`;
+    return `${sequenceParallel}${family}${tpOverlap}${overlapCp}${overlapMoeExchange}${links}:`;
   }
 
   /** Shared by all searches of the core in this thread: the first of them orders the cores by it. */
@@ -74,11 +79,7 @@ export class CoreTables {
     const { job, core } = this;
     const { sequenceParallel, family } = manner;
     const key = `${Object.values(core).join()}:${sequenceParallel}${family}`;
-    let known = kernelsOf.get(job);
-    if (known === undefined) {
-      known = new Map();
-      kernelsOf.set(job, known);
-    }
+    const known = ofJob(kernelsOf, job);
     let found = known.get(key);
     if (found === undefined) {
       const base = coreStrategy(job, core, sequenceParallel);
@@ -136,20 +137,20 @@ export class CoreTables {
         mesh,
         family,
         computeOnly: this.hidesCommunication(manner),
-        shared: this.sharedBlocks(manner),
+        shared: this.sharedLayers(placement, manner),
       });
       this.floors.set(key, found);
     }
     return found;
   }
 
-  /** Of one pipeline rank: placements and keeps change nothing in a layer. */
-  private sharedBlocks({ sequenceParallel, family, tpOverlap, overlapCp, overlapMoeExchange }: Manner): SharedBlocks {
-    const key = `${sequenceParallel}${family}${tpOverlap}${overlapCp}${overlapMoeExchange}`;
-    let found = this.blocks.get(key);
+  /** Of one pipeline rank: keeps change nothing in a layer, and placements nothing while its groups lie on the same links. */
+  private sharedLayers(placement: Placement, manner: Manner): SharedLayers {
+    const key = this.layerKey(placement, manner);
+    let found = this.layers.get(key);
     if (found === undefined) {
-      found = new SharedBlocks();
-      this.blocks.set(key, found);
+      found = new SharedLayers();
+      this.layers.set(key, found);
     }
     return found;
   }
@@ -203,11 +204,7 @@ export class CoreTables {
       [tp, cp, ulysses, ep, etp, precision, placement.pp, placement.order.join("-"), manner.sequenceParallel].join(),
       Object.values(ending).join(),
     ].join(";");
-    let known = tailsOf.get(this.job);
-    if (known === undefined) {
-      known = new Map();
-      tailsOf.set(this.job, known);
-    }
+    const known = ofJob(tailsOf, this.job);
     let found = known.get(key);
     if (found === undefined) {
       found = new TailSimulator(this.job, { core: this.core, placement, manner, keep: plainKeep, ending });
@@ -232,15 +229,9 @@ export class CoreTables {
     const { sharding, shardGroup, offloadOptimizer } = ending;
     const { tp, cp, ulysses, ep, etp, precision } = core;
     // Not the micro-batch: parameters and their gradients do not depend on it.
-    const key = [
-      [tp, cp, ulysses, ep, etp, precision].join(),
-      [placement.pp, placement.order.join("-"), manner.sequenceParallel, sharding, shardGroup, offloadOptimizer].join(),
-    ].join(";");
-    let known = endingsOf.get(job);
-    if (known === undefined) {
-      known = new Map();
-      endingsOf.set(job, known);
-    }
+    const kind = [tp, cp, ulysses, ep, etp, precision, manner.sequenceParallel, sharding, offloadOptimizer].join();
+    const key = [kind, placement.pp, placement.order.join("-"), shardGroup].join(";");
+    const known = ofJob(endingsOf, job);
     let found = known.get(key);
     if (found === undefined) {
       const strategy: Strategy = {
@@ -254,7 +245,14 @@ export class CoreTables {
         // An encoder-decoder's or a short model's ends may not divide evenly over so many ranks without counting its ends.
         balanceEmbedding: placement.pp > this.numLayers,
       };
-      found = endingFloors(job, strategy, softwareOf(job, manner, null, ending));
+      const shape = `${kind};${exchangeShape(job, meshOf(strategy))}`;
+      const layers = ofJob(endingLayersOf, job);
+      let shared = layers.get(shape);
+      if (shared === undefined) {
+        shared = new SharedLayers(true);
+        layers.set(shape, shared);
+      }
+      found = endingFloors(job, strategy, softwareOf(job, manner, null, ending), shared);
       known.set(key, found);
     }
     return found;
@@ -320,6 +318,15 @@ export class CoreTables {
     }
     return hops;
   }
+}
+
+function ofJob<Made>(all: WeakMap<PlanJob, Map<string, Made>>, job: PlanJob): Map<string, Made> {
+  let known = all.get(job);
+  if (known === undefined) {
+    known = new Map();
+    all.set(job, known);
+  }
+  return known;
 }
 
 /** What a search of another core may keep: a kernel's floors ask the program only for the bytes of what follows the layers. */

@@ -5,18 +5,26 @@
 
 import { bufferBytes } from "../../parallel/liveness.ts";
 import { lowerTraining } from "../../parallel/lower/index.ts";
+import { axisSize, type Mesh } from "../../parallel/mesh.ts";
 import type { Block, Program } from "../../parallel/program.ts";
 import type { Software, Strategy } from "../../parallel/strategy.ts";
 import type { BlockPrices, OpList } from "../../simulate/streams/blockPrices.ts";
 import type { PlanJob } from "../space/types.ts";
 import { type ExchangeDemand, exchangeDemand } from "./exchangeFloors.ts";
-import { priceBlocks } from "./stageFloors.ts";
+import { priceBlocks, SharedLayers } from "./stageFloors.ts";
 import { lossSec } from "./workSums.ts";
 
 /** Sums before each position. */
 type Prefix = Float64Array;
 
-export interface EndingFloors {
+export interface EndingFloors extends ExchangeFloors {
+  /** Parameters, gradients and optimizer state in device memory. */
+  readonly persistentBytes: Prefix;
+  /** Gathered copy of one block's parameters (zero3), by position. */
+  readonly gatheredBytes: Float64Array;
+}
+
+interface ExchangeFloors {
   readonly updateSec: Prefix;
   /** Optimizer work on the host and its copies, on a stream of their own. */
   readonly hostUpdateSec: Prefix;
@@ -32,35 +40,45 @@ export interface EndingFloors {
   readonly reduceJoules: Prefix;
   /** Host time to launch all of these. */
   readonly launchSec: Prefix;
-  /** Parameters, gradients and optimizer state in device memory. */
-  readonly persistentBytes: Prefix;
-  /** Gathered copy of one block's parameters (zero3), by position. */
-  readonly gatheredBytes: Float64Array;
   readonly gatherDemand: ExchangeDemand;
   readonly reduceDemand: ExchangeDemand;
   /** All ranks meet in the gradient norm. */
   readonly normSec: number;
 }
 
-/** @param strategy the real depth and sharding, with 1F1B and one micro-batch. */
-export function endingFloors(job: PlanJob, strategy: Strategy, software: Software): EndingFloors {
+/**
+ * @param strategy the real depth and sharding, with 1F1B and one micro-batch.
+ * @param shared of placements whose parameters are alike (exchangeShape).
+ */
+export function endingFloors(
+  job: PlanJob,
+  strategy: Strategy,
+  software: Software,
+  shared: SharedLayers = new SharedLayers(true),
+): EndingFloors {
   const workload = { ...job.workload, globalBatch: strategy.microBatch * strategy.dp };
-  const program = lowerTraining(job.model, strategy, workload, software);
-  const prices = priceBlocks(job, program, program.mesh, software);
+  const program = lowerTraining(job.model, strategy, workload, software, { shared: shared.blocks });
   const blocks = program.stages.flatMap((stage) => stage.uses.map((use) => use.block));
   const sum = (of: (block: number) => number): Prefix => {
-    const known = new Map<number, number>();
+    const values = program.blocks.map((_, block) => of(block));
     const total = new Float64Array(blocks.length + 1);
-    blocks.forEach((block, i) => {
-      let value = known.get(block);
-      if (value === undefined) {
-        value = of(block);
-        known.set(block, value);
-      }
-      total[i + 1] = total[i]! + value;
-    });
+    for (let i = 0; i < blocks.length; i++) total[i + 1] = total[i]! + values[blocks[i]!]!;
     return total;
   };
+  const gathered = program.blocks.map((block) => heldBytes(block, "gathered"));
+  return new PricedWhenAsked(
+    sum((block) => heldBytes(program.blocks[block]!, "persistent")),
+    Float64Array.from(blocks, (block) => gathered[block]!),
+    () => {
+      const prices = priceBlocks(job, program, { mesh: program.mesh, software, shared: shared.prices });
+      return exchangeFloors(prices, sum);
+    },
+  );
+}
+
+function exchangeFloors(prices: BlockPrices, sum: (of: (block: number) => number) => Prefix): ExchangeFloors {
+  const { program, software } = prices;
+  const all = program.blocks.map((_, block) => block);
   return {
     updateSec: sum((block) => listSec(prices, block, "update", false)),
     hostUpdateSec: sum((block) => listSec(prices, block, "update", true)),
@@ -68,7 +86,7 @@ export function endingFloors(job: PlanJob, strategy: Strategy, software: Softwar
     reduceSec: sum((block) => listSec(prices, block, "reduce", false)),
     gatherLossSec: sum((block) => listLoss(prices, block, "gather")),
     reduceLossSec: sum((block) => listLoss(prices, block, "reduce")),
-    levels: exchangeLevels(prices, new Set(blocks)),
+    levels: exchangeLevels(prices, all),
     gatherJoules: sum((block) => listJoules(prices, block, "gather")),
     reduceJoules: sum((block) => listJoules(prices, block, "reduce")),
     launchSec: sum((block) => {
@@ -77,12 +95,80 @@ export function endingFloors(job: PlanJob, strategy: Strategy, software: Softwar
         for (const { priced } of prices.list(block, list)) launches += priced.numLaunches;
       return launches * software.hostSecPerKernel;
     }),
-    persistentBytes: sum((block) => heldBytes(program.blocks[block]!, "persistent")),
-    gatheredBytes: Float64Array.from(blocks, (block) => heldBytes(program.blocks[block]!, "gathered")),
-    gatherDemand: exchangeDemand(prices, new Set(blocks), "gather"),
-    reduceDemand: exchangeDemand(prices, new Set(blocks), "reduce"),
+    gatherDemand: exchangeDemand(prices, all, "gather"),
+    reduceDemand: exchangeDemand(prices, all, "reduce"),
     normSec: tailSec(prices, program),
   };
+}
+
+/** Many endings are asked for their memory only. */
+class PricedWhenAsked implements EndingFloors {
+  readonly persistentBytes: Prefix;
+  readonly gatheredBytes: Float64Array;
+  private readonly price: () => ExchangeFloors;
+  private made: ExchangeFloors | null = null;
+
+  constructor(persistentBytes: Prefix, gatheredBytes: Float64Array, price: () => ExchangeFloors) {
+    this.persistentBytes = persistentBytes;
+    this.gatheredBytes = gatheredBytes;
+    this.price = price;
+  }
+
+  private get priced(): ExchangeFloors {
+    this.made ??= this.price();
+    return this.made;
+  }
+
+  get updateSec() {
+    return this.priced.updateSec;
+  }
+  get hostUpdateSec() {
+    return this.priced.hostUpdateSec;
+  }
+  get gatherSec() {
+    return this.priced.gatherSec;
+  }
+  get reduceSec() {
+    return this.priced.reduceSec;
+  }
+  get gatherLossSec() {
+    return this.priced.gatherLossSec;
+  }
+  get reduceLossSec() {
+    return this.priced.reduceLossSec;
+  }
+  get levels() {
+    return this.priced.levels;
+  }
+  get gatherJoules() {
+    return this.priced.gatherJoules;
+  }
+  get reduceJoules() {
+    return this.priced.reduceJoules;
+  }
+  get launchSec() {
+    return this.priced.launchSec;
+  }
+  get gatherDemand() {
+    return this.priced.gatherDemand;
+  }
+  get reduceDemand() {
+    return this.priced.reduceDemand;
+  }
+  get normSec() {
+    return this.priced.normSec;
+  }
+}
+
+/**
+ * What of a placement and its sharding decides how parameters, gradients and their exchange are lowered: into how many shards, and where there is anything to
+ * exchange. The sizes of the other groups change prices only, and weights of the gradient norm, which cost nothing.
+ */
+export function exchangeShape(job: PlanJob, mesh: Mesh): string {
+  const more = (["dpcp", "edp", "replicate", "ereplicate", "pp", "all"] as const).map((axis) => axisSize(mesh, axis) > 1);
+  // Where the decoder's embedding lies depends on the cut.
+  const depth = job.model.encoder === undefined ? 0 : mesh.pp;
+  return [axisSize(mesh, "shard"), axisSize(mesh, "eshard"), ...more, depth].join();
 }
 
 function listSec(prices: BlockPrices, block: number, list: OpList, onHost: boolean): number {

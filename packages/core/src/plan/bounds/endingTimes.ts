@@ -68,6 +68,13 @@ export function withExchange(
   const forwardSec = times.forwardSec.slice();
   const backwardSec = times.backwardSec.slice();
   for (let s = 0; s < forwardSec.length; s++) {
+    // Equal stages take equal seconds, however those were found.
+    const same = cut.sameAs[s]!;
+    if (same < s && times.forwardSec[same] === times.forwardSec[s] && times.backwardSec[same] === times.backwardSec[s]) {
+      forwardSec[s] = forwardSec[same]!;
+      backwardSec[s] = backwardSec[same]!;
+      continue;
+    }
     const from = cut.starts[s]!;
     const to = cut.starts[s + 1]!;
     const gather = ending.sharding === "zero3" ? floors.gatherSec[to]! - floors.gatherSec[from]! : 0;

@@ -91,6 +91,14 @@ export function stageWork(
       const from = cut.starts[s]!;
       const to = cut.starts[s + 1]!;
       if (to <= from) continue;
+      const same = cut.sameAs[s]!;
+      if (same < s) {
+        work.blockSec.copyWithin(from, cut.starts[same]!, cut.starts[same + 1]!);
+        work.computeSec[s] = work.computeSec[same]!;
+        work.otherSec[s] = work.otherSec[same]!;
+        work.waits[s] = work.waits[same]!;
+        continue;
+      }
       const border = rest === null ? to : borderOf(cut, floors, s, numRecomputed);
       const at = (i: number) => (rest !== null && i >= border ? rest : floors)[kind];
       for (let i = from; i < to; i++) {

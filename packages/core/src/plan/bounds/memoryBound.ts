@@ -33,6 +33,13 @@ export function stageBytes(
     peakBW: new Float64Array(numStages),
   };
   for (let s = 0; s < numStages; s++) {
+    const same = cut.sameAs[s]!;
+    if (same < s) {
+      bytes.afterF[s] = bytes.afterF[same]!;
+      bytes.peakF[s] = bytes.peakF[same]!;
+      bytes.peakBW[s] = bytes.peakBW[same]!;
+      continue;
+    }
     const from = cut.starts[s]!;
     const to = cut.starts[s + 1]!;
     const border = at.rest === null ? to : borderOf(cut, at.floors, s, at.numRecomputed);

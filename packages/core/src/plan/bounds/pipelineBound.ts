@@ -20,6 +20,8 @@ export interface StageCut {
   readonly layersBefore: Int32Array;
   /** Rank that holds each stage, or -1 where two directions share the stages of a schedule. */
   readonly rankAt: Int32Array;
+  /** First stage with the same blocks as each: whatever is summed over a stage's blocks is worked out there. */
+  readonly sameAs: Int32Array;
 }
 
 /** How loop-shaped and V-shaped schedules place their stages; the others are bounded by the average over ranks. */
@@ -40,7 +42,19 @@ export function cutStages(numLayers: number, floors: StageFloors, pp: number, bo
   }
   // A head spread over the ranks is left out.
   starts[layerStages] = vocabOverStages ? floors.layerAt[numLayers - 1]! + 1 : floors.numBlocks;
-  return { starts, numLayers: Int32Array.from(counts), layersBefore, rankAt };
+  return { starts, numLayers: Int32Array.from(counts), layersBefore, rankAt, sameAs: equalStages(starts, floors) };
+}
+
+function equalStages(starts: Int32Array, { blockAt }: StageFloors): Int32Array {
+  const sameAs = new Int32Array(starts.length - 1);
+  const first = new Map<string, number>();
+  for (let s = 0; s < sameAs.length; s++) {
+    const key = blockAt.subarray(starts[s]!, starts[s + 1]!).join();
+    const same = first.get(key) ?? s;
+    if (same === s) first.set(key, s);
+    sameAs[s] = same;
+  }
+  return sameAs;
 }
 
 function placeOf(schedule: string, pp: number, stage: number): number {
@@ -82,6 +96,12 @@ export function stageTimes(
   const forwardSec = new Float64Array(numStages);
   const backwardSec = new Float64Array(numStages);
   for (let s = 0; s < numStages; s++) {
+    const same = cut.sameAs[s]!;
+    if (same < s) {
+      forwardSec[s] = forwardSec[same]!;
+      backwardSec[s] = backwardSec[same]!;
+      continue;
+    }
     const from = cut.starts[s]!;
     const to = cut.starts[s + 1]!;
     const border = rest === null ? to : borderOf(cut, floors, s, numRecomputed);

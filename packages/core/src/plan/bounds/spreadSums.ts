@@ -45,25 +45,29 @@ function sumUp(floors: StageFloors): SpreadSums {
     sec: F.stepSec[to]! - F.stepSec[from]! + BW.stepSec[to]! - BW.stepSec[from]!,
     matrixSec: F.stepMatrix[to]! - F.stepMatrix[from]! + BW.stepMatrix[to]! - BW.stepMatrix[from]!,
   });
-  const kinds = new Map<string, Chain>();
+  const kinds: Chain[] = [];
   let layerJoules = Number.POSITIVE_INFINITY;
   let layerOther = Number.POSITIVE_INFINITY;
   for (const i of layerAt) {
     const layer = between(i, i + 1);
     // Differences of sums: equal layers differ by rounding, which floors leave room for (StepValue.valueAt).
-    kinds.set(`${layer.sec.toPrecision(9)}:${layer.matrixSec.toPrecision(9)}`, layer);
+    if (!kinds.some((kind) => same(kind.sec, layer.sec) && same(kind.matrixSec, layer.matrixSec))) kinds.push(layer);
     layerJoules = Math.min(layerJoules, joules[i + 1]! - joules[i]!);
     layerOther = Math.min(layerOther, otherSec[i + 1]! - otherSec[i]!);
   }
   const end = layerAt.at(-1)! + 1;
   return {
-    kinds: [...kinds.values()],
+    kinds,
     layerJoules,
     layerOther,
     ...mostWork(floors),
     whole: between(0, end),
     ends: between(end, numBlocks),
   };
+}
+
+function same(a: number, b: number): boolean {
+  return Math.abs(a - b) <= 1e-9 * a;
 }
 
 type WorkPrefixes = Pick<StageFloors, "matrixSec" | "otherSec" | "stallSec">;

@@ -7,12 +7,12 @@ import { opContext } from "../../cost/opContext.ts";
 import { bufferBytes } from "../../parallel/liveness.ts";
 import { lowerTraining, SharedBlocks } from "../../parallel/lower/index.ts";
 import type { Mesh } from "../../parallel/mesh.ts";
-import type { Block, Program } from "../../parallel/program.ts";
+import type { Block, BlockUse, Program } from "../../parallel/program.ts";
 import type { Software, Strategy } from "../../parallel/strategy.ts";
 import { defaultContention } from "../../simulate/contention.ts";
 import { type BlockMemory, blockMemory, optimizerKernels, sumBytes } from "../../simulate/memory/blockMemory.ts";
 import { defaultPace, paceOf } from "../../simulate/pace.ts";
-import { type BlockPrices, blockPrices } from "../../simulate/streams/blockPrices.ts";
+import { type BlockPrices, blockPrices, SharedPrices } from "../../simulate/streams/blockPrices.ts";
 import type { Family, PlanJob } from "../space/types.ts";
 import { type BlockChains, type Chain, computeChain, pairChains } from "./actionPath.ts";
 import { waitsForGather } from "./exchangeFloors.ts";
@@ -58,9 +58,25 @@ export interface KindFloors {
   readonly waits: (position: number) => boolean;
 }
 
-export function priceBlocks(job: PlanJob, program: Program, mesh: Mesh, software: Software): BlockPrices {
+export function priceBlocks(
+  job: PlanJob,
+  program: Program,
+  at: { readonly mesh: Mesh; readonly software: Software; readonly shared?: SharedPrices | undefined },
+): BlockPrices {
+  const { mesh, software, shared } = at;
   const context = opContext({ cluster: job.cluster, mesh, software });
-  return blockPrices(program, context, defaultContention, paceOf(job.cluster, software, 1, defaultPace));
+  return blockPrices(program, context, defaultContention, paceOf(job.cluster, software, 1, defaultPace), shared);
+}
+
+/** What floors of one way to lower a layer share, whatever is kept of it. */
+export class SharedLayers {
+  readonly blocks = new SharedBlocks();
+  readonly prices: SharedPrices;
+
+  /** @param anyMesh of placements whose groups lie on different links. */
+  constructor(anyMesh = false) {
+    this.prices = new SharedPrices(anyMesh);
+  }
 }
 
 /**
@@ -76,18 +92,17 @@ export function stageFloors(
     readonly mesh: Mesh;
     readonly family: Family;
     readonly computeOnly: boolean;
-    readonly shared?: SharedBlocks;
+    readonly shared?: SharedLayers;
   },
 ): StageFloors {
-  const { strategy, software } = at;
+  const { strategy, software, mesh, shared = new SharedLayers() } = at;
   const workload = { ...job.workload, globalBatch: strategy.microBatch * strategy.dp };
-  const program = lowerTraining(job.model, strategy, workload, software, { shared: at.shared ?? new SharedBlocks() });
-  const prices = priceBlocks(job, program, at.mesh, software);
+  const program = lowerTraining(job.model, strategy, workload, software, { shared: shared.blocks });
+  const prices = priceBlocks(job, program, { mesh, software, shared: shared.prices });
   const uses = program.stages[0]!.uses; // one rank holds the whole model
   const numBlocks = uses.length;
   const blockAt = Int32Array.from(uses, (use) => use.block);
-  const isLayer = uses.map((use) => /(^|\.)layers\./.test(use.label));
-  const layerAt = Int32Array.from(isLayer.flatMap((layer, i) => (layer ? [i] : [])));
+  const { isLayer, layerAt } = layerPositions(uses);
   const handed = program.blocks[blockAt[layerAt[0]!]!]!;
   const messageBytes = handed.outputs.reduce((sum, id) => sum + bufferBytes(handed.buffers[id]!), 0);
   const chains = (kind: "F" | "BW"): KindFloors => kindFloors(prices, kind, blockAt, isLayer, at.computeOnly);
@@ -98,7 +113,7 @@ export function stageFloors(
     blockMemory(block, { splitBackward: false, reduceEach, optimizer: optimizerKernels(software) }),
   );
   const exchange = (mesh: Mesh) => {
-    const there = priceBlocks(job, program, mesh, software);
+    const there = priceBlocks(job, program, { mesh, software });
     const secOf = new Map<number, readonly [number, number]>();
     let gatherSec = 0;
     let reduceSec = 0;
@@ -129,6 +144,24 @@ export function stageFloors(
     ...stalls(sums, F, BW),
     memory,
   };
+}
+
+const knownLayers = new Map<string, boolean>();
+
+/** Which blocks of a model are layers, by their labels. */
+function layerPositions(uses: readonly BlockUse[]): { readonly isLayer: boolean[]; readonly layerAt: Int32Array } {
+  const isLayer: boolean[] = [];
+  const layerAt: number[] = [];
+  for (const { label } of uses) {
+    let layer = knownLayers.get(label);
+    if (layer === undefined) {
+      layer = /(^|\.)layers\./.test(label);
+      knownLayers.set(label, layer);
+    }
+    if (layer) layerAt.push(isLayer.length);
+    isLayer.push(layer);
+  }
+  return { isLayer, layerAt: Int32Array.from(layerAt) };
 }
 
 function stalls(

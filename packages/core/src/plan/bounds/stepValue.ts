@@ -38,9 +38,12 @@ export class StepValue {
     let held = this.held.get(floors);
     if (held === undefined) {
       const { device } = this.job.cluster;
-      const { joules, matrixSec, otherSec, numBlocks } = floors;
+      const { joules, matrixSec, otherSec, numBlocks, blockAt } = floors;
       held = false;
+      const met = new Set<number>();
       for (let i = 0; i < numBlocks && !held; i++) {
+        if (met.has(blockAt[i]!)) continue;
+        met.add(blockAt[i]!);
         const sec = matrixSec[i + 1]! - matrixSec[i]! + otherSec[i + 1]! - otherSec[i]!;
         held = clockWithin(device, joules[i + 1]! - joules[i]!, () => sec, defaultPower) < 1;
       }

@@ -2,7 +2,7 @@
 
 import type { DeviceSpec } from "../../cluster/types.ts";
 import type { OpContext } from "../../cost/opContext.ts";
-import { type PricedOp, priceOps } from "../../cost/priceOps.ts";
+import { type PricedOp, priceOp } from "../../cost/priceOps.ts";
 import { opAccess } from "../../parallel/access.ts";
 import type { Block, Op, Program } from "../../parallel/program.ts";
 import type { Software } from "../../parallel/strategy.ts";
@@ -51,14 +51,42 @@ export interface BlockPrices {
   readonly listOf: (block: Block, which: OpList) => readonly PreparedOp[];
 }
 
-/** Prices on devices of one kind. */
+/**
+ * Prices of ops that several programs hold (parallel/lower SharedBlocks), on the same devices with the same software and pace. What a fused op costs depends
+ * on the ops before it, so it is priced anew.
+ */
+export class SharedPrices {
+  private readonly first = new Map<Op, PreparedOp>();
+  private readonly again = new Map<Op, PreparedOp>();
+  private readonly anyMesh: boolean;
+
+  /** @param anyMesh the programs' groups lie on different links: what communicates is priced anew too. */
+  constructor(anyMesh = false) {
+    this.anyMesh = anyMesh;
+  }
+
+  /** @param again the op runs forward's work again. */
+  priceOf(op: Op, again: boolean, price: () => PreparedOp): PreparedOp {
+    if (op.fused === true) return price();
+    const known = again ? this.again : this.first;
+    let found = known.get(op);
+    if (found === undefined) {
+      found = price();
+      if (!this.anyMesh || found.priced.level < 0) known.set(op, found);
+    }
+    return found;
+  }
+}
+
+/** Prices on devices of one kind. @param shared of earlier programs; filled with what it lacks. */
 export function blockPrices(
   program: Program,
   context: OpContext,
   contention: ContentionParameters,
   pace: Pace,
+  shared?: SharedPrices,
 ): BlockPrices {
-  return blockPricesOn(program, [{ context, pace }], contention);
+  return blockPricesOn(program, [{ context, pace }], contention, shared);
 }
 
 /** @param on kinds of devices that run the ops in step: each op takes what it takes on the slowest. */
@@ -66,6 +94,7 @@ export function blockPricesOn(
   program: Program,
   on: readonly PricedOn[],
   contention: ContentionParameters,
+  shared?: SharedPrices,
 ): BlockPrices {
   const lists = new Map<Block, Map<OpList, readonly PreparedOp[]>>();
   const listOf = (block: Block, which: OpList): readonly PreparedOp[] => {
@@ -76,7 +105,7 @@ export function blockPricesOn(
     }
     let prepared = ofBlock.get(which);
     if (prepared === undefined) {
-      prepared = prepare(block, opsOf(block, which), on, contention, numRecomputed(block, which));
+      prepared = prepare(block, opsOf(block, which), { on, contention, recomputed: numRecomputed(block, which), shared });
       ofBlock.set(which, prepared);
     }
     return prepared;
@@ -127,23 +156,25 @@ function numRecomputed(block: Block, which: OpList): number {
   return again && (which === "BW" || which === "B") ? block.recompute.length : 0;
 }
 
-function prepare(
-  block: Block,
-  ops: readonly Op[],
-  on: readonly PricedOn[],
-  contention: ContentionParameters,
-  recomputed: number,
-): PreparedOp[] {
-  const priced = slowestOps(block, ops, on, recomputed);
-  const accesses = ops.map((op) => {
-    const { reads, writes } = opAccess(op);
-    return { reads: reads.map((id) => touchOf(block, id)), writes: writes.map((id) => touchOf(block, id)) };
+interface Pricing {
+  readonly on: readonly PricedOn[];
+  readonly contention: ContentionParameters;
+  /** Ops at the head of the list that run forward's work again. */
+  readonly recomputed: number;
+  readonly shared: SharedPrices | undefined;
+}
+
+function prepare(block: Block, ops: readonly Op[], by: Pricing): PreparedOp[] {
+  const prices = ops.map((op, i) => {
+    const again = i < by.recomputed && op.kind !== "copy";
+    const price = () => opPrice(block, ops, i, again, by);
+    return by.shared === undefined ? price() : by.shared.priceOf(op, again, price);
   });
   const pipes: (PreparedOp["pipe"] | undefined)[] = ops.map(() => undefined);
   for (let i = 0; i < ops.length; i++) {
     const asked = ops[i]!.pipelined;
     if (asked === undefined || asked.chunks < 2) continue;
-    const partner = asked.with === "next" ? readerAfter(accesses, i) : writerBefore(accesses, i);
+    const partner = asked.with === "next" ? readerAfter(prices, i) : writerBefore(prices, i);
     // An op takes part in one pipeline; a second one falls back to waiting for the whole.
     if (partner < 0 || pipes[partner] !== undefined || pipes[i] !== undefined) continue;
     if (ops[partner]!.stream === ops[i]!.stream) continue;
@@ -152,32 +183,30 @@ function prepare(
     pipes[partner] = { partner: i, first: !leads, chunks: asked.chunks };
   }
   const routed = routedOps(ops);
-  return priced.map(({ op, device }, i) => ({
-    priced: op,
-    routed: routed[i]!,
-    demand: opDemand(op, device, contention),
-    ...accesses[i]!,
-    ...(pipes[i] === undefined ? {} : { pipe: pipes[i]! }),
-  }));
+  return prices.map((price, i) => {
+    const pipe = pipes[i];
+    if (pipe !== undefined) return { ...price, routed: routed[i]!, pipe };
+    return routed[i]! ? { ...price, routed: true } : price;
+  });
 }
 
-/** Each op where it takes longest. */
-function slowestOps(
-  block: Block,
-  ops: readonly Op[],
-  on: readonly PricedOn[],
-  recomputed: number,
-): { readonly op: PricedOp; readonly device: DeviceSpec }[] {
-  const byKind = on.map(({ context, pace }) =>
-    priceOps(block, ops, context).map((op, i) => {
-      const named = i < recomputed && op.kind !== "copy" ? { ...op, name: `${op.name}${RECOMPUTED}` } : op;
-      return { op: paced(named, pace), device: context.cluster.device };
-    }),
-  );
-  const [first, ...others] = byKind;
-  return first!.map((each, i) =>
-    others.reduce((slow, kind) => (kind[i]!.op.durationSec > slow.op.durationSec ? kind[i]! : slow), each),
-  );
+/** An op where it takes longest, and what it touches; whatever depends on its list is left out. */
+function opPrice(block: Block, ops: readonly Op[], index: number, again: boolean, by: Pricing): PreparedOp {
+  let slowest: { readonly op: PricedOp; readonly device: DeviceSpec } | null = null;
+  for (const { context, pace } of by.on) {
+    const plain = priceOp(block, ops, index, context);
+    const op = paced(again ? { ...plain, name: `${plain.name}${RECOMPUTED}` } : plain, pace);
+    if (slowest === null || op.durationSec > slowest.op.durationSec) slowest = { op, device: context.cluster.device };
+  }
+  const { op, device } = slowest!; // devices of one kind at least
+  const { reads, writes } = opAccess(ops[index]!);
+  return {
+    priced: op,
+    demand: opDemand(op, device, by.contention),
+    reads: reads.map((id) => touchOf(block, id)),
+    writes: writes.map((id) => touchOf(block, id)),
+    routed: false,
+  };
 }
 
 /** Forward and recompute: from the first permutation to the combination; backward: from the combination's to the permutation's gradient. */

@@ -46,7 +46,6 @@ interface Entry {
   readonly stream: number;
   readonly position: number;
   readonly scale: number;
-  readonly deps: Int32Array;
   readonly firstPiece: boolean;
   readonly spills: boolean;
 }
@@ -101,6 +100,10 @@ interface Mark {
 class ActionWriter {
   private readonly prices: BlockPrices;
   private readonly entries: Entry[] = [];
+  /** Of each entry, the last entry of every stream that it waits for; -1: none. */
+  private readonly deps: number[] = [];
+  /** The same of the op that is being appended. */
+  private readonly waits = new Int32Array(NUM_STREAMS);
   /** Touches since the last whole write, per resource; a resource is a buffer of one block use, shared where uses hand a tensor over. */
   private readonly marks: Mark[][] = [];
   private readonly resources = new Map<number, Int32Array>();
@@ -124,27 +127,30 @@ class ActionWriter {
       const each = prepared[i]!;
       const { pipe, priced } = each;
       const lane = stream ?? laneOf(each, list);
-      const deps = new Int32Array(NUM_STREAMS).fill(-1);
-      this.collect(deps, each, resources, lane);
-      if (after >= 0) wait(deps, this.entries[after]!.stream, after);
+      const { waits } = this;
+      waits.fill(-1);
+      this.collect(each, resources, lane);
+      if (after >= 0) this.waitFor(after, -1);
       const spills = list === "reduce" && lane === REDUCE;
-      const push = (scale: number, own: Int32Array, firstPiece: boolean): number => {
-        this.entries.push({ priced, prepared: each, stream: lane, position, scale, deps: own, firstPiece, spills });
-        return this.entries.length - 1;
+      const push = (scale: number, firstPiece: boolean): number => {
+        for (let k = 0; k < NUM_STREAMS; k++) this.deps.push(waits[k]!);
+        return this.entries.push({ priced, prepared: each, stream: lane, position, scale, firstPiece, spills }) - 1;
       };
       let last: number;
       const leader = pipe === undefined || pipe.first ? undefined : firstOf.get(pipe.partner);
       if (pipe?.first === true && prepared[pipe.partner]!.pipe !== undefined && pipe.partner > i) {
-        const head = push(1 / pipe.chunks, deps, true);
-        last = push(1 - 1 / pipe.chunks, new Int32Array(NUM_STREAMS).fill(-1), false);
+        const head = push(1 / pipe.chunks, true);
+        waits.fill(-1);
+        last = push(1 - 1 / pipe.chunks, false);
         firstOf.set(i, { head, tail: last });
       } else if (pipe !== undefined && leader !== undefined) {
         const laneOfLeader = this.entries[leader.head]!.stream;
-        const early = deps.slice();
-        if (early[laneOfLeader] === leader.tail) early[laneOfLeader] = leader.head;
-        push(1 - 1 / pipe.chunks, early, true);
-        last = push(1 / pipe.chunks, deps, false);
-      } else last = push(1, deps, true);
+        const onTail = waits[laneOfLeader] === leader.tail;
+        if (onTail) waits[laneOfLeader] = leader.head;
+        push(1 - 1 / pipe.chunks, true);
+        if (onTail) waits[laneOfLeader] = leader.tail;
+        last = push(1 / pipe.chunks, false);
+      } else last = push(1, true);
       this.mark(last, each, resources);
       if (lane === COMPUTE && list !== "gather" && list !== "reduce") this.lastCompute[position] = last;
     }
@@ -167,12 +173,12 @@ class ActionWriter {
     const { dispatchSec } = this.prices;
     const ops = makeStreamOps(entries.length, dispatchSec !== undefined);
     const firstPiece = new Uint8Array(entries.length);
+    ops.deps.set(this.deps);
     let previous = -1;
     entries.forEach((entry, i) => {
       const { priced, prepared, position } = entry;
       ops.stream[i] = entry.stream;
       ops.durationSec[i] = priced.durationSec * entry.scale;
-      ops.deps.set(entry.deps, i * NUM_STREAMS);
       ops.share[i] = SHARES.indexOf(priced.kind);
       ops.matrix[i] = priced.matrix ? 1 : 0;
       ops.level[i] = priced.level;
@@ -220,22 +226,23 @@ class ActionWriter {
     return table[base]!;
   }
 
-  private collect(deps: Int32Array, each: PreparedOp, table: Int32Array, lane: number): void {
+  private collect(each: PreparedOp, table: Int32Array, lane: number): void {
     for (const touch of each.reads) {
       const marks = this.marks[this.resource(table, touch.base)]!;
       for (let i = 0; i < marks.length; i++)
-        if (marks[i]!.write && overlaps(marks[i]!.touch, touch)) this.waitFor(deps, marks[i]!.entry, lane);
+        if (marks[i]!.write && overlaps(marks[i]!.touch, touch)) this.waitFor(marks[i]!.entry, lane);
     }
     for (const touch of each.writes) {
       const marks = this.marks[this.resource(table, touch.base)]!;
       for (let i = 0; i < marks.length; i++)
-        if (overlaps(marks[i]!.touch, touch)) this.waitFor(deps, marks[i]!.entry, lane);
+        if (overlaps(marks[i]!.touch, touch)) this.waitFor(marks[i]!.entry, lane);
     }
   }
 
-  private waitFor(deps: Int32Array, entry: number, lane: number): void {
+  /** @param lane stream of the op that waits: its ops hold by order. */
+  private waitFor(entry: number, lane: number): void {
     const { stream } = this.entries[entry]!;
-    if (stream !== lane) wait(deps, stream, entry);
+    if (stream !== lane && this.waits[stream]! < entry) this.waits[stream] = entry;
   }
 
   private mark(entry: number, each: PreparedOp, table: Int32Array): void {
@@ -247,10 +254,6 @@ class ActionWriter {
       marks.push({ entry, touch, write: true });
     }
   }
-}
-
-function wait(deps: Int32Array, stream: number, entry: number): void {
-  if (deps[stream]! < entry) deps[stream] = entry;
 }
 
 function laneOf(each: PreparedOp, list: OpList): number {
