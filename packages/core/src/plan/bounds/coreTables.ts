@@ -8,13 +8,15 @@ import { messageFrac, sendSeconds } from "../../simulate/transfers.ts";
 import { coreStrategy, innerAxes, placementMesh } from "../space/enumerate.ts";
 import { softwareOf } from "../space/leaf.ts";
 import type { Body, Core, Ending, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
+import type { BlockBytes } from "./blockMemories.ts";
 import { type EndingFloors, endingFloors, exchangeShape } from "./endingFloors.ts";
 import { ExchangeSimulator, endingClock, TailSimulator } from "./endingSimulator.ts";
 import { exchangeKey } from "./endingTimes.ts";
 import { type EndingWaits, endingWaits } from "./endingWaits.ts";
 import { cutStages, type StageCut } from "./pipelineBound.ts";
+import { SharedLayers } from "./sharedLayers.ts";
 import { type SimulatedBody, StageSimulator } from "./simulatedStages.ts";
-import { type BlockBytes, SharedLayers, type StageFloors, stageFloors } from "./stageFloors.ts";
+import { type StageFloors, stageFloors } from "./stageFloors.ts";
 
 /** Nothing recomputed or offloaded. */
 export const plainKeep: Keep = { name: "none", recompute: { kind: "none" }, offloadActivations: false, partial: false };
@@ -336,8 +338,11 @@ function withoutProgram(floors: StageFloors): StageFloors {
   const gone = (what: string) => (): never => {
     throw new Error(`floors of kernels know no ${what}`);
   };
+  const { family, numBlocks, layerAt, messageBytes, scatteredSends, blockAt } = floors;
+  const { matrixSec, otherSec, lossSec, forward, copySec, joules, levels, stallSec, forwardStallSec, edgeSec } = floors;
   return {
-    ...floors,
+    ...{ family, numBlocks, layerAt, messageBytes, scatteredSends, blockAt },
+    ...{ matrixSec, otherSec, lossSec, forward, copySec, joules, levels, stallSec, forwardStallSec, edgeSec },
     exchange: gone("exchange"),
     F: { ...floors.F, waits: gone("gather") },
     BW: { ...floors.BW, waits: gone("gather") },

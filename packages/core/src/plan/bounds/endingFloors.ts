@@ -11,7 +11,7 @@ import type { Software, Strategy } from "../../parallel/strategy.ts";
 import type { BlockPrices, OpList } from "../../simulate/streams/blockPrices.ts";
 import type { PlanJob } from "../space/types.ts";
 import { type ExchangeDemand, exchangeDemand } from "./exchangeFloors.ts";
-import { priceBlocks, SharedLayers } from "./stageFloors.ts";
+import { priceBlocks, SharedLayers } from "./sharedLayers.ts";
 import { lossSec } from "./workSums.ts";
 
 /** Sums before each position. */
@@ -165,7 +165,9 @@ class PricedWhenAsked implements EndingFloors {
  * exchange. The sizes of the other groups change prices only, and weights of the gradient norm, which cost nothing.
  */
 export function exchangeShape(job: PlanJob, mesh: Mesh): string {
-  const more = (["dpcp", "edp", "replicate", "ereplicate", "pp", "all"] as const).map((axis) => axisSize(mesh, axis) > 1);
+  const more = (["dpcp", "edp", "replicate", "ereplicate", "pp", "all"] as const).map(
+    (axis) => axisSize(mesh, axis) > 1,
+  );
   // Where the decoder's embedding lies depends on the cut.
   const depth = job.model.encoder === undefined ? 0 : mesh.pp;
   return [axisSize(mesh, "shard"), axisSize(mesh, "eshard"), ...more, depth].join();

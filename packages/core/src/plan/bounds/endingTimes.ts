@@ -70,7 +70,11 @@ export function withExchange(
   for (let s = 0; s < forwardSec.length; s++) {
     // Equal stages take equal seconds, however those were found.
     const same = cut.sameAs[s]!;
-    if (same < s && times.forwardSec[same] === times.forwardSec[s] && times.backwardSec[same] === times.backwardSec[s]) {
+    if (
+      same < s &&
+      times.forwardSec[same] === times.forwardSec[s] &&
+      times.backwardSec[same] === times.backwardSec[s]
+    ) {
       forwardSec[s] = forwardSec[same]!;
       backwardSec[s] = backwardSec[same]!;
       continue;

@@ -6,7 +6,8 @@
 import { defaultContention } from "../../simulate/contention.ts";
 import type { Ending } from "../space/types.ts";
 import type { EndingFloors } from "./endingFloors.ts";
-import type { KindFloors, StageFloors } from "./stageFloors.ts";
+import type { KindFloors } from "./kindFloors.ts";
+import type { StageFloors } from "./stageFloors.ts";
 
 /** Sums over the positions before each, of the ending with most (or least) at each position. */
 export interface EndingWaits {

@@ -6,9 +6,10 @@
 // placeholders are left out.
 
 import type { Body, Placement } from "../space/types.ts";
+import type { BlockBytes } from "./blockMemories.ts";
 import type { EndingFloors } from "./endingFloors.ts";
 import { borderOf, type StageCut } from "./pipelineBound.ts";
-import type { BlockBytes, StageFloors } from "./stageFloors.ts";
+import type { StageFloors } from "./stageFloors.ts";
 
 export interface StageBytes {
   /** Stash of one micro-batch after the forward, by stage. */

@@ -10,7 +10,8 @@ import { dealLayers } from "../../parallel/lower/index.ts";
 import { scheduleFamily } from "../../parallel/schedules/index.ts";
 import { stageCount } from "../space/enumerate.ts";
 import type { Body, Placement } from "../space/types.ts";
-import { leadSec, type StageFloors, stageSec } from "./stageFloors.ts";
+import { leadSec, stageSec } from "./kindFloors.ts";
+import type { StageFloors } from "./stageFloors.ts";
 
 /** Stages of a body by position in the model: stage s holds [starts[s], starts[s + 1]). */
 export interface StageCut {

@@ -238,14 +238,17 @@ class CoreSearcher {
     for (const keep of this.tree.keeps) {
       const leaves = this.tree.leavesOfKeep(placement, manner, keep);
       if (leaves === 0) continue;
-      const bound = Math.max(node.bound, this.bounds.keepBound(placement, manner, keep, best));
-      if (bound > best) this.counts.timeByRecompute += leaves;
-      else if (this.bounds.keepExcess(placement, manner, keep) > 0) {
+      // Memory first: what does not fit is not priced.
+      if (this.bounds.keepExcess(placement, manner, keep) > 0) {
         this.counts.memory += leaves;
         const body = this.tree.bodiesAt(placement)[0]!; // the keep has leaves
         const at = { placement, manner, keep, body };
         this.miss(at, this.bounds.excess(at, leastHeld(this.tree.endingsAt(placement, manner.family))!));
-      } else this.heap.push({ kind: "keep", bound, best, placement, manner, keep });
+        continue;
+      }
+      const bound = Math.max(node.bound, this.bounds.keepBound(placement, manner, keep, best));
+      if (bound > best) this.counts.timeByRecompute += leaves;
+      else this.heap.push({ kind: "keep", bound, best, placement, manner, keep });
     }
   }
 

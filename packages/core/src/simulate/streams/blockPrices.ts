@@ -105,7 +105,12 @@ export function blockPricesOn(
     }
     let prepared = ofBlock.get(which);
     if (prepared === undefined) {
-      prepared = prepare(block, opsOf(block, which), { on, contention, recomputed: numRecomputed(block, which), shared });
+      prepared = prepare(block, opsOf(block, which), {
+        on,
+        contention,
+        recomputed: numRecomputed(block, which),
+        shared,
+      });
       ofBlock.set(which, prepared);
     }
     return prepared;

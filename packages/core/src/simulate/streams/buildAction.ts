@@ -234,8 +234,7 @@ class ActionWriter {
     }
     for (const touch of each.writes) {
       const marks = this.marks[this.resource(table, touch.base)]!;
-      for (let i = 0; i < marks.length; i++)
-        if (overlaps(marks[i]!.touch, touch)) this.waitFor(marks[i]!.entry, lane);
+      for (let i = 0; i < marks.length; i++) if (overlaps(marks[i]!.touch, touch)) this.waitFor(marks[i]!.entry, lane);
     }
   }
 
