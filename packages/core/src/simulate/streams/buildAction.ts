@@ -10,10 +10,9 @@
 
 import type { PricedOp } from "../../cost/priceOps.ts";
 import type { Block } from "../../parallel/program.ts";
-import type { Software } from "../../parallel/strategy.ts";
 import type { BlockPrices, OpList, PreparedOp, Touch } from "./blockPrices.ts";
 import { overlaps } from "./blockPrices.ts";
-import { makeStreamOps, NUM_STREAMS, SHARES, STREAMS, type StreamOps } from "./streamOps.ts";
+import { firstOps, makeStreamOps, NUM_STREAMS, SHARES, STREAMS, type StreamOps } from "./streamOps.ts";
 
 export type ActionOps = "F" | "B" | "W" | "BW";
 
@@ -40,20 +39,15 @@ const COMPUTE = STREAMS.indexOf("compute");
 const GATHER = STREAMS.indexOf("gather");
 const REDUCE = STREAMS.indexOf("reduce");
 
-interface Entry {
-  readonly priced: PricedOp;
-  readonly prepared: PreparedOp;
-  readonly stream: number;
-  readonly position: number;
-  readonly scale: number;
-  readonly firstPiece: boolean;
-  readonly spills: boolean;
-}
-
 export function buildAction(prices: BlockPrices, request: ActionRequest): BuiltAction {
-  const { program, software } = prices;
+  const { program } = prices;
   const { kind, blocks } = request;
-  const writer = new ActionWriter(prices);
+  const lists: OpList[] = [listOfKind[kind]];
+  if (request.gather) lists.push("gather", "unpack");
+  if (request.reduce) lists.push("reduce");
+  let most = 0;
+  for (const block of blocks) for (const list of lists) most += numEntries(prices.list(block, list));
+  const writer = new ActionWriter(prices, most);
   const ahead = program.overlapGather ? program.prefetchBlocks : 0;
   const blocking = !program.overlapGather;
   let gathered = 0;
@@ -74,7 +68,7 @@ export function buildAction(prices: BlockPrices, request: ActionRequest): BuiltA
     if (request.reduce) writer.append(at, blocks[at]!, "reduce", program.overlapReduce ? null : COMPUTE, -1);
     if (at + 1 < blocks.length) writer.connect(at, blocks[at]!, at + 1, blocks[at + 1]!, kind);
   }
-  return writer.build(software);
+  return writer.build();
 }
 
 export interface PhasePart {
@@ -84,33 +78,51 @@ export interface PhasePart {
 
 /** Phases that run once a step, one after another on the compute stream's order (reductions and gathers there block). */
 export function buildPhase(prices: BlockPrices, parts: readonly PhasePart[]): BuiltAction {
-  const writer = new ActionWriter(prices);
+  let most = 0;
+  for (const { block, list } of parts) most += numEntries(listOf(prices, block, list));
+  const writer = new ActionWriter(prices, most);
   parts.forEach(({ block, list }, at) => {
     writer.append(at, block, list, list === "update" ? null : COMPUTE, -1);
   });
-  return writer.build(prices.software);
+  return writer.build();
 }
 
-interface Mark {
-  readonly entry: number;
-  readonly touch: Touch;
-  readonly write: boolean;
+function listOf(prices: BlockPrices, block: number | Block, list: OpList): readonly PreparedOp[] {
+  return typeof block === "number" ? prices.list(block, list) : prices.listOf(block, list);
+}
+
+/** At most: pipelined ops are cut in two where both of a pair are there. */
+function numEntries(prepared: readonly PreparedOp[]): number {
+  let count = prepared.length;
+  for (let i = 0; i < prepared.length; i++) if (prepared[i]!.pipe !== undefined) count++;
+  return count;
+}
+
+/** Touches since the last whole write of a resource: what, and 2 x entry + 1 for a write, + 0 for a read. */
+interface Marks {
+  readonly touches: Touch[];
+  readonly entries: number[];
 }
 
 class ActionWriter {
   private readonly prices: BlockPrices;
-  private readonly entries: Entry[] = [];
-  /** Of each entry, the last entry of every stream that it waits for; -1: none. */
-  private readonly deps: number[] = [];
-  /** The same of the op that is being appended. */
+  private readonly ops: StreamOps;
+  private readonly firstPiece: Uint8Array;
+  private readonly priced: PricedOp[] = [];
+  /** Of the op that is being appended, the last entry of every stream that it waits for; -1: none. */
   private readonly waits = new Int32Array(NUM_STREAMS);
-  /** Touches since the last whole write, per resource; a resource is a buffer of one block use, shared where uses hand a tensor over. */
-  private readonly marks: Mark[][] = [];
+  /** A resource is a buffer of one block use, shared where uses hand a tensor over. */
+  private readonly marks: Marks[] = [];
   private readonly resources = new Map<number, Int32Array>();
   private readonly lastCompute: number[] = [];
+  /** Position whose graph was launched last. */
+  private launched = -1;
 
-  constructor(prices: BlockPrices) {
+  /** @param most entries. */
+  constructor(prices: BlockPrices, most: number) {
     this.prices = prices;
+    this.ops = makeStreamOps(most, prices.dispatchSec !== undefined);
+    this.firstPiece = new Uint8Array(most);
   }
 
   lastComputeOf(position: number): number {
@@ -119,32 +131,34 @@ class ActionWriter {
 
   /** Ops of one list at a position; `stream` overrides the ops' own; every op waits for entry `after` (-1: none). */
   append(position: number, block: number | Block, list: OpList, stream: number | null, after: number): void {
-    const prepared = typeof block === "number" ? this.prices.list(block, list) : this.prices.listOf(block, list);
+    const { waits } = this;
+    const prepared = listOf(this.prices, block, list);
     const decl = typeof block === "number" ? this.prices.program.blocks[block]! : block;
     const resources = this.resourcesOf(position, decl.buffers.length);
-    const firstOf = new Map<number, { readonly head: number; readonly tail: number }>();
+    const leaders = new Map<number, { readonly head: number; readonly tail: number }>();
     for (let i = 0; i < prepared.length; i++) {
       const each = prepared[i]!;
-      const { pipe, priced } = each;
+      const { pipe } = each;
       const lane = stream ?? laneOf(each, list);
-      const { waits } = this;
       waits.fill(-1);
       this.collect(each, resources, lane);
       if (after >= 0) this.waitFor(after, -1);
-      const spills = list === "reduce" && lane === REDUCE;
+      const spills = list === "reduce" && lane === REDUCE ? 1 : 0;
       const push = (scale: number, firstPiece: boolean): number => {
-        for (let k = 0; k < NUM_STREAMS; k++) this.deps.push(waits[k]!);
-        return this.entries.push({ priced, prepared: each, stream: lane, position, scale, firstPiece, spills }) - 1;
+        const entry = this.push(each, position, scale, firstPiece);
+        this.ops.stream[entry] = lane;
+        this.ops.spills[entry] = spills;
+        return entry;
       };
       let last: number;
-      const leader = pipe === undefined || pipe.first ? undefined : firstOf.get(pipe.partner);
+      const leader = pipe === undefined || pipe.first ? undefined : leaders.get(pipe.partner);
       if (pipe?.first === true && prepared[pipe.partner]!.pipe !== undefined && pipe.partner > i) {
         const head = push(1 / pipe.chunks, true);
         waits.fill(-1);
         last = push(1 - 1 / pipe.chunks, false);
-        firstOf.set(i, { head, tail: last });
+        leaders.set(i, { head, tail: last });
       } else if (pipe !== undefined && leader !== undefined) {
-        const laneOfLeader = this.entries[leader.head]!.stream;
+        const laneOfLeader = this.ops.stream[leader.head]!;
         const onTail = waits[laneOfLeader] === leader.tail;
         if (onTail) waits[laneOfLeader] = leader.head;
         push(1 - 1 / pipe.chunks, true);
@@ -168,45 +182,45 @@ class ActionWriter {
     for (let i = 0; i < Math.min(given.length, taken.length); i++) target[taken[i]!] = this.resource(source, given[i]!);
   }
 
-  build(software: Software): BuiltAction {
-    const { entries } = this;
-    const { dispatchSec } = this.prices;
-    const ops = makeStreamOps(entries.length, dispatchSec !== undefined);
-    const firstPiece = new Uint8Array(entries.length);
-    ops.deps.set(this.deps);
-    let previous = -1;
-    entries.forEach((entry, i) => {
-      const { priced, prepared, position } = entry;
-      ops.stream[i] = entry.stream;
-      ops.durationSec[i] = priced.durationSec * entry.scale;
-      ops.share[i] = SHARES.indexOf(priced.kind);
-      ops.matrix[i] = priced.matrix ? 1 : 0;
-      ops.level[i] = priced.level;
-      ops.unitFrac[i] = prepared.demand.unitFrac;
-      ops.hbmFrac[i] = prepared.demand.hbmFrac;
-      ops.rateBesideCompute[i] = prepared.demand.rateBesideCompute;
-      ops.spills[i] = entry.spills ? 1 : 0;
-      ops.position[i] = position;
-      firstPiece[i] = entry.firstPiece ? 1 : 0;
-      const launches = entry.firstPiece ? priced.numLaunches : 0;
-      const { op } = priced;
-      const inGraph =
-        software.cudaGraphs === "layers" &&
-        !prepared.routed &&
-        (software.graphScope !== "router" || op.kind === "router" || op.kind === "routerBackward");
-      // The interpreter turns to every op once, into however many kernels it falls apart.
-      if (dispatchSec !== undefined) ops.launchSec[i] = entry.firstPiece ? dispatchSec : 0;
-      else if (software.cudaGraphs === "none" || (software.cudaGraphs === "layers" && !inGraph))
-        ops.launchSec[i] = launches * software.hostSecPerKernel;
-      // One graph launch per layer, which costs the host about as much as one eager kernel.
-      else if (inGraph && position !== previous) {
-        ops.launchSec[i] = software.hostSecPerKernel;
-        previous = position;
-      }
-      // A whole captured step cannot wait for the host: its routing stays on the device.
-      ops.hostSync[i] = op.hostSync === true && software.cudaGraphs !== "full" ? 1 : 0;
-    });
-    return { ops, priced: entries.map((entry) => entry.priced), firstPiece };
+  build(): BuiltAction {
+    const { ops, priced } = this;
+    const count = priced.length;
+    if (count === ops.stream.length) return { ops, priced, firstPiece: this.firstPiece };
+    return { ops: firstOps(ops, count), priced, firstPiece: this.firstPiece.subarray(0, count) };
+  }
+
+  /** An op, or a piece of it, that waits for `waits`. @returns its entry. */
+  private push({ priced, demand, routed }: PreparedOp, position: number, scale: number, firstPiece: boolean): number {
+    const { ops, prices } = this;
+    const { software, dispatchSec } = prices;
+    const i = this.priced.push(priced) - 1;
+    ops.durationSec[i] = priced.durationSec * scale;
+    ops.deps.set(this.waits, i * NUM_STREAMS);
+    ops.share[i] = SHARES.indexOf(priced.kind);
+    ops.matrix[i] = priced.matrix ? 1 : 0;
+    ops.level[i] = priced.level;
+    ops.unitFrac[i] = demand.unitFrac;
+    ops.hbmFrac[i] = demand.hbmFrac;
+    ops.rateBesideCompute[i] = demand.rateBesideCompute;
+    ops.position[i] = position;
+    this.firstPiece[i] = firstPiece ? 1 : 0;
+    const { op } = priced;
+    const inGraph =
+      software.cudaGraphs === "layers" &&
+      !routed &&
+      (software.graphScope !== "router" || op.kind === "router" || op.kind === "routerBackward");
+    // The interpreter turns to every op once, into however many kernels it falls apart.
+    if (dispatchSec !== undefined) ops.launchSec[i] = firstPiece ? dispatchSec : 0;
+    else if (software.cudaGraphs === "none" || (software.cudaGraphs === "layers" && !inGraph))
+      ops.launchSec[i] = firstPiece ? priced.numLaunches * software.hostSecPerKernel : 0;
+    // One graph launch per layer, which costs the host about as much as one eager kernel.
+    else if (inGraph && position !== this.launched) {
+      ops.launchSec[i] = software.hostSecPerKernel;
+      this.launched = position;
+    }
+    // A whole captured step cannot wait for the host: its routing stays on the device.
+    ops.hostSync[i] = op.hostSync === true && software.cudaGraphs !== "full" ? 1 : 0;
+    return i;
   }
 
   private resourcesOf(position: number, numBuffers: number): Int32Array {
@@ -221,36 +235,44 @@ class ActionWriter {
   private resource(table: Int32Array, base: number): number {
     if (table[base] === -1) {
       table[base] = this.marks.length;
-      this.marks.push([]);
+      this.marks.push({ touches: [], entries: [] });
     }
     return table[base]!;
   }
 
   private collect(each: PreparedOp, table: Int32Array, lane: number): void {
-    for (const touch of each.reads) {
-      const marks = this.marks[this.resource(table, touch.base)]!;
-      for (let i = 0; i < marks.length; i++)
-        if (marks[i]!.write && overlaps(marks[i]!.touch, touch)) this.waitFor(marks[i]!.entry, lane);
+    const { reads, writes } = each;
+    for (let k = 0; k < reads.length; k++) {
+      const touch = reads[k]!;
+      const { touches, entries } = this.marks[this.resource(table, touch.base)]!;
+      for (let i = 0; i < entries.length; i++)
+        if ((entries[i]! & 1) === 1 && overlaps(touches[i]!, touch)) this.waitFor(entries[i]! >> 1, lane);
     }
-    for (const touch of each.writes) {
-      const marks = this.marks[this.resource(table, touch.base)]!;
-      for (let i = 0; i < marks.length; i++) if (overlaps(marks[i]!.touch, touch)) this.waitFor(marks[i]!.entry, lane);
+    for (let k = 0; k < writes.length; k++) {
+      const touch = writes[k]!;
+      const { touches, entries } = this.marks[this.resource(table, touch.base)]!;
+      for (let i = 0; i < entries.length; i++) if (overlaps(touches[i]!, touch)) this.waitFor(entries[i]! >> 1, lane);
     }
   }
 
   /** @param lane stream of the op that waits: its ops hold by order. */
   private waitFor(entry: number, lane: number): void {
-    const { stream } = this.entries[entry]!;
+    const stream = this.ops.stream[entry]!;
     if (stream !== lane && this.waits[stream]! < entry) this.waits[stream] = entry;
   }
 
   private mark(entry: number, each: PreparedOp, table: Int32Array): void {
-    for (const touch of each.reads) this.marks[this.resource(table, touch.base)]!.push({ entry, touch, write: false });
+    for (const touch of each.reads) {
+      const { touches, entries } = this.marks[this.resource(table, touch.base)]!;
+      touches.push(touch);
+      entries.push(2 * entry);
+    }
     for (const touch of each.writes) {
-      const marks = this.marks[this.resource(table, touch.base)]!;
+      const { touches, entries } = this.marks[this.resource(table, touch.base)]!;
       // Whoever comes after a whole write need not look behind it.
-      if (touch.whole) marks.length = 0;
-      marks.push({ entry, touch, write: true });
+      if (touch.whole) touches.length = entries.length = 0;
+      touches.push(touch);
+      entries.push(2 * entry + 1);
     }
   }
 }

@@ -56,3 +56,23 @@ export function makeStreamOps(numOps: number, selfIssued = false): StreamOps {
     position: new Int32Array(numOps),
   };
 }
+
+/** The first `numOps` of a sequence. */
+export function firstOps(ops: StreamOps, numOps: number): StreamOps {
+  return {
+    selfIssued: ops.selfIssued,
+    stream: ops.stream.subarray(0, numOps),
+    durationSec: ops.durationSec.subarray(0, numOps),
+    launchSec: ops.launchSec.subarray(0, numOps),
+    hostSync: ops.hostSync.subarray(0, numOps),
+    deps: ops.deps.subarray(0, numOps * NUM_STREAMS),
+    share: ops.share.subarray(0, numOps),
+    matrix: ops.matrix.subarray(0, numOps),
+    level: ops.level.subarray(0, numOps),
+    unitFrac: ops.unitFrac.subarray(0, numOps),
+    hbmFrac: ops.hbmFrac.subarray(0, numOps),
+    rateBesideCompute: ops.rateBesideCompute.subarray(0, numOps),
+    spills: ops.spills.subarray(0, numOps),
+    position: ops.position.subarray(0, numOps),
+  };
+}
