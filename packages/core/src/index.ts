@@ -7,6 +7,7 @@ export type { CollectiveQuery, Cost, CostSource, KernelQuery, MoeExchangeQuery }
 export * from "./interop/index.ts";
 export * from "./model/index.ts";
 export * from "./parallel/access.ts";
+export * from "./parallel/gradientRuns.ts";
 export * from "./parallel/liveness.ts";
 export * from "./parallel/lower/index.ts";
 export * from "./parallel/mesh.ts";

@@ -14,9 +14,10 @@ export type MemoryTier = "hbm" | "host" | "nvme";
 /**
  * persistent: lives through steps, one per block use (parameters, main gradients, optimizer state).
  * gathered: full parameters made from shards; life set by Program.gatherPolicy.
+ * run: whole gradients, one per block use, from the first backward of a run of micro-batches to the end of the reduction after its last (gradientRuns.ts).
  * micro: one per micro-batch and block use; allocated at first write, freed after the last read (liveness.ts).
  */
-export type BufferScope = "persistent" | "gathered" | "micro";
+export type BufferScope = "persistent" | "gathered" | "run" | "micro";
 
 export interface BufferDecl {
   readonly name: string;

@@ -61,8 +61,11 @@ export interface Stage {
  */
 export type GatherPolicy = "never" | "afterUpdate" | "perForward" | "perPhase";
 
-/** lastMicroBatch: gradients accumulate locally, synchronised with the last micro-batch's backward. everyMicroBatch: ZeRO-2/3 with sharded accumulation. */
-export type ReducePolicy = "lastMicroBatch" | "everyMicroBatch";
+/**
+ * lastMicroBatch: gradients accumulate locally, synchronised with the last micro-batch's backward. everyMicroBatch: ZeRO-2/3 with sharded accumulation.
+ * everyRun: the same, with the whole gradients of a run of micro-batches added up before (gradientRuns.ts).
+ */
+export type ReducePolicy = "lastMicroBatch" | "everyMicroBatch" | "everyRun";
 
 export interface Program {
   readonly mesh: Mesh;

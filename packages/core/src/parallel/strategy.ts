@@ -41,6 +41,11 @@ export interface Strategy {
   readonly shardGroup: number;
   /** zero3 only: keep gathered parameters between forward and backward. */
   readonly reshardAfterForward: boolean;
+  /**
+   * zero2 and zero3: gradients of a chunk add up whole over a run of consecutive micro-batches and are reduced at its end (gradientRuns.ts), instead of after
+   * every micro-batch.
+   */
+  readonly reduceGradients?: "run";
   /** Sequences per micro-batch and dp rank. */
   readonly microBatch: number;
   readonly recompute: Recompute;

@@ -26,6 +26,7 @@ export function strategyDescription(strategy: Strategy): Record<string, unknown>
   fields["sharding"] = s.sharding;
   if (s.sharding !== "none") add("shard_group", s.shardGroup, s.dp * s.cp);
   if (s.sharding === "zero3") add("reshard_after_forward", s.reshardAfterForward, s.pp === 1);
+  if (s.reduceGradients === "run") fields["reduce_gradients"] = "run";
   if (s.recompute.kind !== "none") fields["recompute"] = recomputeDescription(s.recompute);
   add("offload_optimizer", s.offloadOptimizer, false);
   add("offload_activations", s.offloadActivations, false);

@@ -52,15 +52,16 @@ function placeWords(cluster: ClusterSpec, s: Strategy, axis: WordedAxis): string
 
 function shardingWords(s: Strategy): string[] {
   const among = s.shardGroup < s.dp * s.cp ? ` in groups of ${s.shardGroup}` : "";
+  const inRuns = s.reduceGradients === "run" ? ", gradients reduced after each run of micro-batches" : "";
   switch (s.sharding) {
     case "none":
       return [];
     case "zero1":
       return [`optimizer state split over replicas${among} (zero1)`];
     case "zero2":
-      return [`gradients and optimizer state split over replicas${among} (zero2)`];
+      return [`gradients and optimizer state split over replicas${among} (zero2)${inRuns}`];
     case "zero3":
-      return [`parameters, gradients and optimizer state split over replicas${among} (zero3)`];
+      return [`parameters, gradients and optimizer state split over replicas${among} (zero3)${inRuns}`];
     default:
       return s.sharding satisfies never;
   }

@@ -226,6 +226,7 @@ function strategyJson(
     sharding: s.sharding,
     ...(s.sharding === "none" ? {} : { shard_group: s.shardGroup }),
     ...(s.sharding === "zero3" ? { reshard_after_forward: s.reshardAfterForward } : {}),
+    ...(s.reduceGradients === "run" ? { reduce_gradients: "run" } : {}),
     micro_batch: s.microBatch,
     ...(shares === undefined
       ? { grad_accum: workload.globalBatch / (s.microBatch * s.dp) }

@@ -44,7 +44,8 @@ export function runPipeline(at: {
   const { program, software, costs, options } = at;
   const { schedule } = program;
   const variants = actionVariants(schedule, {
-    lastDiffers: costs[0]!.actions.lastDiffers,
+    onceDiffers: costs[0]!.actions.onceDiffers,
+    reducePolicy: program.reducePolicy,
     secondsOf: (rank, stage, kind, variant) => costs[rank]!.actions.cost(stage, kind, variant).durationSec,
   });
   const transferSec = transferSeconds(program, at.cluster, options.pace.networkFrac, at.class.replicas[0]!);
@@ -104,8 +105,8 @@ export function endPipeline(run: PipelineRun, cluster: ClusterSpec): PipelineEnd
       replicaSyncSeconds(program, cluster, rank, memory.gradientBytesOf, run.at.replicas[0]!),
     ),
     flushes: ranks.map((rank) => {
-      const { cost, lastDiffers } = costs[rank]!.actions;
-      return flushOf(timeline, variants.lastGradient, rank, cost, lastDiffers);
+      const { cost, onceDiffers } = costs[rank]!.actions;
+      return flushOf(timeline, variants.once, rank, cost, onceDiffers);
     }),
     totals: ranks.map((rank) => rankTotals({ schedule, variants, actions: costs[rank]!.actions, rank })),
     paceRank,

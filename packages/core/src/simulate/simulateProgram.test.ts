@@ -60,6 +60,10 @@ const jobs: Record<string, StepSpec> = {
     software: "megatron-core-2025",
   }),
   interleaved: specOf({ strategy: { pp: 4, chunks: 2, schedule: "interleaved", sharding: "zero1" } }),
+  "gradients reduced after runs of micro-batches": specOf({
+    strategy: { pp: 4, chunks: 2, sharding: "zero2", reduce_gradients: "run" },
+    batch: 128,
+  }),
   "zero bubble": specOf({ strategy: { pp: 4, schedule: "zb-h1", sharding: "zero1" } }),
   DualPipe: specOf({ strategy: { pp: 4, schedule: "dualpipe", sharding: "zero1" } }),
   "offloaded optimizer and activations": specOf({
@@ -200,6 +204,22 @@ describe("memory of a step", () => {
         }
       }
     }
+  });
+
+  test("of gradients reduced after runs lies between those of every micro-batch and of once a step, and so does what is sent", () => {
+    const at = (strategy: Record<string, unknown>) =>
+      step(specOf({ strategy: { pp: 4, chunks: 4, ...strategy }, batch: 128, seq: 1024 }));
+    const sharded = at({ sharding: "zero2" });
+    const runs = at({ sharding: "zero2", reduce_gradients: "run" });
+    const whole = at({ sharding: "zero1" });
+    // A rank without the tables, whose chunks are alike.
+    const gradients = ({ ranks }: StepResult) => ranks[1]!.memory.gradientBytes;
+    expect(gradients(runs)).toBeLessThan(0.8 * gradients(whole));
+    expect(gradients(runs)).toBeGreaterThan(gradients(sharded));
+    const reductions = ({ opTotals }: StepResult) =>
+      opTotals.filter(({ name }) => name.startsWith("reduce-scatter")).reduce((sum, { count }) => sum + count, 0);
+    expect(reductions(sharded)).toBe(4 * reductions(runs));
+    expect(reductions(runs)).toBeGreaterThan(reductions(whole));
   });
 
   test("falls with sharding, recomputation and offload; returns to its start", () => {

@@ -8,14 +8,14 @@ import type { BlockPrices } from "./streams/blockPrices.ts";
 import type { ActionOps, ActionRequest } from "./streams/buildAction.ts";
 import { type ActionCost, type ActionOptions, simulateAction } from "./streams/simulateAction.ts";
 
-/** once: the last backward of a chunk in a step. */
+/** once: a backward with which gradients are reduced where others only add to them: the last of a chunk in a step, or of a run of micro-batches. */
 export type Variant = "plain" | "once";
 
 export interface StageActions {
   readonly cost: (stage: number, kind: ActionOps, variant: Variant) => ActionCost;
   readonly request: (stage: number, kind: ActionOps, variant: Variant) => ActionRequest;
-  /** Whether last backwards differ from the others at all. */
-  readonly lastDiffers: boolean;
+  /** Whether such backwards differ from the others at all. */
+  readonly onceDiffers: boolean;
 }
 
 export function stageActions(prices: BlockPrices, options: ActionOptions): StageActions {
@@ -43,9 +43,8 @@ export function stageActions(prices: BlockPrices, options: ActionOptions): Stage
       }
       return cost;
     },
-    lastDiffers:
-      program.reducePolicy === "lastMicroBatch" &&
-      program.overlapReduce &&
+    onceDiffers:
+      (program.reducePolicy === "everyRun" || (program.reducePolicy === "lastMicroBatch" && program.overlapReduce)) &&
       program.blocks.some((block) => block.reduce.length > 0),
   };
 }
@@ -68,5 +67,5 @@ function gathers(program: Program, kind: ActionOps): boolean {
 function reduces(program: Program, kind: ActionOps, variant: Variant): boolean {
   if (kind === "F" || (kind === "B" && program.schedule.splitBackward)) return false;
   if (program.reducePolicy === "everyMicroBatch") return true;
-  return variant === "once" && program.overlapReduce;
+  return variant === "once" && (program.overlapReduce || program.reducePolicy === "everyRun");
 }

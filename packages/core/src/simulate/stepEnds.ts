@@ -14,17 +14,17 @@ import { pairSeconds, type transferSeconds } from "./transfers.ts";
 /** When a rank has finished its last backward and drained the reductions that ran beside it, and how much of that was waiting for them. */
 export function flushOf(
   timeline: PipelineTimeline,
-  lastGradient: Int32Array,
+  once: Uint8Array,
   rank: number,
   cost: StageActions["cost"],
-  lastDiffers: boolean,
+  onceDiffers: boolean,
 ): { readonly readySec: number; readonly spillSec: number } {
   const { schedule, endSec, graph } = timeline;
   const kind = schedule.splitBackward ? 2 : 3;
   const first = graph.offsets[rank]!;
   const actions = schedule.actions[rank]!;
   const costs = schedule.stageOf[rank]!.map((stage) =>
-    cost(stage, kind === 2 ? "W" : "BW", lastDiffers ? "once" : "plain"),
+    cost(stage, kind === 2 ? "W" : "BW", onceDiffers ? "once" : "plain"),
   );
   // Reductions follow each other on one stream: an action's begin when its gradients are there and the stream is free. Where they take longer than
   // what they run beside, they fall behind, and the end waits for all of it.
@@ -33,7 +33,7 @@ export function flushOf(
     const slot = actions[i]! & 1023;
     if ((slot & 3) !== kind) continue;
     const chunk = slot >> 2;
-    if (lastDiffers && lastGradient[rank * schedule.numChunks + chunk] !== first + i) continue;
+    if (onceDiffers && once[first + i] === 0) continue;
     const { spillSec, reduceSec } = costs[chunk]!;
     freeSec = Math.max(endSec[first + i]! + spillSec, freeSec + reduceSec);
   }

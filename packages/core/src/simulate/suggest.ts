@@ -108,6 +108,16 @@ function candidates(spec: StepSpec): Candidate[] {
     strategy.sharding === "none" ? ["zero1", "zero3"] : strategy.sharding === "zero3" ? [] : ["zero3"];
   if (group > 1)
     for (const sharding of stronger) propose({ "strategy.sharding": sharding }, { sharding, shardGroup: group });
+  // Whole gradients of one chunk at a time.
+  if (group > 1 && strategy.numChunks > 1 && (strategy.sharding === "zero1" || strategy.sharding === "none"))
+    propose(
+      { "strategy.sharding": "zero2", "strategy.reduceGradients": "run" },
+      {
+        sharding: "zero2",
+        shardGroup: strategy.sharding === "none" ? group : strategy.shardGroup,
+        reduceGradients: "run",
+      },
+    );
   if (strategy.sharding !== "none" && strategy.shardGroup < group)
     propose({ "strategy.shardGroup": group }, { shardGroup: group });
   if (strategy.sharding === "zero3" && !strategy.reshardAfterForward)

@@ -142,7 +142,7 @@ function chargesOf(
   const known = new Map<string, ChargeLog>();
   const inside = (action: number): ChargeLog => {
     const { kind, chunk } = decodeAction(graph.codes[action]!);
-    const variant: Variant = isOnce(input, rank, action) ? "once" : "plain";
+    const variant: Variant = isOnce(input, action) ? "once" : "plain";
     const { charges } = layouts(rank, action);
     const detailed = charges.share.length <= budget.left;
     if (detailed) budget.left -= charges.share.length;
@@ -182,12 +182,9 @@ function chosenRanks(numRanks: number, most: number): number[] {
   return Array.from({ length: Math.max(1, most) }, (_, i) => Math.round(i * step));
 }
 
-/** Last gradients run with their own variant. */
-function isOnce(input: TimelineInput, rank: number, action: number): boolean {
-  const { variants, timeline } = input;
-  const { actions } = input.costs[rank]!;
-  const { chunk } = decodeAction(timeline.graph.codes[action]!);
-  return actions.lastDiffers && variants.lastGradient[rank * timeline.schedule.numChunks + chunk] === action;
+/** Gradients that are reduced run with their own variant. */
+function isOnce(input: TimelineInput, action: number): boolean {
+  return input.variants.once[action] === 1;
 }
 
 function layoutTable(input: TimelineInput): (rank: number, action: number) => ActionLayout {
@@ -196,7 +193,7 @@ function layoutTable(input: TimelineInput): (rank: number, action: number) => Ac
   return (rank, action) => {
     const { kind, chunk } = decodeAction(timeline.graph.codes[action]!);
     const stage = program.schedule.stageOf[rank]![chunk]!;
-    const variant: Variant = isOnce(input, rank, action) ? "once" : "plain";
+    const variant: Variant = isOnce(input, action) ? "once" : "plain";
     const key = `${rank}:${stage}:${kind}:${variant}`;
     let found = known.get(key);
     if (found === undefined) {

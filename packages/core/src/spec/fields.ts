@@ -130,6 +130,11 @@ export const strategyFields = {
     fallback: "true when pp = 1",
     doc: "zero3: drop gathered parameters between forward and backward",
   },
+  reduce_gradients: {
+    type: choice("micro_batch", "run"),
+    fallback: "micro_batch",
+    doc: "zero2 and zero3: when whole gradients are reduced to shards: after every micro-batch, or after each run of consecutive micro-batches of a chunk, which adds them up in between (Llama 3; an interleaved run is as many micro-batches as pipeline ranks)",
+  },
   micro_batch: { type: count, fallback: "1", doc: "Sequences of one micro-batch on one data parallel rank" },
   grad_accum: { type: count, fallback: "global_batch / (micro_batch x dp)", doc: "Micro-batches of one step" },
   recompute: {

@@ -25,6 +25,7 @@ export interface WrittenStrategy {
   readonly sharding: Sharding | undefined;
   readonly shardGroup: number | undefined;
   readonly reshardAfterForward: boolean | undefined;
+  readonly reduceGradients: "micro_batch" | "run" | undefined;
   readonly microBatch: number | undefined;
   readonly gradAccum: number | undefined;
   readonly recompute: Recompute | undefined;
@@ -63,6 +64,7 @@ export function readStrategy(value: unknown, findings: Finding[]): WrittenStrate
     sharding: read.choice("sharding"),
     shardGroup: read.number("shard_group"),
     reshardAfterForward: read.flag("reshard_after_forward"),
+    reduceGradients: read.choice("reduce_gradients"),
     microBatch: read.number("micro_batch"),
     gradAccum: read.number("grad_accum"),
     recompute: readRecompute(read),

@@ -47,6 +47,13 @@ export function resolveStrategy(job: OpenJob, findings: Finding[], notes: string
       hint: "remove one of the two",
     });
   }
+  if (sharding !== "zero2" && sharding !== "zero3" && written.reduceGradients !== undefined) {
+    findings.push({
+      path: "strategy.reduce_gradients",
+      message: `reduce_gradients only applies to sharding "zero2" and "zero3": with "${sharding}" gradients are kept whole and reduced once a step`,
+      hint: "remove one of the two",
+    });
+  }
   if (written.offloadActivations !== true && written.offloadLayers !== undefined) {
     findings.push({
       path: "strategy.offload_layers",
@@ -90,6 +97,7 @@ export function resolveStrategy(job: OpenJob, findings: Finding[], notes: string
     sharding,
     shardGroup: written.shardGroup ?? dp * cp,
     reshardAfterForward: written.reshardAfterForward ?? pp === 1,
+    ...(written.reduceGradients === "run" ? { reduceGradients: "run" } : {}),
     microBatch,
     recompute: written.recompute ?? { kind: "none" },
     offloadOptimizer: written.offloadOptimizer ?? false,

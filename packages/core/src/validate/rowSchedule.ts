@@ -11,6 +11,8 @@ export interface RowSchedule {
 
 interface Sizes {
   readonly megatron: boolean;
+  /** A chunk is one layer, the embedding or the head: Llama 3 (arXiv 2407.21783, section 3.3.2). */
+  readonly oneLayerChunks: boolean;
   readonly pp: number;
   readonly numLayers: number;
   readonly numMicroBatches: number;
@@ -51,6 +53,11 @@ function chunksOf(row: Row, p: Sizes, named: string | undefined, notes: string[]
   if (stated !== undefined) return stated;
   const chunks = named === undefined ? undefined : scheduleFamily(named).chunks;
   if (chunks !== undefined && "fixed" in chunks) return chunks.fixed;
+  if (p.oneLayerChunks) {
+    const layers = Math.ceil((p.numLayers + 2) / p.pp);
+    notes.push(`chunks per rank not stated: ${layers}, of one layer each`);
+    return layers;
+  }
   const perRank = [p.numLayers, p.numLayers + 2].find((layers) => layers % (p.pp * 2) === 0);
   const recipe = p.megatron || named === "interleaved" ? (perRank ?? p.pp * 2) / (p.pp * 2) : 1;
   notes.push(`chunks per rank not stated: ${recipe}`);

@@ -2,7 +2,8 @@
 //
 // `unknown` is the distributed optimizer for Megatron, full shard for XLA and FSDP trainers, else none. FSDP under a pipeline keeps parameters gathered
 // and accumulates whole gradients until the last micro-batch (torch.distributed.pipelining stage.py, backward_maybe_with_nosync:
-// set_reshard_after_backward(False), set_requires_gradient_sync(False)): the distributed optimizer's program.
+// set_reshard_after_backward(False), set_requires_gradient_sync(False)): the distributed optimizer's program. Llama 3's trainer reduces them after each run
+// of consecutive micro-batches of a chunk instead (arXiv 2407.21783, section 3.3.2).
 
 import type { Sharding } from "../parallel/strategy.ts";
 import { argsOf, count, flagsOf, isXla, type Row, text } from "./rowReader.ts";
@@ -14,6 +15,12 @@ export function shardingOf(
 ): Sharding {
   const stated = shardingWords(row);
   if (p.pp > 1 && !p.megatron && /zero[23]|fsdp/.test(stated) && /fsdp|titan/.test(`${p.framework} ${stated}`)) {
+    if (isLlama3Trainer(p.framework)) {
+      notes.push(
+        "FSDP under a pipeline: parameters stay gathered, gradients are reduced after each run of micro-batches",
+      );
+      return "zero2";
+    }
     notes.push("FSDP under a pipeline: parameters stay gathered, gradients are reduced once a step");
     return "zero1";
   }
@@ -26,6 +33,11 @@ export function shardingOf(
   const chosen: Sharding = p.megatron ? "zero1" : isXla(p.framework) || isFsdp(p.framework) ? "zero3" : "none";
   notes.push(`sharding "${text(row, "zero_or_sharding") ?? "not stated"}": ${chosen}`);
   return chosen;
+}
+
+/** Meta's own trainer of Llama 3. */
+export function isLlama3Trainer(framework: string): boolean {
+  return /^meta\b/.test(framework);
 }
 
 /**

@@ -149,7 +149,7 @@ function shardingFacts(flags: Row, strategy: Strategy): SoftwareFacts {
     ...(grads === "bf16" || grads === "fp32" ? { gradReduceDtype: grads, gradDtype: grads } : {}),
     ...(fp8Gather && strategy.sharding !== "none" ? { gatherDtype: "fp8" } : {}),
     // Gathered copies that live through the step are 16-bit parameters beside their fp32 shards.
-    ...(strategy.sharding === "zero1" ? { masterWeights: true } : {}),
+    ...(strategy.sharding === "zero1" || strategy.sharding === "zero2" ? { masterWeights: true } : {}),
   };
 }
 

@@ -24,7 +24,7 @@ import {
 } from "./rowReader.ts";
 import { recomputeOf } from "./rowRecompute.ts";
 import { scheduleOfRow } from "./rowSchedule.ts";
-import { keepsGathered, shardGroupOf, shardingLadder, shardingOf } from "./rowSharding.ts";
+import { isLlama3Trainer, keepsGathered, shardGroupOf, shardingLadder, shardingOf } from "./rowSharding.ts";
 import { layoutStages, splitLayers } from "./stageLayout.ts";
 
 export interface RowStrategy {
@@ -56,6 +56,7 @@ export function strategyOfRow(
     row,
     {
       megatron,
+      oneLayerChunks: isLlama3Trainer(framework),
       pp,
       numLayers: model.layers.length,
       numMicroBatches: batch.globalBatch / (dp * batch.microBatch),
@@ -91,6 +92,7 @@ export function strategyOfRow(
     sharding,
     shardGroup: shardGroupOf(row, { dp, cp, sharding }, notes),
     reshardAfterForward: pp === 1 && !keepsGathered(row),
+    ...(isLlama3Trainer(framework) && sharding === "zero2" ? { reduceGradients: "run" as const } : {}),
     microBatch: batch.microBatch,
     recompute: recompute.first,
     offloadOptimizer: flag(flags, "cpu_optimizer_offload") === true,

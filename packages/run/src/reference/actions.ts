@@ -2,8 +2,18 @@
 // Memory is allocated and freed as liveness.ts says; a read of anything not live fails. Shared by the reference, which runs all ranks of a program,
 // and the rank engine, which runs one: they differ in how mail travels and in how ops reach other ranks.
 
-import { type Action, assert, type Block, type BlockAction, type BufferId, type Program } from "@meshwright/core";
-import { type BlockPlan, type EngineParts, frameAt, planBlock } from "./engineParts.ts";
+import {
+  type Action,
+  assert,
+  type Block,
+  type BlockAction,
+  type BufferId,
+  encodeAction,
+  type GradientRuns,
+  gradientRuns,
+  type Program,
+} from "@meshwright/core";
+import { type BlockPlans, type EngineParts, frameAt, planBlocks } from "./engineParts.ts";
 import type { Mail, MailKey } from "./exchanges.ts";
 import type { Frame } from "./frame.ts";
 import { GatheredBlocks } from "./gatheredBlocks.ts";
@@ -15,6 +25,8 @@ export interface ActionRecord {
   readonly pipelineRank: number;
   readonly block: number;
   readonly action: BlockAction;
+  /** Gradients were reduced at its end. */
+  readonly reduces: boolean;
   readonly beforeBytes: number;
   readonly peakBytes: number;
   readonly afterBytes: number;
@@ -27,19 +39,24 @@ export class ActionRunner {
   private readonly parts: EngineParts;
   private readonly mail: Mail;
   private readonly gathered: GatheredBlocks;
-  private readonly plans: ReadonlyMap<Block, BlockPlan>;
+  private readonly plans: ReadonlyMap<Block, BlockPlans>;
+  /** By pipeline rank, where gradients add up over runs. */
+  private readonly runs: readonly GradientRuns[];
   private readonly blockIndices: ReadonlyMap<Block, number>;
 
   constructor(parts: EngineParts, mail: Mail) {
     const { program } = parts;
     const { splitBackward } = program.schedule;
-    const reduceEach = program.reducePolicy === "everyMicroBatch";
     this.program = program;
     this.parts = parts;
     this.mail = mail;
-    this.plans = new Map(program.blocks.map((block) => [block, planBlock(block, splitBackward, reduceEach)]));
+    this.plans = new Map(program.blocks.map((block) => [block, planBlocks(block, splitBackward)]));
+    this.runs =
+      program.reducePolicy === "everyRun"
+        ? program.schedule.actions.map((_, rank) => gradientRuns(program.schedule, rank))
+        : [];
     this.blockIndices = new Map(program.blocks.map((block, index) => [block, index]));
-    this.gathered = new GatheredBlocks(parts, (block) => this.plans.get(block)!.usesGathered);
+    this.gathered = new GatheredBlocks(parts, (block) => this.plans.get(block)!.plain.usesGathered);
   }
 
   ready(p: number, action: Action): boolean {
@@ -59,11 +76,13 @@ export class ActionRunner {
     const { splitBackward } = this.program.schedule;
     const kinds: readonly BlockAction[] = action.kind === "BW" ? (splitBackward ? ["B", "W"] : ["B"]) : [action.kind];
     const forward = action.kind === "F";
+    const code = encodeAction(action.kind, action.chunk, action.microBatch);
+    const run = { begins: this.runs[p]?.begins.has(code) ?? false, ends: this.runs[p]?.ends.has(code) ?? false };
     for (let n = 0; n < places.length; n++) {
       const use = forward ? n : places.length - 1 - n;
       for (const kind of kinds) {
         this.gathered.gatherAhead(p, places, use, forward ? 1 : -1, kind);
-        this.runUse(running, p, { stage, use, kind, microBatch: action.microBatch });
+        this.runUse(running, p, { stage, use, kind, microBatch: action.microBatch, run });
         this.gathered.release(p, places[use]!, kind, splitBackward);
       }
     }
@@ -75,7 +94,7 @@ export class ActionRunner {
     const { stage, places } = this.parts.chunks[p]![action.chunk]!;
     for (let use = 0; use < places.length; use++) {
       this.gathered.gatherAhead(p, places, use, 1, "F");
-      this.runUse(running, p, { stage, use, kind: "F", microBatch: action.microBatch });
+      this.runUse(running, p, { stage, use, kind: "F", microBatch: action.microBatch, run: outsideRuns });
       this.gathered.drop(p, places[use]!);
       const frame = frameAt(running, p, { ...places[use]!, microBatch: action.microBatch });
       for (const rank of frame.ranks) this.parts.state.stores[rank]!.dropMicro(frame.place);
@@ -86,13 +105,26 @@ export class ActionRunner {
   private runUse(
     running: EngineParts,
     p: number,
-    at: { readonly stage: number; readonly use: number; readonly kind: BlockAction; readonly microBatch: number },
+    at: {
+      readonly stage: number;
+      readonly use: number;
+      readonly kind: BlockAction;
+      readonly microBatch: number;
+      readonly run: { readonly begins: boolean; readonly ends: boolean };
+    },
   ): void {
     const { kind } = at;
     const place: Place = { ...chunkOf(this.parts, p, at.stage).places[at.use]!, microBatch: at.microBatch };
     const { block } = place;
-    const plan = this.plans.get(block)!;
+    const { plain, reducing, runBuffers } = this.plans.get(block)!;
+    const { reducePolicy } = this.program;
+    const reduces = kind !== "F" && (reducePolicy === "everyMicroBatch" || at.run.ends);
+    // Where a backward is split both its parts read one list of lives, which ends with the reduction.
+    const plan = reducePolicy === "everyMicroBatch" || reduces ? reducing : plain;
     const frame = frameAt(running, p, place);
+    if (at.run.begins)
+      for (const rank of frame.ranks)
+        for (const id of runBuffers) this.parts.state.stores[rank]!.create(place, id, "zero");
     const before = this.microBytes(frame);
     if (kind === "F") this.takeFrom(running, frame, p, { ...at, kind }, block.inputs);
     if (kind === "B") this.takeFrom(running, frame, p, { ...at, kind }, block.gradOutputs);
@@ -109,10 +141,13 @@ export class ActionRunner {
       pipelineRank: p,
       block: this.blockIndices.get(block)!,
       action: kind,
+      reduces,
       beforeBytes: before,
       peakBytes: peak,
       afterBytes: this.microBytes(frame),
     });
+    if (at.run.ends)
+      for (const rank of frame.ranks) for (const id of runBuffers) this.parts.state.stores[rank]!.free(place, id);
   }
 
   private microBytes(frame: Frame): number {
@@ -150,6 +185,8 @@ export class ActionRunner {
     );
   }
 }
+
+const outsideRuns = { begins: false, ends: false };
 
 function chunkOf(parts: EngineParts, p: number, stage: number): EngineParts["chunks"][number][number] {
   const chunk = parts.chunks[p]!.find((each) => each.stage === stage);

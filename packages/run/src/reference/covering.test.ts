@@ -28,7 +28,7 @@ const cluster = clusterFromShorthand("64xh100-sxm");
 
 /**
  * Without allocator slack and reserved bytes the simulator's peak is the executed one. For gathered parameters it adds their own peak to the
- * stash's, and both actions' of a pair that overlaps on the device but runs one after the other here: upper bounds.
+ * stash's, of runs of micro-batches the largest chunks' gradients wherever the peak is, and both actions' of a pair that overlaps on the device but runs one after the other here: upper bounds.
  */
 function checkSimulatedMemory(
   program: Program,
@@ -40,6 +40,7 @@ function checkSimulatedMemory(
   if (step.kind !== "ok") throw new Error("A tiny step fits an H100");
   const isBound =
     program.gatherPolicy === "perForward" ||
+    program.reducePolicy === "everyRun" ||
     program.gatherPolicy === "perPhase" ||
     program.schedule.overlapped !== undefined;
   for (const [p, { memory }] of step.ranks.entries()) {
@@ -70,7 +71,10 @@ function describeChoice(choice: TinyChoice): string {
 
 /** Pairs that make no sense, or that the product says it does not lower. */
 function isRefused(pair: Partial<TinyChoice>): boolean {
-  const { model, expert, routing, capacityFactor, context, sharding, software, tensor, dp } = pair;
+  const { model, expert, routing, capacityFactor, context, sharding, software, tensor, dp, pipeline } = pair;
+  const family = scheduleFamilies.find(({ name }) => name === pipeline?.schedule);
+  if (sharding?.runs === true && family !== undefined && (family.splitBackward || /chimera|bitpipe/.test(family.name)))
+    return true;
   const ring = context !== undefined && context.cp > context.ulysses;
   const isRouted = model === undefined || model === "moe" || model === "sharedMoe";
   if (!isRouted && (expert !== undefined || routing !== undefined || typeof capacityFactor === "number")) return true;

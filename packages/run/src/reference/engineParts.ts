@@ -33,6 +33,15 @@ export interface BlockPlan {
   readonly usesGathered: Record<BlockAction, boolean>;
 }
 
+/** What an action does to a block: with a reduction at its end where gradients are reduced in other places than after the last micro-batch. */
+export interface BlockPlans {
+  /** Backward without the reduction: the gradients of a run go on adding up. */
+  readonly plain: BlockPlan;
+  readonly reducing: BlockPlan;
+  /** Whole gradients of a run of micro-batches. */
+  readonly runBuffers: readonly BufferId[];
+}
+
 /** A program laid out on its ranks, with the state of the step that runs. */
 export interface EngineParts {
   readonly program: Program;
@@ -105,7 +114,15 @@ function lanesOf(program: Program, p: number): number[] {
   return ranks.sort((a, b) => lane(a) - lane(b));
 }
 
-export function planBlock(block: Block, splitBackward: boolean, reduceEach: boolean): BlockPlan {
+export function planBlocks(block: Block, splitBackward: boolean): BlockPlans {
+  return {
+    plain: planBlock(block, splitBackward, false),
+    reducing: planBlock(block, splitBackward, true),
+    runBuffers: block.buffers.flatMap(({ scope, view }, id) => (scope === "run" && view === undefined ? [id] : [])),
+  };
+}
+
+function planBlock(block: Block, splitBackward: boolean, reduceEach: boolean): BlockPlan {
   const ops = actionOps(block, splitBackward, reduceEach);
   const lives = blockLives(block, splitBackward, reduceEach);
   const frees = new Map<number, BufferId[]>();

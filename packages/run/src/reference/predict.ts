@@ -9,12 +9,14 @@ import {
   coordinatesOf,
   decodeAction,
   dtypeBytes,
+  gradientRuns,
   groupOf,
   listPeakBytes,
   meshSize,
   type Op,
   type Program,
   replicaPrograms,
+  runBytes,
   tableRanks,
 } from "@meshwright/core";
 import { actionsUsingGathered, gatheredBytes } from "./gathering.ts";
@@ -35,6 +37,10 @@ function walk(
     readonly part: BlockAction;
     readonly gathers: readonly Block[];
     readonly gatheredBytes: number;
+    /** Gradients are reduced at its end. */
+    readonly reduces: boolean;
+    /** Whole gradients of runs of micro-batches that are there meanwhile. */
+    readonly runBytes: number;
   }) => void,
 ): void {
   const { schedule, stages, blocks, gatherPolicy, prefetchBlocks } = program;
@@ -44,8 +50,12 @@ function walk(
   /** Whole parameters there now, by chunk and use; with perForward, how many micro-batches hold them. */
   const live = new Map<string, number>();
   const holds = new Map<string, number>();
+  const runs = program.reducePolicy === "everyRun" ? gradientRuns(schedule, p) : null;
+  let inRuns = 0;
   for (const code of schedule.actions[p]!) {
     const { kind, chunk } = decodeAction(code);
+    const begins = runs?.begins.has(code) ?? false;
+    const ends = runs?.ends.has(code) ?? false;
     const list = stages[schedule.stageOf[p]![chunk]!]!.uses;
     const order = kind === "F" ? [...list.keys()] : [...list.keys()].reverse();
     for (const [n, use] of order.entries()) {
@@ -62,12 +72,17 @@ function walk(
           }
           if (part === "F") holds.set(key, (holds.get(key) ?? 0) + 1);
         }
+        if (begins) inRuns += runBytes(blocks[index]!);
         visit({
           block: blocks[index]!,
           part,
+          runBytes: inRuns,
+          reduces:
+            ends || (program.reducePolicy === "everyMicroBatch" && part === (schedule.splitBackward ? "W" : "B")),
           gathers,
           gatheredBytes: [...live.values()].reduce((sum, size) => sum + size, 0),
         });
+        if (ends) inRuns -= runBytes(blocks[index]!);
         const last = part === (schedule.splitBackward ? "W" : "B");
         if (last) holds.set(key, (holds.get(key) ?? 0) - 1);
         if (gatherPolicy === "perPhase" || (last && holds.get(key) === 0)) live.delete(key);
@@ -80,7 +95,6 @@ function walk(
 export function predictedTraffic(program: Program): TrafficBook {
   const { mesh, schedule, stages, blocks } = program;
   const book = new TrafficBook();
-  const reduceEach = program.reducePolicy === "everyMicroBatch";
   const ranksOf = (p: number) =>
     Array.from({ length: meshSize(mesh) }, (_, rank) => rank).filter((rank) => groupOf(mesh, rank, "pp")[p] === rank);
   const addOps = (ranks: readonly number[], block: Program["blocks"][number], ops: readonly Op[]) => {
@@ -90,7 +104,7 @@ export function predictedTraffic(program: Program): TrafficBook {
     }
   };
   const addActions = (own: Program, p: number, ranks: readonly number[]) => {
-    walk(own, p, ({ block, part, gathers }) => {
+    walk(own, p, ({ block, part, gathers, reduces }) => {
       for (const ahead of gathers) addOps(ranks, ahead, ahead.gather);
       if (part === "F") addOps(ranks, block, block.forward);
       if (part === "B")
@@ -104,7 +118,7 @@ export function predictedTraffic(program: Program): TrafficBook {
           block,
           block.backward.filter((op) => op.weightGrad === true),
         );
-      if (reduceEach && part === (schedule.splitBackward ? "W" : "B")) addOps(ranks, block, block.reduce);
+      if (reduces) addOps(ranks, block, block.reduce);
     });
     for (const code of own.schedule.actions[p]!) {
       const { kind, chunk, microBatch } = decodeAction(code);
@@ -132,7 +146,7 @@ export function predictedTraffic(program: Program): TrafficBook {
     for (const stage of schedule.stageOf[p]!) {
       for (const use of stages[stage]!.uses) {
         const block = blocks[use.block]!;
-        if (!reduceEach) addOps(ranks, block, block.reduce);
+        if (program.reducePolicy === "lastMicroBatch") addOps(ranks, block, block.reduce);
         addOps(ranks, block, block.update);
         if (program.gatherPolicy === "afterUpdate") addOps(ranks, block, block.gather);
         if (schedule.replicas === 1) continue;
@@ -168,17 +182,21 @@ export function predictedPeaks(program: Program, staticBytes: readonly number[])
   const memories = new Map(
     program.blocks.map((block) => [
       block,
-      actionMemory(onDevice(block), schedule.splitBackward, program.reducePolicy === "everyMicroBatch"),
+      {
+        plain: actionMemory(onDevice(block), schedule.splitBackward, false),
+        reducing: actionMemory(onDevice(block), schedule.splitBackward, true),
+      },
     ]),
   );
+  const each = program.reducePolicy === "everyMicroBatch";
   const parts = replicaPrograms(program);
   const peaks = parts.map((part) =>
     schedule.actions.map((_, p) => {
       let held = 0;
       let peak = 0;
-      walk(part.program, p, ({ block, part, gatheredBytes: gathered }) => {
-        const memory = memories.get(block)![part];
-        peak = Math.max(peak, held - memory.beforeBytes + memory.peakBytes + gathered);
+      walk(part.program, p, ({ block, part, reduces, gatheredBytes: gathered, runBytes: inRuns }) => {
+        const memory = memories.get(block)![each || reduces ? "reducing" : "plain"][part];
+        peak = Math.max(peak, held - memory.beforeBytes + memory.peakBytes + gathered + inRuns);
         held += memory.afterBytes - memory.beforeBytes;
       });
       return peak;

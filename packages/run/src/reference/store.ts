@@ -48,6 +48,8 @@ export class RankStore {
   private readonly persistent = new Map<string, Mat>();
   private readonly sharedOwners = new Map<string, Mat>();
   private readonly gathered = new Map<string, Map<BufferId, Mat>>();
+  /** Whole gradients of a run of micro-batches. */
+  private readonly run = new Map<string, Map<BufferId, Mat>>();
   private readonly micro = new Map<string, Map<BufferId, Mat>>();
   private readonly microHeld = new Map<string, number>();
   readonly heldBytes: Record<MemoryTier, number> = { hbm: 0, host: 0, nvme: 0 };
@@ -146,7 +148,10 @@ export class RankStore {
       !this.isLive(place, id),
       `${place.block.name}.${decl.name} of micro-batch ${place.microBatch} is not yet live`,
     );
-    const [maps, key] = decl.scope === "gathered" ? [this.gathered, place.key] : [this.micro, microKey(place)];
+    const [maps, key] =
+      decl.scope === "micro"
+        ? [this.micro, microKey(place)]
+        : [decl.scope === "gathered" ? this.gathered : this.run, place.key];
     const map = maps.get(key) ?? new Map<BufferId, Mat>();
     maps.set(key, map);
     map.set(id, m);
@@ -180,6 +185,7 @@ export class RankStore {
     for (const [maps, scope] of [
       [this.micro, "micro"],
       [this.gathered, "gathered"],
+      [this.run, "run"],
     ] as const) {
       for (const [key, map] of maps) {
         for (const m of map.values()) this.memory.release(m);
@@ -195,15 +201,15 @@ export class RankStore {
   /** Transient buffers still held anywhere, by block key: must be empty at the end of a step. */
   leftovers(): string[] {
     const names: string[] = [];
-    for (const [key, map] of [...this.micro, ...this.gathered])
+    for (const [key, map] of [...this.micro, ...this.gathered, ...this.run])
       for (const id of map.keys()) names.push(`${key} buffer ${id}`);
     return names;
   }
 
   private mapOf(place: Place, id: BufferId): Map<BufferId, Mat> | undefined {
-    return place.block.buffers[id]!.scope === "gathered"
-      ? this.gathered.get(place.key)
-      : this.micro.get(microKey(place));
+    const { scope } = place.block.buffers[id]!;
+    if (scope === "micro") return this.micro.get(microKey(place));
+    return (scope === "gathered" ? this.gathered : this.run).get(place.key);
   }
 
   /** The buffer as a matrix, views resolved. */

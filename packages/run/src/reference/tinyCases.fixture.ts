@@ -231,7 +231,13 @@ export interface TinyChoice {
   readonly context: { readonly cp: number; readonly ulysses: number; readonly cpLayout: Strategy["cpLayout"] };
   readonly dp: number;
   /** shardShare: the sharding group is dp x cp over this. */
-  readonly sharding: { readonly kind: Sharding; readonly shardShare: number; readonly reshard: boolean };
+  readonly sharding: {
+    readonly kind: Sharding;
+    readonly shardShare: number;
+    readonly reshard: boolean;
+    /** Gradients are reduced after runs of micro-batches. */
+    readonly runs?: true;
+  };
   readonly pipeline: { readonly pp: number; readonly schedule: string; readonly numChunks: number };
   readonly recompute: Recompute;
   readonly routing: RoutingPolicy;
@@ -281,6 +287,7 @@ export function tinyCase(choice: TinyChoice): TinyCase {
       sharding: sharding.kind,
       shardGroup: sharding.kind === "none" ? 1 : (dp * context.cp) / sharding.shardShare,
       reshardAfterForward: sharding.reshard,
+      ...(sharding.runs === true ? { reduceGradients: "run" as const } : {}),
       microBatch: choice.microBatch,
       recompute: choice.recompute,
       offloadOptimizer: choice.offloadOptimizer,
@@ -366,7 +373,9 @@ export const tinyFactors = {
     { kind: "zero1", shardShare: 1, reshard: true },
     { kind: "zero1", shardShare: 2, reshard: true },
     { kind: "zero2", shardShare: 1, reshard: true },
+    { kind: "zero2", shardShare: 1, reshard: true, runs: true },
     { kind: "zero3", shardShare: 1, reshard: true },
+    { kind: "zero3", shardShare: 2, reshard: true, runs: true },
     { kind: "zero3", shardShare: 1, reshard: false },
     { kind: "zero3", shardShare: 2, reshard: true },
   ] as TinyChoice["sharding"][],

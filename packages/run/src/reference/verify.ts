@@ -167,11 +167,14 @@ function compareTraffic(program: Program, outcome: StepOutcome): Verification["b
 
 function compareMemory(program: Program, outcome: StepOutcome): Verification["memory"] {
   const { schedule, blocks } = program;
-  const reduceEach = program.reducePolicy === "everyMicroBatch";
-  const predictions = blocks.map((block) => actionMemory(block, schedule.splitBackward, reduceEach));
+  const { reducePolicy } = program;
+  const predictions = [false, true].map((reduces) =>
+    blocks.map((block) => actionMemory(block, schedule.splitBackward, reduces)),
+  );
   const mismatches = new Set<string>();
   for (const record of outcome.actions) {
-    const expected: ActionMemory = predictions[record.block]![record.action];
+    const reduces = record.reduces || reducePolicy === "everyMicroBatch";
+    const expected: ActionMemory = predictions[reduces ? 1 : 0]![record.block]![record.action];
     for (const field of ["beforeBytes", "peakBytes", "afterBytes"] as const) {
       if (Math.abs(expected[field] - record[field]) > 1e-6) {
         mismatches.add(

@@ -13,7 +13,7 @@ export function canonicalStrategy({ strategy, model }: Pick<ResolvedSpec, "strat
   const hasExperts = model.layerKinds.some(({ ffn }) => ffn.kind === "moe");
   const numLayers = model.layers.length + (model.encoder?.layers.length ?? 0);
   const sharded = sharding !== "none" && dp * cp > 1;
-  const { offloadLayers, vocabOverStages, ...rest } = strategy;
+  const { offloadLayers, vocabOverStages, reduceGradients, ...rest } = strategy;
   return {
     ...rest,
     etp: hasExperts ? strategy.etp : 1,
@@ -35,6 +35,7 @@ export function canonicalStrategy({ strategy, model }: Pick<ResolvedSpec, "strat
     routing: { kind: "balanced" },
     ...(strategy.offloadActivations && offloadLayers !== undefined ? { offloadLayers } : {}),
     ...(vocabOverStages === true ? { vocabOverStages } : {}),
+    ...(sharded && reduceGradients === "run" ? { reduceGradients } : {}),
   };
 }
 

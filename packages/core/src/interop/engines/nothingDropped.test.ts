@@ -30,6 +30,7 @@ const otherStrategies: { readonly [Field in keyof Required<Strategy>]: readonly 
   sharding: ["none", "zero1", "zero2", "zero3"],
   shardGroup: [2],
   reshardAfterForward: [false, true],
+  reduceGradients: ["run"],
   microBatch: [2],
   recompute: [
     { kind: "full", everyLayers: 1, numLayers: "all" },

@@ -2,6 +2,7 @@
 
 import type { LayerSpec, ModelSpec } from "../../model/types.ts";
 import type { Finding } from "../../units/errors.ts";
+import { scheduleFamilies } from "../schedules/index.ts";
 import type { Software, Strategy, Workload } from "../strategy.ts";
 
 /** Schedules with two replicas of the model in opposite directions. */
@@ -51,6 +52,27 @@ export function checkLowering(model: ModelSpec, strategy: Strategy, workload: Wo
     );
   divides("strategy.ulysses", cp, ulysses, "context-parallel ranks");
   if (strategy.sharding !== "none") divides("strategy.shardGroup", dp * cp, strategy.shardGroup, "data-parallel ranks");
+  if (strategy.reduceGradients === "run") {
+    const family = scheduleFamilies.find(({ name }) => name === strategy.schedule);
+    if (strategy.sharding !== "zero2" && strategy.sharding !== "zero3")
+      say(
+        "strategy.reduceGradients",
+        `Gradients of sharding "${strategy.sharding}" are kept whole and reduced once a step: there are no runs to reduce`,
+        'use sharding "zero2" or "zero3", or leave reduceGradients out',
+      );
+    else if (family !== undefined && (family.splitBackward || twoWay.includes(family.name)))
+      say(
+        "strategy.reduceGradients",
+        `Schedule "${strategy.schedule}" ${family.splitBackward ? "splits its backwards" : "runs in two directions"}, so micro-batches of a chunk form no runs`,
+        "use gpipe, 1f1b, interleaved, breadth-first or hanayo, or leave reduceGradients out",
+      );
+    if (software.crossEntropy === "fused" && tp === 1)
+      say(
+        "strategy.reduceGradients",
+        "A fused loss writes the head's gradient in forward, before the run of its micro-batch begins",
+        "use software.cross_entropy vocabParallel or fp32Copy, or leave reduceGradients out",
+      );
+  }
   const perStep = strategy.microBatch * dp;
   const { replicaShares } = strategy;
   if (replicaShares !== undefined) {

@@ -1,5 +1,5 @@
 // The gradient of a parameter: where it is accumulated, and how the ranks that saw other tokens, rows or heads add theirs. Sharded gradients (zero2, zero3)
-// are made anew for each micro-batch and only the rank's shard persists; others persist whole and are reduced once a step.
+// are made anew for each micro-batch, or add up over a run of them, and only the rank's shard persists; others persist whole and are reduced once a step.
 
 import type { DType } from "../../units/dtype.ts";
 import { assert } from "../../units/errors.ts";
@@ -38,7 +38,8 @@ export function declareGradient(
   const fullAxis: Axis = expert ? "edp" : "dpcp";
   const replicateAxis: Axis = expert ? "ereplicate" : "replicate";
   const replicas = axisSize(mesh, replicateAxis);
-  const fresh = sharded && (strategy.sharding === "zero2" || strategy.sharding === "zero3");
+  const sharesGradients = sharded && (strategy.sharding === "zero2" || strategy.sharding === "zero3");
+  const fresh = sharesGradients && strategy.reduceGradients !== "run";
   const gradName = `${request.name}.grad`;
   const wire = software.gradReduceDtype === software.gradDtype ? undefined : software.gradReduceDtype;
   let grad: BufferId;
@@ -115,6 +116,31 @@ export function declareGradient(
     }
     reduce("reduceScatter", shardAxis, sent, part, software.gradReduceDtype);
     if (replicas > 1) reduce("allReduce", replicateAxis, part, part, software.gradReduceDtype);
+    builder.reduceAdds.push({ kind: "add", stream: "dp", a: reduced, b: part, out: reduced });
+  } else if (sharesGradients) {
+    // Added up in the format they are reduced in (torch fully_shard, unsharded_accumulated_grad), so nothing is cast on the way.
+    grad = builder.buffer({
+      name: `${gradName}.run`,
+      shape: placed.shape,
+      dtype: software.gradReduceDtype,
+      kind: "gradient",
+      scope: "run",
+      param: slice,
+    });
+    sumOverTp(grad);
+    reduced = persistent(".grad", placed.shardShape, software.gradDtype, "gradient");
+    const part = builder.buffer({
+      name: `${gradName}.part`,
+      shape: placed.shardShape,
+      dtype: software.gradReduceDtype,
+      kind: "workspace",
+      scope: "micro",
+      param: slice,
+    });
+    if (software.packsGrads !== undefined)
+      builder.reduceCasts.push({ kind: "copy", stream: "compute", x: grad, out: grad });
+    reduce("reduceScatter", shardAxis, grad, part);
+    if (replicas > 1) reduce("allReduce", replicateAxis, part, part);
     builder.reduceAdds.push({ kind: "add", stream: "dp", a: reduced, b: part, out: reduced });
   } else {
     grad = persistent(".grad", placed.shape, software.gradDtype, "gradient");

@@ -87,7 +87,6 @@ function gatherPolicy(strategy: Strategy, mesh: Mesh): GatherPolicy {
 }
 
 function reducePolicy(strategy: Strategy, mesh: Mesh): ReducePolicy {
-  return mesh.shard > 1 && (strategy.sharding === "zero2" || strategy.sharding === "zero3")
-    ? "everyMicroBatch"
-    : "lastMicroBatch";
+  if (mesh.shard === 1 || (strategy.sharding !== "zero2" && strategy.sharding !== "zero3")) return "lastMicroBatch";
+  return strategy.reduceGradients === "run" ? "everyRun" : "everyMicroBatch";
 }

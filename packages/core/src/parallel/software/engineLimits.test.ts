@@ -61,14 +61,16 @@ const anyStrategy: fc.Arbitrary<Strategy> = fc
     optimizer: fc.constantFrom("adamw" as const, "sgd" as const, "muon" as const, "adafactor" as const),
     stageLayers: fc.constantFrom(null, [8, 8, 8, 8]),
     vocabOverStages: fc.boolean(),
+    reduceGradients: fc.constantFrom(undefined, undefined, undefined, "run" as const),
     // Mostly off, so that other rules still decide.
     balanceStages: fc.constantFrom(false, false, false, true),
     balanceShares: fc.constantFrom(false, false, false, true),
     capacityFactor: fc.constantFrom(null, 1.25),
   })
-  .map(({ ulyssesIsCp, halfShard, offloadLayers, ...rest }) => ({
+  .map(({ ulyssesIsCp, halfShard, offloadLayers, reduceGradients, ...rest }) => ({
     ...base,
     ...rest,
+    ...(reduceGradients === undefined ? {} : { reduceGradients }),
     ...(offloadLayers === undefined ? {} : { offloadLayers }),
     ulysses: ulyssesIsCp ? rest.cp : 1,
     shardGroup: halfShard && (rest.dp * rest.cp) % 2 === 0 ? (rest.dp * rest.cp) / 2 : rest.dp * rest.cp,

@@ -66,15 +66,19 @@ export const colossalai = derive(generic, "colossalai-2025", {
 
 /**
  * Llama 3 (arXiv 2407.21783, section 3.3): FSDP that shards optimizer and gradients but does not reshard after forward, fp32 gradient accumulation
- * and reduce-scatter, asynchronous point-to-point, all-gather based context parallelism (exposed: K and V are small).
+ * and reduce-scatter, asynchronous point-to-point, all-gather based context parallelism (exposed: K and V are small). Projections are matrices of their own
+ * (meta-llama/llama3 llama/model.py: wq, wk, wv; w1, w3), so what a rotation has replaced is freed with its producer.
  */
 export const llama3Meta = derive(pytorchFsdp2, "llama3-meta-2024", {
   date: "2024-07",
   fusedActivation: true,
   fusedNorm: true,
   fusedRope: true,
+  fusedProjections: false,
   crossEntropy: "vocabParallel",
   gradReduceDtype: "fp32",
+  // Gathered 16-bit parameters live through the step, beside fp32 shards.
+  masterWeights: true,
   overlapCp: false,
   tpOverlap: "dgradAsync",
   compiled: false,

@@ -1,5 +1,6 @@
 // Memory of one block from the lives of its buffers (parallel/liveness.ts), device tier only and by kind.
 
+import { runBytes } from "../../parallel/gradientRuns.ts";
 import { blockLives, bufferBytes, listPeakBytes } from "../../parallel/liveness.ts";
 import type { Block, BufferDecl, BufferKind } from "../../parallel/program.ts";
 import type { Software } from "../../parallel/strategy.ts";
@@ -49,6 +50,8 @@ export interface BlockMemory {
   readonly W: ActionBytes;
   /** Held in host memory between forward and backward (offloaded activations), per micro-batch. */
   readonly hostStashBytes: number;
+  /** Whole gradients of a run of micro-batches. */
+  readonly runBytes: number;
   /** Copies that an optimizer without fused kernels makes, of all blocks together. */
   readonly updateBytes: number;
   /** Most bytes of buffers that only the update phase uses; blocks are updated one after another. */
@@ -105,6 +108,7 @@ export function blockMemory(
     B: action(bounds[1], bounds[2]),
     W: action(bounds[2], bounds[3]),
     hostStashBytes,
+    runBytes: runBytes(block),
     updateBytes: optimizerCopies(block, at.optimizer),
     updatePeakBytes: listPeakBytes(block, block.update, ({ tier }) => tier === "hbm"),
     optimizedElements: optimizedElements(block),

@@ -1,5 +1,6 @@
 // Which buffers fill a rank: names for the message that says why a step does not fit.
 
+import { chunksInRuns } from "../../parallel/gradientRuns.ts";
 import { blockLives, bufferBytes } from "../../parallel/liveness.ts";
 import type { Program } from "../../parallel/program.ts";
 
@@ -24,15 +25,17 @@ export function largestBuffers(program: Program, rank: number, numStashes: numbe
     found.set(name, sum);
   };
   const split = program.schedule.splitBackward;
-  for (const stage of program.schedule.stageOf[rank]!) {
+  const inRuns = chunksInRuns(program, rank);
+  for (const [chunk, stage] of program.schedule.stageOf[rank]!.entries()) {
     for (const use of program.stages[stage]!.uses) {
       const block = program.blocks[use.block]!;
       for (const buffer of block.buffers) {
-        if (buffer.tier !== "hbm" || buffer.scope !== "persistent") continue;
+        const kept = buffer.scope === "persistent" || (buffer.scope === "run" && inRuns.includes(chunk));
+        if (buffer.tier !== "hbm" || !kept) continue;
         const size = bufferBytes(buffer);
         if (size > 0) note(plainName(buffer.name), 1, size);
       }
-      const { lives, bounds } = blockLives(block, split, program.reducePolicy === "everyMicroBatch");
+      const { lives, bounds } = blockLives(block, split, program.reducePolicy !== "lastMicroBatch");
       for (const life of lives) {
         const buffer = block.buffers[life.buffer]!;
         if (buffer.tier === "hbm" && life.start < bounds[1] && life.end >= bounds[1])

@@ -3,6 +3,7 @@
 // holds, stash.ts what the other micro-batches hold.
 
 import { opName } from "../../cost/opNames.ts";
+import { chunksInRuns } from "../../parallel/gradientRuns.ts";
 import { actionOps, blockLives, bufferBytes, type Life } from "../../parallel/liveness.ts";
 import type { Block, BufferDecl, BufferKind, MemoryTier, Program } from "../../parallel/program.ts";
 import { describeAction } from "../../parallel/schedules/index.ts";
@@ -60,7 +61,8 @@ export function peakBuffers(
   const { graph, schedule } = timeline;
   const list = new BufferList(program);
   const stages = schedule.stageOf[rank]!.map((stage) => blockStates(program, stage));
-  for (const state of stages.flat()) list.addPersistent(state);
+  for (const state of stages.flat()) list.addPersistent(state, "persistent");
+  for (const chunk of chunksInRuns(program, rank)) for (const state of stages[chunk]!) list.addPersistent(state, "run");
   const held = memory.held(rank);
   list.addSum(
     "buckets, copies and placeholders",
@@ -158,7 +160,7 @@ function blockStates(program: Program, stage: number): BlockState[] {
   const { splitBackward } = program.schedule;
   return program.stages[stage]!.uses.map((use) => {
     const block = program.blocks[use.block]!;
-    const { lives, bounds } = blockLives(block, splitBackward, program.reducePolicy === "everyMicroBatch");
+    const { lives, bounds } = blockLives(block, splitBackward, program.reducePolicy !== "lastMicroBatch");
     const onDevice = lives.filter((life) => block.buffers[life.buffer]!.tier === "hbm");
     const held = new Float64Array(bounds[3] + 1);
     for (const life of onDevice) for (let i = life.start; i <= life.end; i++) held[i]! += life.sizeBytes;
@@ -183,10 +185,10 @@ class BufferList {
     this.program = program;
   }
 
-  addPersistent({ block, label }: BlockState): void {
+  addPersistent({ block, label }: BlockState, scope: "persistent" | "run"): void {
     block.buffers.forEach((buffer, id) => {
       const sizeBytes = bufferBytes(buffer);
-      if (buffer.scope !== "persistent" || sizeBytes === 0) return;
+      if (buffer.scope !== scope || sizeBytes === 0) return;
       if (buffer.kind === "workspace" && buffer.tier === "hbm") this.persistentWorkspaceBytes += sizeBytes;
       this.add(`${block.name} ${id}`, factsOf(buffer, "persistent"), { label, count: 1, sizeBytes });
     });
@@ -244,7 +246,7 @@ class BufferList {
     let names = this.opsOf.get(block);
     if (names === undefined) {
       const { reducePolicy, schedule } = this.program;
-      const { F, B, W } = actionOps(block, schedule.splitBackward, reducePolicy === "everyMicroBatch");
+      const { F, B, W } = actionOps(block, schedule.splitBackward, reducePolicy !== "lastMicroBatch");
       names = [...F, ...B, ...W].map((op) => opName(op, block));
       this.opsOf.set(block, names);
     }

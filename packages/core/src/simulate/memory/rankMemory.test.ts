@@ -20,7 +20,7 @@ function lowered(strategy: Record<string, unknown>, software: string) {
 function dumbPeak(program: Program, rank: number): { peakBytes: number; finalBytes: number } {
   const { schedule } = program;
   const lives = program.blocks.map((block) => {
-    const found = blockLives(block, schedule.splitBackward, program.reducePolicy === "everyMicroBatch");
+    const found = blockLives(block, schedule.splitBackward, program.reducePolicy !== "lastMicroBatch");
     return { ...found, lives: found.lives.filter((life) => block.buffers[life.buffer]!.tier === "hbm") };
   });
   // Bytes each (chunk, micro-batch, use) holds right now.

@@ -1,5 +1,6 @@
 // Peak memory of each pipeline rank: what persists, what is gathered, and the stash that follows the schedule's order of actions.
 
+import { chunksInRuns } from "../../parallel/gradientRuns.ts";
 import { bufferBytes } from "../../parallel/liveness.ts";
 import type { Program } from "../../parallel/program.ts";
 import type { Software } from "../../parallel/strategy.ts";
@@ -62,7 +63,8 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
   const { schedule } = program;
   const at = {
     splitBackward: schedule.splitBackward,
-    reduceEach: program.reducePolicy === "everyMicroBatch",
+    // Backwards that only add to a run's gradients hold less than the one that reduces them; its peak stands for both.
+    reduceEach: program.reducePolicy !== "lastMicroBatch",
     optimizer: optimizerKernels(software),
   };
   const blocks = program.blocks.map((block) => blockMemory(block, at));
@@ -94,7 +96,8 @@ export function programMemory(request: MemoryRequest): ProgramMemory {
     const staged =
       gradientStagingBytes(program, software, rank) +
       (software.placeholderGrads === true ? placeholderBytes(program, rank) : 0);
-    persistent = addBytes(persistent, { ...noBytes, workspace: staged });
+    const inRuns = chunksInRuns(program, rank).reduce((sum, chunk) => sum + held[chunk]!.runBytes, 0);
+    persistent = addBytes(persistent, { ...noBytes, workspace: staged, gradient: inRuns });
     const flatBytes = flatStepBytes(program, software, optimizedElements);
     updateBytes += flatBytes + updatePeakBytes;
     const gathered = gatheredBytes(program, software, rank, held);

@@ -20,6 +20,8 @@ export interface StageMemory {
   /** Input and weight gradients in one action: block by block, B then W where backward is split, else B. */
   readonly peakBW: KindBytes;
   readonly hostStashBytes: number;
+  /** Whole gradients while a run of micro-batches adds to them. */
+  readonly runBytes: number;
   /** Sent on and yet kept, by each micro-batch; part of afterF, peakB and peakBW. */
   readonly keptBytes: number;
   readonly updateBytes: number;
@@ -34,6 +36,7 @@ export function stageMemory(blocks: readonly BlockMemory[], keptBytes: number): 
   let persistent = noBytes;
   let hostBytes = 0;
   let hostStashBytes = 0;
+  let runBytes = 0;
   let updateBytes = 0;
   let updatePeakBytes = 0;
   let optimizedElements = 0;
@@ -41,6 +44,7 @@ export function stageMemory(blocks: readonly BlockMemory[], keptBytes: number): 
     persistent = addBytes(persistent, block.persistent);
     hostBytes += block.hostBytes;
     hostStashBytes += block.hostStashBytes;
+    runBytes += block.runBytes;
     updateBytes += block.updateBytes;
     updatePeakBytes = Math.max(updatePeakBytes, block.updatePeakBytes);
     optimizedElements += block.optimizedElements;
@@ -86,6 +90,7 @@ export function stageMemory(blocks: readonly BlockMemory[], keptBytes: number): 
     peakW,
     peakBW,
     hostStashBytes,
+    runBytes,
     keptBytes,
     updateBytes,
     updatePeakBytes,

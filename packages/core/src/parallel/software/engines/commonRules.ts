@@ -64,6 +64,12 @@ export function commonRules(title: string): readonly EngineRule[] {
       breaks: ({ strategy }) => strategy.vocabOverStages === true,
       say: () => `${title} keeps the head on the last stage: vocab_over_stages cannot be set`,
     },
+
+    {
+      breaks: ({ strategy }) => strategy.reduceGradients === "run",
+      say: () =>
+        `${title} reduces gradients after every micro-batch or once a step: reduce_gradients run cannot be set`,
+    },
     {
       breaks: ({ strategy }) => strategy.cpLayout === "contiguous" && strategy.cp > strategy.ulysses,
       say: () => `${title} deals sequences to a ring zigzag: cp_layout contiguous cannot be set`,
