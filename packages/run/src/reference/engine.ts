@@ -55,6 +55,7 @@ export function runStep(program: Program, options: { readonly vocab: number }): 
     loss: 0,
     routings: new WeakMap(),
     tokenCache: new WeakMap(),
+    freshSums: null,
     watch: null,
   };
   const { stores } = state;

@@ -18,6 +18,7 @@ import {
 } from "@meshwright/core";
 import { type GlobalRows, globalRows, type Tokens } from "./data.ts";
 import type { Exchanges } from "./exchanges.ts";
+import type { FreshSums } from "./freshSums.ts";
 import type { AttentionRows } from "./kernels/attention.ts";
 import type { Mat } from "./kernels/mat.ts";
 import type { OptimizerSettings } from "./kernels/optimizer.ts";
@@ -54,6 +55,8 @@ export interface Run {
   readonly routings: WeakMap<Mat, RoutingRecord>;
   /** Asked for at every op, so worked out once: tokens by layout and rank. */
   readonly tokenCache: WeakMap<TokenLayout, (TokenRows | undefined)[]>;
+  /** Sums that begin with what is first added to them; null where all of them are zero when a step begins. */
+  readonly freshSums: FreshSums | null;
   /** Told of every op before and after it runs (spans, rounding); null when nobody listens. */
   readonly watch: OpWatch | null;
 }

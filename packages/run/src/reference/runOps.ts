@@ -3,6 +3,7 @@
 import { assert, type Block, type BufferId, baseOf, type Op, opAccess } from "@meshwright/core";
 import { dispatchedCounts, expertCounts, type Frame, matOf, routingAt, total } from "./frame.ts";
 import { runLocal } from "./localOps.ts";
+import { opPlan } from "./opPlans.ts";
 
 /** Base buffers to free after op i of a list. */
 export type Frees = ReadonlyMap<number, readonly BufferId[]>;
@@ -27,8 +28,24 @@ export function runOps(
   }
 }
 
+const knownFrees = new WeakMap<Block, WeakMap<readonly Op[], Frees>>();
+
 /** Frees for a list that stands alone: every micro buffer after its last use in the list. */
 export function standaloneFrees(block: Block, ops: readonly Op[]): Frees {
+  let ofBlock = knownFrees.get(block);
+  if (ofBlock === undefined) {
+    ofBlock = new WeakMap();
+    knownFrees.set(block, ofBlock);
+  }
+  let frees = ofBlock.get(ops);
+  if (frees === undefined) {
+    frees = freesOf(block, ops);
+    ofBlock.set(ops, frees);
+  }
+  return frees;
+}
+
+function freesOf(block: Block, ops: readonly Op[]): Frees {
   const last = new Map<BufferId, number>();
   for (const [i, op] of ops.entries()) {
     const { reads, writes } = opAccess(op);
@@ -42,28 +59,19 @@ export function standaloneFrees(block: Block, ops: readonly Op[]): Frees {
   return frees;
 }
 
-function runOp(frame: Frame, op: Op): void {
-  if ("routing" in op) frame.lastRouting = op.routing;
-  const { block } = frame.place;
-  const { exchanges } = frame.run;
-  const { reads, writes } = opAccess(op);
-  const accumulated = new Set(reads.map((id) => baseOf(block, id)));
+function runOp(frame: Frame, planned: Op): void {
+  if ("routing" in planned) frame.lastRouting = planned.routing;
+  const { place, run, ranks } = frame;
+  const { made } = opPlan(place.block, planned);
   // All ranks' sizes first: a collective's result depends on what its peers hold.
-  const missing: { readonly rank: number; readonly id: BufferId; readonly rows: number | undefined }[] = [];
-  for (const rank of frame.ranks) {
-    const seen = new Set<BufferId>();
-    for (const id of writes) {
-      const base = baseOf(block, id);
-      if (seen.has(base) || block.buffers[base]!.scope === "persistent") continue;
-      seen.add(base);
-      if (!frame.run.stores[rank]!.isLive(frame.place, base))
-        missing.push({ rank, id: base, rows: rowsOfOutput(frame, rank, op, base) });
-    }
-  }
-  for (const { rank, id, rows } of missing) {
-    // What an op adds to starts at zero; anything else is undefined until it is written.
-    frame.run.stores[rank]!.create(frame.place, id, accumulated.has(id) ? "zero" : "undefined", rows);
-  }
+  const missing: { rank: number; id: BufferId; content: "zero" | "undefined"; rows: number | undefined }[] = [];
+  for (const rank of ranks)
+    for (const { id, content } of made)
+      if (!run.stores[rank]!.isLive(place, id))
+        missing.push({ rank, id, content, rows: rowsOfOutput(frame, rank, planned, id) });
+  for (const { rank, id, content, rows } of missing) run.stores[rank]!.create(place, id, content, rows);
+  const op = run.freshSums === null ? planned : run.freshSums.entering(frame, ranks[0]!, planned);
+  const { exchanges } = run;
   switch (op.kind) {
     case "collective":
       exchanges.collective(frame, op);

@@ -5,6 +5,7 @@ import { assert, tableRanks } from "@meshwright/core";
 import { type EngineParts, eachPlace, runPhase } from "./engineParts.ts";
 import type { Frame } from "./frame.ts";
 import { at, set } from "./kernels/mat.ts";
+import { updatePhases } from "./opPlans.ts";
 import type { Place } from "./store.ts";
 
 /** Chunks of different replicas that hold the same stage add up their persistent gradients. */
@@ -55,12 +56,7 @@ export function syncEmbedding(parts: EngineParts): void {
 
 /** Sum of squares of all gradients, on every rank: each adds up its block uses, then the tail adds up the ranks. */
 export function gradientNorm(parts: EngineParts): number {
-  eachPlace(parts, (frame, block) =>
-    runPhase(
-      frame,
-      block.update.filter((op) => op.kind === "gradNorm"),
-    ),
-  );
+  eachPlace(parts, (frame, block) => runPhase(frame, updatePhases(block).gradNorm));
   const { tail } = parts.program;
   const partial = (rank: number, p: number): number => {
     let sum = 0;
@@ -86,10 +82,5 @@ export function gradientNorm(parts: EngineParts): number {
 
 /** The optimizer's step, and what brings it its gradients. */
 export function updateParameters(parts: EngineParts): void {
-  eachPlace(parts, (frame, block) =>
-    runPhase(
-      frame,
-      block.update.filter((op) => op.kind !== "gradNorm"),
-    ),
-  );
+  eachPlace(parts, (frame, block) => runPhase(frame, updatePhases(block).optimizer));
 }

@@ -40,18 +40,32 @@ export interface Place {
   readonly microBatch: number;
 }
 
+/** Buffers of one use of a block. */
+interface UseBuffers {
+  readonly persistent: Map<BufferId, Mat>;
+  readonly gathered: Map<BufferId, Mat>;
+  /** Whole gradients of a run of micro-batches. */
+  readonly run: Map<BufferId, Mat>;
+  readonly micro: Map<number, MicroBuffers>;
+}
+
+/** Those of one micro-batch. */
+interface MicroBuffers {
+  readonly mats: Map<BufferId, Mat>;
+  heldBytes: number;
+}
+
 export class RankStore {
   readonly rank: number;
   private readonly mesh: Mesh;
   private readonly memory: MatMemory;
   private readonly poison: boolean;
-  private readonly persistent = new Map<string, Mat>();
   private readonly sharedOwners = new Map<string, Mat>();
-  private readonly gathered = new Map<string, Map<BufferId, Mat>>();
-  /** Whole gradients of a run of micro-batches. */
-  private readonly run = new Map<string, Map<BufferId, Mat>>();
-  private readonly micro = new Map<string, Map<BufferId, Mat>>();
-  private readonly microHeld = new Map<string, number>();
+  private readonly uses = new Map<string, UseBuffers>();
+  /** The place that was asked for last, and where its buffers are: ops of one place follow each other. */
+  private lastPlace: Place | null = null;
+  private lastUse: UseBuffers | null = null;
+  private lastMicro: MicroBuffers | null = null;
   readonly heldBytes: Record<MemoryTier, number> = { hbm: 0, host: 0, nvme: 0 };
   private readonly persistentBytes: Record<MemoryTier, number> = { hbm: 0, host: 0, nvme: 0 };
   /** Most bytes held in HBM, and in the host's memory. */
@@ -88,7 +102,7 @@ export class RankStore {
     const decl = place.block.buffers[id]!;
     const { rows, cols } = matrixShape(decl);
     const m = fill(this.memory.allocate(rows, cols, slackElements), 0, slackElements);
-    this.persistent.set(`${place.key} ${id}`, m);
+    this.useOf(place).persistent.set(id, m);
     const owner = ownerKey(place, decl);
     if (owner !== null && !this.sharedOwners.has(owner)) this.sharedOwners.set(owner, m);
     this.charge(decl, 1);
@@ -97,7 +111,7 @@ export class RankStore {
   }
 
   persistentOrNew(place: Place, id: BufferId): Mat {
-    return this.persistent.get(`${place.key} ${id}`) ?? this.addPersistent(place, id);
+    return this.useOf(place).persistent.get(id) ?? this.addPersistent(place, id);
   }
 
   /** A declaration that stands for another block use's buffer. */
@@ -105,13 +119,13 @@ export class RankStore {
     const owner = ownerKey(place, place.block.buffers[id]!);
     const m = owner === null ? undefined : this.sharedOwners.get(owner);
     assert(m !== undefined, `rank ${this.rank} holds an owner of shared ${place.block.buffers[id]!.name}`);
-    this.persistent.set(`${place.key} ${id}`, m);
+    this.useOf(place).persistent.set(id, m);
   }
 
   // Gathered and micro buffers.
 
   isLive(place: Place, id: BufferId): boolean {
-    return this.mapOf(place, id)?.has(id) ?? false;
+    return this.mapOf(place, id).has(id);
   }
 
   /** Creates a transient buffer, zero or undefined; `rows` overrides the declared number where routing decides it. */
@@ -148,50 +162,40 @@ export class RankStore {
       !this.isLive(place, id),
       `${place.block.name}.${decl.name} of micro-batch ${place.microBatch} is not yet live`,
     );
-    const [maps, key] =
-      decl.scope === "micro"
-        ? [this.micro, microKey(place)]
-        : [decl.scope === "gathered" ? this.gathered : this.run, place.key];
-    const map = maps.get(key) ?? new Map<BufferId, Mat>();
-    maps.set(key, map);
-    map.set(id, m);
+    this.mapOf(place, id).set(id, m);
     this.charge(decl, 1);
-    if (decl.scope === "micro") this.microHeld.set(microKey(place), this.microBytes(place) + bufferBytes(decl));
+    if (decl.scope === "micro") this.microOf(place).heldBytes += bufferBytes(decl);
   }
 
   free(place: Place, id: BufferId): void {
     const decl = place.block.buffers[id]!;
     const map = this.mapOf(place, id);
-    const m = map?.get(id);
+    const m = map.get(id);
     assert(m !== undefined, `${place.block.name}.${decl.name} of micro-batch ${place.microBatch} is live when freed`);
-    map!.delete(id); // m came from it
+    map.delete(id);
     this.memory.release(m);
     this.charge(decl, -1);
-    if (decl.scope === "micro") this.microHeld.set(microKey(place), this.microBytes(place) - bufferBytes(decl));
+    if (decl.scope === "micro") this.microOf(place).heldBytes -= bufferBytes(decl);
   }
 
   /** Bytes this micro-batch holds in the block use. */
   microBytes(place: Place): number {
-    return this.microHeld.get(microKey(place)) ?? 0;
+    return this.microOf(place).heldBytes;
   }
 
   /** Frees what a micro-batch holds in a block use: after a forward pass whose backward never comes. */
   dropMicro(place: Place): void {
-    for (const id of [...(this.micro.get(microKey(place))?.keys() ?? [])]) this.free(place, id);
+    for (const id of [...this.microOf(place).mats.keys()]) this.free(place, id);
   }
 
   /** Frees everything that does not outlive a step: after a step that is given up. */
   dropTransient(): void {
-    for (const [maps, scope] of [
-      [this.micro, "micro"],
-      [this.gathered, "gathered"],
-      [this.run, "run"],
-    ] as const) {
-      for (const [key, map] of maps) {
+    for (const { gathered, run, micro } of this.uses.values()) {
+      for (const map of [gathered, run, ...[...micro.values()].map(({ mats }) => mats)]) {
         for (const m of map.values()) this.memory.release(m);
         map.clear();
-        if (scope === "micro") this.microHeld.set(key, 0);
       }
+      for (const buffers of micro.values()) buffers.heldBytes = 0;
     }
     this.heldBytes.hbm = this.persistentBytes.hbm;
     this.heldBytes.host = this.persistentBytes.host;
@@ -201,15 +205,44 @@ export class RankStore {
   /** Transient buffers still held anywhere, by block key: must be empty at the end of a step. */
   leftovers(): string[] {
     const names: string[] = [];
-    for (const [key, map] of [...this.micro, ...this.gathered, ...this.run])
-      for (const id of map.keys()) names.push(`${key} buffer ${id}`);
+    for (const [key, { gathered, run, micro }] of this.uses) {
+      for (const id of [...gathered.keys(), ...run.keys()]) names.push(`${key} buffer ${id}`);
+      for (const [microBatch, { mats }] of micro)
+        for (const id of mats.keys()) names.push(`${key} ${microBatch} buffer ${id}`);
+    }
     return names;
   }
 
-  private mapOf(place: Place, id: BufferId): Map<BufferId, Mat> | undefined {
+  private mapOf(place: Place, id: BufferId): Map<BufferId, Mat> {
     const { scope } = place.block.buffers[id]!;
-    if (scope === "micro") return this.micro.get(microKey(place));
-    return (scope === "gathered" ? this.gathered : this.run).get(place.key);
+    if (scope === "micro") return this.microOf(place).mats;
+    return scope === "gathered" ? this.useOf(place).gathered : this.useOf(place).run;
+  }
+
+  private useOf(place: Place): UseBuffers {
+    if (place !== this.lastPlace) this.turnTo(place);
+    return this.lastUse!; // turnTo() set it
+  }
+
+  private microOf(place: Place): MicroBuffers {
+    if (place !== this.lastPlace) this.turnTo(place);
+    return this.lastMicro!; // turnTo() set it
+  }
+
+  private turnTo(place: Place): void {
+    let use = this.uses.get(place.key);
+    if (use === undefined) {
+      use = { persistent: new Map(), gathered: new Map(), run: new Map(), micro: new Map() };
+      this.uses.set(place.key, use);
+    }
+    let micro = use.micro.get(place.microBatch);
+    if (micro === undefined) {
+      micro = { mats: new Map(), heldBytes: 0 };
+      use.micro.set(place.microBatch, micro);
+    }
+    this.lastPlace = place;
+    this.lastUse = use;
+    this.lastMicro = micro;
   }
 
   /** The buffer as a matrix, views resolved. */
@@ -241,17 +274,13 @@ export class RankStore {
         }
       }
     }
-    const m = decl.scope === "persistent" ? this.persistent.get(`${place.key} ${id}`) : this.mapOf(place, id)?.get(id);
+    const m = decl.scope === "persistent" ? this.useOf(place).persistent.get(id) : this.mapOf(place, id).get(id);
     assert(
       m !== undefined,
       `${place.block.name}.${decl.name} (${decl.scope}) of micro-batch ${place.microBatch} is live on rank ${this.rank} when used`,
     );
     return m;
   }
-}
-
-function microKey(place: Place): string {
-  return `${place.key} ${place.microBatch}`;
 }
 
 function ownerKey(place: Place, decl: BufferDecl): string | null {

@@ -18,11 +18,13 @@ import { type ActionRecord, ActionRunner } from "../../reference/actions.ts";
 import type { Tokens } from "../../reference/data.ts";
 import { type EngineParts, eachPlace, engineParts, placesOf, runPhase } from "../../reference/engineParts.ts";
 import type { OpWatch, Run } from "../../reference/frame.ts";
+import { FreshSums } from "../../reference/freshSums.ts";
 import { type InitialValue, initialiseParameters } from "../../reference/initialise.ts";
-import { clear } from "../../reference/kernels/mat.ts";
+import type { Mat } from "../../reference/kernels/mat.ts";
 import { firstStep, type OptimizerSettings } from "../../reference/kernels/optimizer.ts";
 import { type Kernels, plainKernels } from "../../reference/kernels/plain.ts";
 import type { MatMemory } from "../../reference/matMemory.ts";
+import { isSum } from "../../reference/opPlans.ts";
 import { gradientPieces, parameterPieces, type TensorPiece } from "../../reference/results.ts";
 import { addReplicas, gradientNorm, syncEmbedding, updateParameters } from "../../reference/stepEnd.ts";
 import { RankStore } from "../../reference/store.ts";
@@ -125,6 +127,9 @@ export class RankEngine {
   private readonly runner: ActionRunner;
   private readonly mail: RankMail;
   private readonly recorder: SpanRecorder | null;
+  private readonly freshSums = new FreshSums();
+  /** Gradients and losses. */
+  private readonly sums: readonly Mat[];
   readonly pipelineRank: number;
 
   constructor(options: RankEngineOptions) {
@@ -158,6 +163,7 @@ export class RankEngine {
       loss: 0,
       routings: new WeakMap(),
       tokenCache: new WeakMap(),
+      freshSums: this.freshSums,
       watch: bothOf(engineWatch(rank, recording, rounds && hasNarrowBuffers(program)), options.watch ?? null),
     };
     const { dp, pp } = coordinatesOf(mesh, rank);
@@ -184,6 +190,7 @@ export class RankEngine {
             roundMat(this.store.get(place, id), decl.dtype);
       }
     }
+    this.sums = sumsOf(this.parts, this.store);
   }
 
   /** One step of training. Every rank calls it with the same tokens and settings. */
@@ -197,7 +204,7 @@ export class RankEngine {
     for (const [index, code] of parts.program.schedule.actions[this.pipelineRank]!.entries()) {
       if (hooks.beforeAction?.(this, index) === "stop") {
         store.dropTransient();
-        this.clearSums();
+        this.freshSums.begin(this.sums);
         state.loss = 0;
         break;
       }
@@ -208,6 +215,7 @@ export class RankEngine {
         () => this.runner.runAction(parts, this.pipelineRank, action),
       );
     }
+    this.freshSums.settle();
     this.span("reduce", "optimizer", () => {
       addReplicas(parts);
       if (program.reducePolicy === "lastMicroBatch") eachPlace(parts, (frame, block) => runPhase(frame, block.reduce));
@@ -295,7 +303,7 @@ export class RankEngine {
     this.runner.records.length = 0;
     this.recorder?.begin();
     this.store.beginPeaks();
-    this.clearSums();
+    this.freshSums.begin(this.sums);
   }
 
   /** Waits for what is on its way and adds up the ranks' losses. */
@@ -326,28 +334,22 @@ export class RankEngine {
     return sum;
   }
 
-  /** Gradients and losses are added up over a step, so they begin at zero. */
-  private clearSums(): void {
-    for (const { places } of placesOf(this.parts)) {
-      for (const place of places) {
-        for (const [id, decl] of place.block.buffers.entries()) {
-          if (
-            (decl.kind === "gradient" || decl.kind === "activation") &&
-            decl.scope === "persistent" &&
-            decl.view === undefined &&
-            decl.shared !== true
-          )
-            clear(this.store.get(place, id));
-        }
-      }
-    }
-  }
-
   private span(name: string, category: string, run: () => void): void {
     const startSec = this.recorder === null ? 0 : nowSec();
     run();
     this.recorder?.addAction(name, category, startSec, nowSec(), this.store.heldBytes.hbm);
   }
+}
+
+/** What a rank adds up over a step: its own gradients and losses, not those that other block uses stand for. */
+function sumsOf(parts: EngineParts, store: RankStore): Mat[] {
+  return placesOf(parts).flatMap(({ places }) =>
+    places.flatMap((place) =>
+      [...place.block.buffers.entries()]
+        .filter(([id, { shared }]) => isSum(place.block, id) && shared !== true)
+        .map(([id]) => store.get(place, id)),
+    ),
+  );
 }
 
 const noTokens: Tokens = {
