@@ -134,8 +134,9 @@ export class ActionRunner {
     runOps(frame, plan.ops[kind], plan.frees, first, (position) => {
       peak = Math.max(peak, this.microBytes(frame));
       if (position !== last) return;
-      if (kind === "F") this.handOver(running, frame, p, { ...at, kind }, block.outputs);
-      if (kind === "B") this.handOver(running, frame, p, { ...at, kind }, block.gradInputs);
+      const ends = plan.frees.get(position) ?? [];
+      if (kind === "F") this.handOver(running, frame, p, { ...at, kind }, block.outputs, ends);
+      if (kind === "B") this.handOver(running, frame, p, { ...at, kind }, block.gradInputs, ends);
     });
     this.records.push({
       pipelineRank: p,
@@ -166,13 +167,19 @@ export class ActionRunner {
     this.mail.take(frame, key, ids, { from: this.pipelineRankOf(running, p, key, source), to: p });
   }
 
-  private handOver(running: EngineParts, frame: Frame, p: number, key: MailKey, ids: readonly BufferId[]): void {
+  /** @param ends buffers that are freed next. */
+  private handOver(
+    running: EngineParts,
+    frame: Frame,
+    p: number,
+    key: MailKey,
+    ids: readonly BufferId[],
+    ends: readonly BufferId[],
+  ): void {
     if (ids.length === 0) return;
     const target = neighbour(this.program, key, key.kind === "F" ? 1 : -1);
-    this.mail.send(frame, { ...key, ...target }, ids, {
-      from: p,
-      to: this.pipelineRankOf(running, p, key, target),
-    });
+    const route = { from: p, to: this.pipelineRankOf(running, p, key, target) };
+    this.mail.send(frame, { ...key, ...target }, ids, route, ends);
   }
 
   /** Pipeline rank that runs the neighbour of a block use on `p`. */

@@ -31,8 +31,8 @@ export interface MailKey {
 export interface Mail {
   /** Whether what the ranks of the frame wait for can be taken now; a rank on its own waits instead, so it says yes. */
   hasArrived(key: MailKey): boolean;
-  /** Takes what the frame's buffers `ids` hold, which the sender frees afterwards. @param key the receiver. */
-  send(frame: Frame, key: MailKey, ids: readonly BufferId[], route: MailRoute): void;
+  /** Takes what the frame's buffers `ids` hold. @param key the receiver. @param ends buffers that the sender frees next: their memory may be taken over. */
+  send(frame: Frame, key: MailKey, ids: readonly BufferId[], route: MailRoute, ends: readonly BufferId[]): void;
   /** Makes the frame's buffers `ids` of what was sent. */
   take(frame: Frame, key: MailKey, ids: readonly BufferId[], route: MailRoute): void;
   /** Tensors sent and never taken, in words. */

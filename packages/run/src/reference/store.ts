@@ -40,6 +40,9 @@ export interface Place {
   readonly microBatch: number;
 }
 
+/** In the place of a matrix that was handed over. */
+const handedOver: Mat = { data: new Float32Array(0), rows: 0, cols: 0, stride: 0, offset: 0 };
+
 /** Buffers of one use of a block. */
 interface UseBuffers {
   readonly persistent: Map<BufferId, Mat>;
@@ -167,13 +170,22 @@ export class RankStore {
     if (decl.scope === "micro") this.microOf(place).heldBytes += bufferBytes(decl);
   }
 
+  /** The matrix of a transient buffer that nobody uses again before it is freed: it belongs to the caller from here. */
+  handOver(place: Place, id: BufferId): Mat {
+    const map = this.mapOf(place, id);
+    const m = map.get(id);
+    assert(m !== undefined && m !== handedOver, `${place.block.buffers[id]!.name} is live when handed over`);
+    map.set(id, handedOver);
+    return m;
+  }
+
   free(place: Place, id: BufferId): void {
     const decl = place.block.buffers[id]!;
     const map = this.mapOf(place, id);
     const m = map.get(id);
     assert(m !== undefined, `${place.block.name}.${decl.name} of micro-batch ${place.microBatch} is live when freed`);
     map.delete(id);
-    this.memory.release(m);
+    if (m !== handedOver) this.memory.release(m);
     this.charge(decl, -1);
     if (decl.scope === "micro") this.microOf(place).heldBytes -= bufferBytes(decl);
   }
@@ -192,7 +204,7 @@ export class RankStore {
   dropTransient(): void {
     for (const { gathered, run, micro } of this.uses.values()) {
       for (const map of [gathered, run, ...[...micro.values()].map(({ mats }) => mats)]) {
-        for (const m of map.values()) this.memory.release(m);
+        for (const m of map.values()) if (m !== handedOver) this.memory.release(m);
         map.clear();
       }
       for (const buffers of micro.values()) buffers.heldBytes = 0;

@@ -328,7 +328,6 @@ export class RankExchanges implements Exchanges {
     allocate: Allocate,
   ): void {
     const n = group.length;
-    const length = out.rows * out.cols;
     if (op.dim === "rows" && op.axis === "etp" && n > 1) {
       // Shares of routed rows differ: sum all of them and keep the own ones.
       const rows = this.rowsAlong(frame, this.rank, op.axis, outId);
@@ -340,26 +339,37 @@ export class RankExchanges implements Exchanges {
       copyInto({ ...sum, rows: out.rows, offset: sum.offset + before * x.cols }, out);
       return;
     }
-    const parts = allocate(n, length);
-    if (op.dim === "columns") {
-      for (let member = 0; member < n; member++)
-        copyInto(columnShard(x, out.cols, member), packedShard(parts, out, member));
-    } else {
-      const size = x.rows * x.cols;
-      assert(
-        op.dim === "flat" ? n * length >= size : n * length === size,
-        `${size} elements are dealt as ${n} x ${length}`,
-      );
-      // The last flat shards are padded with zeros.
-      if (n * length > size) elementsIn(parts).fill(0, size);
-      copyInto(x, { ...parts, rows: x.rows, cols: x.cols, stride: x.cols });
-    }
-    if (op.wire !== undefined) this.round?.(elementsIn(parts), op.wire);
-    const into = isContiguous(out) ? out : allocate(out.rows, out.cols);
+    const rounds = op.wire !== undefined && this.round !== null;
+    const parts = this.partsOf(op, x, out, n, allocate, rounds);
+    if (rounds) this.round!(elementsIn(parts), op.wire!);
+    // A shard that lies in what peers read, and the own rank adds to, comes into its place afterwards.
+    const overlaps = parts === x && out.data === x.data && overlapOf(x, out);
+    const into = isContiguous(out) && !overlaps ? out : allocate(out.rows, out.cols);
     if (communicator === null) elementsIn(into).set(elementsIn(parts));
     else communicator.reduceScatter(elementsIn(parts), elementsIn(into), op.reduce);
     scaleBy(elementsIn(into), op.scale);
     if (into !== out) copyInto(into, out);
+  }
+
+  /** A piece for each member, one after another: `x` itself where it is that already. */
+  private partsOf(op: CollectiveOp, x: Mat, out: Mat, n: number, allocate: Allocate, changes: boolean): Mat {
+    const length = out.rows * out.cols;
+    const size = x.rows * x.cols;
+    if (op.dim !== "columns" && size === n * length && isContiguous(x) && !changes) return x;
+    const parts = allocate(n, length);
+    if (op.dim === "columns") {
+      for (let member = 0; member < n; member++)
+        copyInto(columnShard(x, out.cols, member), packedShard(parts, out, member));
+      return parts;
+    }
+    assert(
+      op.dim === "flat" ? n * length >= size : n * length === size,
+      `${size} elements are dealt as ${n} x ${length}`,
+    );
+    // The last flat shards are padded with zeros.
+    if (n * length > size) elementsIn(parts).fill(0, size);
+    copyInto(x, { ...parts, rows: x.rows, cols: x.cols, stride: x.cols });
+    return parts;
   }
 
   /**
@@ -451,6 +461,11 @@ function packed(m: Mat, allocate: Allocate): Mat {
 function packedShard(shards: Mat, shape: Mat, member: number): Mat {
   const { rows, cols } = shape;
   return { ...shards, rows, cols, stride: cols, offset: shards.offset + member * rows * cols };
+}
+
+/** Whether two matrices of one array share memory; strides included. */
+function overlapOf(a: Mat, b: Mat): boolean {
+  return b.offset < a.offset + a.rows * a.stride && a.offset < b.offset + b.rows * b.stride;
 }
 
 /** A member's columns of a matrix whose columns are dealt to the group. */

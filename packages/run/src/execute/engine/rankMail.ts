@@ -1,5 +1,5 @@
 // Hidden states and their gradients as one rank sends and receives them. What stays on the rank is handed over in memory; what leaves goes as messages, one
-// for each tensor, posted without waiting: the copy on its way lies in scratch memory, outside the program's count, until it has been taken.
+// for each tensor, posted without waiting: until it has been taken it lies outside the program's count. Nothing is copied that the sender would free next.
 //
 // Stages that scatter their sends send one part for each tp rank, and the receivers gather the parts over tp (arXiv 2104.04473, section 4.1).
 
@@ -43,10 +43,12 @@ export class RankMail implements Mail {
     return true;
   }
 
-  send(frame: Frame, key: MailKey, ids: readonly BufferId[], route: MailRoute): void {
+  send(frame: Frame, key: MailKey, ids: readonly BufferId[], route: MailRoute, ends: readonly BufferId[]): void {
     const { program, rank, store, link, allLanes } = this.options;
     const { run, place } = frame;
-    const copies = ids.map((id) => store.copyOf(store.get(place, id)));
+    const copies = ids.map((id, i) =>
+      ends.includes(id) && ids.lastIndexOf(id) === i ? store.handOver(place, id) : store.copyOf(store.get(place, id)),
+    );
     if (route.from === route.to) {
       this.here.set(mailName(key), copies);
       return;

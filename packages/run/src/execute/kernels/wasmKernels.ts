@@ -335,6 +335,8 @@ export function wasmKernels(arena: Arena): Kernels {
 
 function copyInto(x: Mat, out: Mat): void {
   if (x.rows !== out.rows || x.cols !== out.cols) return plainKernels.copyInto(x, out);
+  if (x.stride === x.cols && out.stride === x.cols)
+    return out.data.set(x.data.subarray(x.offset, x.offset + x.rows * x.cols), out.offset);
   for (let i = 0; i < x.rows; i++) {
     const from = x.offset + i * x.stride;
     out.data.set(x.data.subarray(from, from + x.cols), out.offset + i * out.stride);
