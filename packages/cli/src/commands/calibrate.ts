@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { type Calibration, type CollectiveName, collectiveNames, writeCalibration } from "@meshwright/core/cluster";
 import { cudaScript, importCalibration } from "@meshwright/core/interop";
 import { type Finding, InputError } from "@meshwright/core/units";
-import { calibrateLocal } from "@meshwright/run";
+import { calibrateLocal, otherProgramsKey } from "@meshwright/run";
 import { readText, writeText } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { DefineCommand } from "../main.ts";
@@ -78,12 +78,20 @@ function refuseStray(options: Readonly<Record<string, unknown>>, allowed: readon
   if (findings.length > 0) throw new InputError(findings);
 }
 
+/** Beyond what an idle system does. */
+const mostOtherCores = 0.05;
+
 async function measuredHere(quick: boolean, io: Io): Promise<string> {
   const date = new Date().toISOString().slice(0, 10);
   try {
     const calibration = await calibrateLocal({ quick, date, onProgress: (text) => io.progress(text) });
     io.progressDone();
     io.err(io.paint.dim(summary(calibration)));
+    const others = calibration.measured[otherProgramsKey] ?? "";
+    if (Number.parseFloat(others) > mostOtherCores)
+      io.err(
+        `Other programs kept ${others} busy meanwhile, and the file describes the machine with them: measure again when nothing else runs`,
+      );
     return writeCalibration(calibration);
   } finally {
     io.progressDone();

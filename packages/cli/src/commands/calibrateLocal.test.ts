@@ -85,7 +85,20 @@ describe("meshwright calibrate --local --quick", () => {
   });
 
   test("stands in for the cluster of the file when a run is compared, cut to its ranks", async () => {
-    const ask = ["run", tiny, "--dp", "1", "--compare", "--steps", "2", "--set", "model.layers=1", "--json"];
+    const ask = [
+      "run",
+      tiny,
+      "--dp",
+      "1",
+      "--compare",
+      "--steps",
+      "2",
+      "--warm-up",
+      "0",
+      "--set",
+      "model.layers=1",
+      "--json",
+    ];
     const guessed = JSON.parse((await meshwright(...ask)).out).comparison;
     const priced = JSON.parse((await meshwright(...ask, "--calibration", "local.json")).out).comparison;
     expect(priced.stepSec.predicted).not.toBe(guessed.stepSec.predicted);

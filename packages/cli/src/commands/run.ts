@@ -31,6 +31,7 @@ import {
   type TransportName,
   transportNames,
   type Verdict,
+  warmUpSec,
 } from "@meshwright/run";
 import { fileSources, writeText } from "../files.ts";
 import type { Io } from "../io.ts";
@@ -67,6 +68,10 @@ export const define: DefineCommand = (command, given, exit) => {
       "prove one step: loss and every gradient against the unsplit model, bytes and memory against the program",
     )
     .option("--compare", "print predicted and measured step time, operations, memory and bytes")
+    .option(
+      "--warm-up <seconds>",
+      `with --compare and --trace: steps before those that are measured, while code is compiled (default: ${warmUpSec})`,
+    )
     .option("--trace <file>", "write the predicted and the measured step as one Chrome trace")
     .option("--kernels <mode>", "auto measures when a rank starts, wasm, plain (default: auto)")
     .option("--exact", "keep all values in f32 instead of rounding them to the formats of their buffers")
@@ -141,6 +146,8 @@ interface RunOptions {
   readonly algorithms: Algorithms | undefined;
   readonly verify: boolean;
   readonly compare: boolean;
+  /** Before measured steps. */
+  readonly warmUpSec: number;
   readonly tracePath: string | undefined;
   readonly exact: boolean;
   readonly kernels: KernelMode;
@@ -174,12 +181,19 @@ function readOptions(options: Record<string, unknown>): RunOptions {
     algorithms,
     verify: flag("verify"),
     compare: flag("compare"),
+    warmUpSec: measures ? readWarmUp(options["warmUp"]) : 0,
     tracePath,
     exact: flag("exact"),
     kernels: readKernelMode(options["kernels"]),
     json: flag("json"),
     verbose: flag("verbose"),
   };
+  if (!measures && options["warmUp"] !== undefined)
+    throw new InputError({
+      path: "--warm-up",
+      message: "Only measured steps are warmed up for",
+      hint: "add --compare or --trace, or leave it out",
+    });
   if (wanted.verify && (wanted.compare || wanted.tracePath !== undefined || text !== undefined || wanted.exact))
     throw new InputError({
       path: "--verify",
@@ -187,6 +201,13 @@ function readOptions(options: Record<string, unknown>): RunOptions {
       hint: "leave --steps, --compare, --trace and --exact out",
     });
   return wanted;
+}
+
+function readWarmUp(value: unknown): number {
+  if (value === undefined) return warmUpSec;
+  const sec = Number(value);
+  if (String(value).trim() !== "" && sec >= 0 && sec <= 3600) return sec;
+  throw new InputError({ path: "--warm-up", message: `Expected seconds from 0 to 3600, got "${String(value)}"` });
 }
 
 function readKernelMode(value: unknown): KernelMode {
@@ -203,7 +224,9 @@ function readKernelMode(value: unknown): KernelMode {
 /** Runs and prints; true when a proof failed. */
 async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOptions, io: Io): Promise<boolean> {
   const measure = wanted.compare || wanted.tracePath !== undefined;
-  const task: RankTask = wanted.verify ? { kind: "verify" } : { kind: "steps", numSteps: wanted.numSteps, measure };
+  const task: RankTask = wanted.verify
+    ? { kind: "verify" }
+    : { kind: "steps", numSteps: wanted.numSteps, measure, warmUpSec: wanted.warmUpSec };
   const job: RankJob = {
     spec: prepared.spec,
     rounds: !wanted.exact,
@@ -228,7 +251,7 @@ async function runJob(spec: ResolvedSpec, prepared: PreparedRun, wanted: RunOpti
     ...(hosts === undefined ? {} : { hosts }),
   });
   if (hosts !== undefined && hosts.host === 0) io.err(io.paint.dim(waitingText(numRanks, hosts, undefined)));
-  io.progress(`starting ${numRanks} ranks`);
+  io.progress(measure ? `warming up ${numRanks} ranks` : `starting ${numRanks} ranks`);
   try {
     await pool.run(job, (event) => {
       switch (event.kind) {

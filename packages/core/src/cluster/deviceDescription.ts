@@ -6,6 +6,7 @@ import type { DType } from "../units/dtype.ts";
 import { collectFindings, type Finding, InputError } from "../units/errors.ts";
 import { type CatalogueEntry, deviceByName, type ScaleUpFacts, type TypicalNode } from "./catalogue.ts";
 import { FieldReader, isFields, shown } from "./fields.ts";
+import { readDispatchAfter, readInterruptions } from "./ownWork.ts";
 import { linkKindOf } from "./topology.ts";
 
 const DEVICE_KEYS = [
@@ -25,6 +26,8 @@ const DEVICE_KEYS = [
   "idle",
   "host_link",
   "dispatch",
+  "dispatch_after",
+  "interruptions",
   "price_usd_per_hour",
   "scale_up",
 ] as const;
@@ -91,6 +94,8 @@ function readDevice(value: unknown, path: string, findings: Finding[]): Catalogu
     base?.hostLinkBytesPerSec ??
     assumed("hostLinkBytesPerSec", 31.5e9);
   const dispatchSec = given("dispatchSec", reader.quantity("dispatch", "seconds")) ?? base?.dispatchSec;
+  const dispatchAfter = given("dispatchAfter", readDispatchAfter(reader)) ?? base?.dispatchAfter;
+  const interruptions = given("interruptions", readInterruptions(reader)) ?? base?.interruptions;
   const scaleUp = readScaleUp(reader, base, hostLink, source);
   const name = reader.text("name") ?? base?.name ?? "custom device";
   const priceUsdPerHour =
@@ -131,6 +136,8 @@ function readDevice(value: unknown, path: string, findings: Finding[]): Catalogu
       assumed("idleWatts", Math.round(tdpWatts * 0.12)),
     hostLinkBytesPerSec: hostLink,
     ...(dispatchSec === undefined ? {} : { dispatchSec }),
+    ...(dispatchAfter === undefined ? {} : { dispatchAfter }),
+    ...(interruptions === undefined ? {} : { interruptions }),
     ...(priceUsdPerHour === undefined ? {} : { priceUsdPerHour }),
     ...(base === undefined ? {} : { basedOn: base.id }),
     source,

@@ -28,6 +28,10 @@ export interface DeviceSpec {
    * issues ahead of the device (Software.hostSecPerKernel).
    */
   readonly dispatchSec?: number;
+  /** The same by the bytes of the op before: what works on more than the caches hold drives the interpreter out of them. Ascending; dispatchSec where absent. */
+  readonly dispatchAfter?: readonly { readonly sizeBytes: number; readonly durationSec: number }[];
+  /** What takes the device away from its job, measured with so many devices of the machine at work; ascending. Absent: noise of accelerators (simulate/noise.ts). */
+  readonly interruptions?: readonly Interruptions[];
   readonly priceUsdPerHour?: number;
   /** Catalogue id of the part this one was described from (`base` of an inline device): measured tables of it are the nearest. */
   readonly basedOn?: string;
@@ -35,6 +39,16 @@ export interface DeviceSpec {
   readonly source: Readonly<Record<string, string>>;
   /** Kernels timed on this machine; prices follow them (cost/measurements). */
   readonly measured?: MeasuredKernels;
+}
+
+/** Moments at which a device does something else than its op: another program has its core, memory is cleared up, a clock is held. */
+export interface Interruptions {
+  readonly numDevices: number;
+  /** Per busy second of a device. */
+  readonly perSec: number;
+  /** Mean and root mean square of their lengths. */
+  readonly meanSec: number;
+  readonly rmsSec: number;
 }
 
 export type LinkKind = "nvlink" | "xgmi" | "pcie" | "infiniband" | "ethernet" | "ici" | "dcn" | "other";

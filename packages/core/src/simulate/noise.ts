@@ -3,6 +3,7 @@
 // Each device has its own speed (silicon, cooling: the clock it sustains) and each node its own disturbances (network congestion, host jitter,
 // daemons). Both are taken as independent normal deviations of the step time around the priced one; the step waits for the largest. The expected
 // largest of n standard normals follows Blom (1958): the quantile at (n - 3/8) / (n + 1/4), exact within 1 % for n >= 2.
+// Where a machine's own interruptions were measured (DeviceSpec.interruptions), interruptions.ts stands in for this.
 // Left out: failures, and correlation of neighbours on a switch.
 
 export interface NoiseParameters {

@@ -31,7 +31,7 @@ it("older libraries are slower on a young architecture, and a derived part inher
 });
 
 const pace: Pace = {
-  ...{ memoryFrac: 0.5, networkFrac: 0.25, matrixFrac: 0.8, clockFrac: 0.9 },
+  ...{ memoryFrac: 0.5, networkFrac: 0.25, matrixFrac: 0.8, clockFrac: 0.9, lostFrac: 0 },
   ...{ kernelsInStep: false, networkInStep: false },
 };
 

@@ -42,6 +42,8 @@ export interface Pace {
   readonly matrixFrac: number;
   /** Sustained clock over boost clock. */
   readonly clockFrac: number;
+  /** Seconds that interruptions take per second of an op (interruptions.ts). */
+  readonly lostFrac: number;
   /** Measured prices of kernels and of collectives come from inside steps. */
   readonly kernelsInStep: boolean;
   readonly networkInStep: boolean;
@@ -52,6 +54,7 @@ export function paceOf(cluster: ClusterSpec, software: Software, clockFrac: numb
   const { device } = cluster;
   const inStep = {
     clockFrac,
+    lostFrac: 0,
     kernelsInStep: device.measured?.conditions === "step",
     networkInStep: cluster.measured?.conditions === "step",
   };
@@ -92,7 +95,7 @@ const firstShipped: readonly (readonly [string, number])[] = [
 
 /** The op as it runs inside the step. Copies between tiers have their own limits (contention.ts). */
 export function paced(op: PricedOp, pace: Pace): PricedOp {
-  const rate = rateOf(op, pace);
+  const rate = rateOf(op, pace) / (1 + pace.lostFrac);
   return rate === 1 ? op : { ...op, durationSec: op.durationSec / rate };
 }
 

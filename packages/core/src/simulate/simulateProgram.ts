@@ -16,6 +16,7 @@ import type { Software, Workload } from "../parallel/strategy.ts";
 import { assert } from "../units/errors.ts";
 import { devicesOf, type Kinds, kindsOf, nodesOf, perDevice } from "./deviceKinds.ts";
 import { gatherCost } from "./gatherStream.ts";
+import { interruptedWaitSec, interruptionsOf } from "./interruptions.ts";
 import { loadOf, meanJoules } from "./kindLoads.ts";
 import { headroomNote } from "./memory/headroom.ts";
 import { largestBuffers } from "./memory/largestBuffers.ts";
@@ -31,6 +32,7 @@ import { siteCosts } from "./siteCosts.ts";
 import { flushCost, heldSeconds, messageSeconds } from "./stepEnds.ts";
 import { opTotals, sourceShares, stepRelStd } from "./stepTotals.ts";
 import type { ActionCost } from "./streams/simulateAction.ts";
+import { SHARES } from "./streams/streamOps.ts";
 import { stepTimeline } from "./timeline.ts";
 import type { Infeasible, RankClass, StepBrief, StepResult } from "./types.ts";
 
@@ -157,12 +159,22 @@ function runStep(
   });
   const synchronousSec = meetSec + tailSec;
   const numDevices = meshSize(mesh);
-  const straggler = stragglerFrac(nodesOf(cluster, kinds, numDevices), options.noise);
+  const straggler = waitedFrac();
   const stepSec = synchronousSec * (1 + straggler);
 
   const paceRun = runs[paceClass]!;
   const paceEnd = ends[paceClass]!;
   const pace = paceEnd.paceRank;
+
+  /** Where the machine's interruptions were measured, ranks wait for those; else for the slowest of devices and nodes as they are made. */
+  function waitedFrac(): number {
+    const interruptions = cluster.groups === undefined ? interruptionsOf(cluster.device, numDevices) : null;
+    if (interruptions === null) return stragglerFrac(nodesOf(cluster, kinds, numDevices), options.noise);
+    const numMeetings = meetingsOf(runs[paceClass]!, ends[paceClass]!, ends[paceClass]!.paceRank);
+    return (
+      interruptedWaitSec(interruptions, { busySec: synchronousSec, numMeetings, numRanks: numDevices }) / synchronousSec
+    );
+  }
 
   const { computeFloor } = options.contention;
   const clockAt = (at: RankSite) => Math.min(...at.kinds.map(({ group }) => clocks[group]!));
@@ -314,6 +326,23 @@ function runStep(
     brief,
   };
 }
+
+/** How often a rank meets others in a step: its collectives, its messages, and the norm of all gradients. */
+function meetingsOf(run: PipelineRun, { tails }: PipelineEnd, rank: number): number {
+  const { schedule } = run.program;
+  const { actions } = run.costs[rank]!;
+  let count = 1 + (schedule.numRanks > 1 ? schedule.actions[rank]!.length : 0);
+  const add = ({ ops }: ActionCost, times: number) => {
+    for (const op of ops.values()) if (meetingShares.has(op.share)) count += op.count * times;
+  };
+  forEachAction({ schedule, variants: run.variants, actions, rank }, add);
+  for (const cost of Object.values(tails[rank]!)) add(cost, 1);
+  return count;
+}
+
+const meetingShares = new Set(
+  ["tp", "cp", "ep", "dp", "pp"].map((name) => SHARES.indexOf(name as (typeof SHARES)[number])),
+);
 
 function notesOf(
   program: Program,

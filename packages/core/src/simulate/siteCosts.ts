@@ -3,9 +3,11 @@
 
 import type { ClusterSpec } from "../cluster/types.ts";
 import { opContext } from "../cost/opContext.ts";
+import { meshSize } from "../parallel/mesh.ts";
 import type { Program } from "../parallel/program.ts";
 import type { RankSite } from "../parallel/rankSites.ts";
 import type { Software } from "../parallel/strategy.ts";
+import { interruptionsOf, lostFrac } from "./interruptions.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { hiddenExchange } from "./overlapExchange.ts";
 import { paceOf } from "./pace.ts";
@@ -54,13 +56,17 @@ function costsOf(
   clocks: readonly number[],
 ): SiteCosts {
   const { contention } = options;
+  const numRanks = meshSize(program.mesh);
   const views = at.kinds.map(({ group }) => kindView(cluster, group));
   const on = at.kinds.map(({ group, rank }, i): PricedOn => {
     const view = views[i]!;
     const place = cluster.groups === undefined ? {} : { place: { whole: cluster, rank } };
     return {
       context: opContext({ cluster: view, mesh: program.mesh, software, ...place }),
-      pace: paceOf(view, software, clocks[group]!, options.pace),
+      pace: {
+        ...paceOf(view, software, clocks[group]!, options.pace),
+        lostFrac: lostFrac(interruptionsOf(view.device, numRanks)),
+      },
     };
   });
   const prices = blockPricesOn(program, on, contention);

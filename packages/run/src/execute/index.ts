@@ -1,6 +1,6 @@
 // Runs programs for real: one rank engine per thread or process.
 
-export { calibrateLocal, type LocalOptions } from "./calibrate/calibrateLocal.ts";
+export { calibrateLocal, type LocalOptions, otherProgramsKey } from "./calibrate/calibrateLocal.ts";
 export { type CheckpointReport, consolidate, inspectCheckpoint } from "./checkpoint/inspect.ts";
 export { type Algorithms, checkAlgorithms, parseAlgorithms } from "./collectives/index.ts";
 export { globalIndices, type NamedShard, type ShardRole } from "./engine/namedShards.ts";
@@ -33,9 +33,11 @@ export {
 } from "./launch/rankPool.ts";
 export { refuseTooLarge } from "./launch/refuseTooLarge.ts";
 export { RankThreads } from "./launch/threads.ts";
+export { warmUpSec } from "./launch/warmUp.ts";
 export { type Comparison, compareRun, type OpPair, type Pair } from "./measure/compareRun.ts";
 export { measuredTimeline } from "./measure/measuredTimeline.ts";
 export type { MeasuredOp } from "./measure/opTotals.ts";
+export { otherCores, readCores } from "./measure/otherPrograms.ts";
 export { type PromisedBytes, promisedBytes } from "./measure/promisedBytes.ts";
 export { type RateScheduleName, rateSchedules } from "./train/learningRate.ts";
 export type { PreparedTraining } from "./train/prepareTraining.ts";

@@ -3,7 +3,7 @@
 // A step lasts (end of the pipeline + tail) x (1 + straggler share) in the simulation, so the same holds of their floors. Back: a strategy that beats the
 // best so far is busy no longer than that, and its layers draw at least so much energy, so its power limits its clock from above (loadClock.ts).
 
-import { defaultNoise, stragglerFrac } from "../../simulate/noise.ts";
+import { defaultNoise, noNoise, stragglerFrac } from "../../simulate/noise.ts";
 import { clockWithin, defaultPower } from "../../simulate/power.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { PlanJob } from "../space/types.ts";
@@ -22,8 +22,10 @@ export class StepValue {
   constructor(job: PlanJob, objective: Objective) {
     this.job = job;
     this.objective = objective;
-    const { numDevices, node } = job.cluster;
-    this.slower = 1 + stragglerFrac({ numDevices, devicesPerNode: node.numDevices }, defaultNoise);
+    const { numDevices, node, device } = job.cluster;
+    // Waits for interrupted ranks grow with how often ranks meet, of which a floor knows nothing.
+    const noise = device.interruptions === undefined ? defaultNoise : noNoise;
+    this.slower = 1 + stragglerFrac({ numDevices, devicesPerNode: node.numDevices }, noise);
   }
 
   /** @param endSec floor of the pipeline's end and the tail. @param joules of the rank with least. @param ends per rank, floors of its end. */

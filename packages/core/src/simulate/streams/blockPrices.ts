@@ -8,6 +8,7 @@ import type { Block, Op, Program } from "../../parallel/program.ts";
 import type { Software } from "../../parallel/strategy.ts";
 import { type ContentionParameters, type OpDemand, opDemand } from "../contention.ts";
 import { type Pace, paced } from "../pace.ts";
+import { dispatchAfter } from "./dispatch.ts";
 
 /** BW: the whole backward with its recompute. B, W: its halves. tail: every phase in order (blocks that run once a step). */
 export type OpList = "gather" | "unpack" | "forward" | "BW" | "B" | "W" | "reduce" | "update" | "tail";
@@ -44,8 +45,8 @@ export interface PricedOn {
 export interface BlockPrices {
   readonly program: Program;
   readonly software: Software;
-  /** DeviceSpec.dispatchSec of the slowest device; undefined where a host issues the work. */
-  readonly dispatchSec: number | undefined;
+  /** Seconds that the slowest device turns to its next op after one that works on so many bytes (dispatch.ts); undefined where a host issues the work. */
+  readonly dispatchSec: ((bytesBefore: number) => number) | undefined;
   readonly list: (block: number, which: OpList) => readonly PreparedOp[];
   /** Lists of a block that is not among the program's blocks (tail, embedding sync). */
   readonly listOf: (block: Block, which: OpList) => readonly PreparedOp[];
@@ -124,9 +125,10 @@ export function blockPricesOn(
   };
 }
 
-function slowestDispatch(on: readonly PricedOn[]): number | undefined {
-  const own = on.flatMap(({ context }) => context.cluster.device.dispatchSec ?? []);
-  return own.length === 0 ? undefined : Math.max(...own);
+function slowestDispatch(on: readonly PricedOn[]): BlockPrices["dispatchSec"] {
+  const own = on.map(({ context }) => context.cluster.device).filter((device) => device.dispatchSec !== undefined);
+  if (own.length === 0) return undefined;
+  return (bytesBefore) => own.reduce((most, device) => Math.max(most, dispatchAfter(device, bytesBefore)), 0);
 }
 
 function opsOf(block: Block, which: OpList): readonly Op[] {

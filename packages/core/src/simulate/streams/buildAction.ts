@@ -209,8 +209,9 @@ class ActionWriter {
       software.cudaGraphs === "layers" &&
       !routed &&
       (software.graphScope !== "router" || op.kind === "router" || op.kind === "routerBackward");
-    // The interpreter turns to every op once, into however many kernels it falls apart.
-    if (dispatchSec !== undefined) ops.launchSec[i] = firstPiece ? dispatchSec : 0;
+    // The interpreter turns to every op once, into however many kernels it falls apart. What runs first is taken to follow its like.
+    if (dispatchSec !== undefined)
+      ops.launchSec[i] = firstPiece ? dispatchSec((this.priced[i - 1] ?? priced).sizeBytes) : 0;
     else if (software.cudaGraphs === "none" || (software.cudaGraphs === "layers" && !inGraph))
       ops.launchSec[i] = firstPiece ? priced.numLaunches * software.hostSecPerKernel : 0;
     // One graph launch per layer, which costs the host about as much as one eager kernel.

@@ -4,9 +4,11 @@
 import { cpus, totalmem } from "node:os";
 import { Worker } from "node:worker_threads";
 import { type Calibration, type CollectivePoint, InputError } from "@meshwright/core";
+import { otherCores, readCores } from "../measure/otherPrograms.ts";
 import { sharedMemory } from "../memory/index.ts";
 import { createThreadWorld, markRankDead } from "../transport/index.ts";
 import type { MeasureMessage, MeasureReply } from "./calibrateRank.ts";
+import type { LostTime } from "./lost.ts";
 import { mostMessageBytes } from "./measureCollectives.ts";
 import { limitBytes } from "./measureMachine.ts";
 import { meetingBytes } from "./measureMeetings.ts";
@@ -21,6 +23,9 @@ const collectiveBytes = 2 * mostMessageBytes + 2 ** 20;
 /** Regions of more threads do not fit the 4 GiB of one WebAssembly memory. */
 const mostRanks = 64;
 
+/** Of `measured`: what other programs took meanwhile, on average. */
+export const otherProgramsKey = "other_programs";
+
 export interface LocalOptions {
   /** Seconds instead of a minute: fewer sizes, shorter measurements. */
   readonly quick: boolean;
@@ -33,16 +38,20 @@ export interface LocalOptions {
 export async function calibrateLocal({ quick, date, onProgress }: LocalOptions): Promise<Calibration> {
   const [cpu] = cpus();
   const numCores = Math.max(1, cpus().length);
+  const before = readCores();
   onProgress("measuring kernels on one core");
   const alone = await measure(1, "kernels", Math.max(limitBytes, stepBytes(quick)), quick);
   if (alone.kind !== "kernels") throw new Error("Meshwright bug: a thread measures what it is told");
   const collectives: CollectivePoint[] = [];
+  const interruptions = [interruptionRow(1, alone.lost)];
   for (const ranks of groupSizes(Math.min(numCores, mostRanks))) {
     onProgress(`measuring collectives between ${ranks} threads`);
     const reply = await measure(ranks, "collectives", Math.max(collectiveBytes, meetingBytes(ranks, quick)), quick);
-    if (reply.kind === "collectives") collectives.push(...reply.points);
+    if (reply.kind !== "collectives") throw new Error("Meshwright bug: a thread measures what it is told");
+    collectives.push(...reply.points);
+    interruptions.push(interruptionRow(ranks, reply.lost));
   }
-  const { limits, points, dispatchSec } = alone;
+  const { limits, points, dispatchSec, dispatchAfter } = alone;
   const peak = rate(limits.peakFlopsPerSec, "FLOP/s");
   const device = {
     name: `${(cpu?.model ?? "CPU").trim()} core`,
@@ -50,7 +59,16 @@ export async function calibrateLocal({ quick, date, onProgress }: LocalOptions):
     peak: { fp32: peak, bf16: peak, fp16: peak, fp8: peak },
     memory: `${Math.floor(totalmem() / numCores / 2 ** 20)}MiB`,
     memory_bandwidth: rate(limits.memoryBytesPerSec, "B/s"),
-    dispatch: `${Number((dispatchSec * 1e6).toPrecision(3))}us`,
+    dispatch: micros(dispatchSec),
+    ...(dispatchAfter.length === 0
+      ? {}
+      : {
+          dispatch_after: dispatchAfter.map(({ sizeBytes, durationSec }) => ({
+            bytes: sizeBytes,
+            time: micros(durationSec),
+          })),
+        }),
+    interruptions,
   };
   const cluster = {
     name: "this machine",
@@ -59,8 +77,26 @@ export async function calibrateLocal({ quick, date, onProgress }: LocalOptions):
     device,
     scale_up: { kind: "switch", bandwidth: rate(linkBytesPerSec(collectives) ?? limits.memoryBytesPerSec, "B/s") },
   };
-  const measured = { tool: "meshwright calibrate --local", date, node: process.version, arithmetic: "f32" };
+  const measured = {
+    ...{ tool: "meshwright calibrate --local", date, node: process.version, arithmetic: "f32" },
+    [otherProgramsKey]: `${otherCores(before, readCores()).toFixed(2)} cores`,
+  };
   return { device, cluster, measured, conditions: "step", kernels: points, collectives };
+}
+
+/** A row of the device's `interruptions`. */
+function interruptionRow(devices: number, { busySec, count, sumSec, sumSquares }: LostTime): Record<string, unknown> {
+  const each = Math.max(1, count);
+  return {
+    devices,
+    per_second: Number((count / Math.max(busySec, 1e-3)).toPrecision(3)),
+    mean: micros(sumSec / each),
+    rms: micros(Math.sqrt(sumSquares / each)),
+  };
+}
+
+function micros(sec: number): string {
+  return `${Number((sec * 1e6).toPrecision(3))}us`;
 }
 
 /** 2, 4, 8, ... and all. */

@@ -1,15 +1,16 @@
 // The thread that measures: alone what a core does, or as one of several ranks what messages between them take (calibrateLocal.ts).
 
 import { parentPort } from "node:worker_threads";
-import type { CollectivePoint, KernelPoints } from "@meshwright/core";
+import type { CollectivePoint } from "@meshwright/core";
 import { wasmModule } from "../kernels/wasmModule.ts";
 import { type Region, rankMemory } from "../memory/index.ts";
 import { threadTransport } from "../transport/index.ts";
 import type { ThreadWorld } from "../transport/threads/threadWorld.ts";
+import type { LostTime } from "./lost.ts";
 import { measureCollectives } from "./measureCollectives.ts";
 import { type CoreLimits, coreLimits } from "./measureMachine.ts";
 import { measureMeetings } from "./measureMeetings.ts";
-import { measureSteps } from "./measureSteps.ts";
+import { measureSteps, type StepMeasurements } from "./measureSteps.ts";
 import { effortOf } from "./timing.ts";
 
 export interface MeasureMessage {
@@ -21,13 +22,8 @@ export interface MeasureMessage {
 }
 
 export type MeasureReply =
-  | {
-      readonly kind: "kernels";
-      readonly limits: CoreLimits;
-      readonly points: KernelPoints;
-      readonly dispatchSec: number;
-    }
-  | { readonly kind: "collectives"; readonly points: readonly CollectivePoint[] }
+  | ({ readonly kind: "kernels"; readonly limits: CoreLimits } & StepMeasurements)
+  | { readonly kind: "collectives"; readonly points: readonly CollectivePoint[]; readonly lost: LostTime }
   | { readonly kind: "failed"; readonly text: string };
 
 parentPort?.on("message", (message: MeasureMessage) => {
@@ -49,10 +45,8 @@ function measured({ world, rank, region, part, quick }: MeasureMessage): Measure
     return { kind: "kernels", limits: coreLimits(mats, peakLoop, effort), ...measureSteps(memory, quick) };
   }
   const transport = threadTransport(world, rank);
-  const points = [
-    ...measureMeetings(transport, memory, quick),
-    ...measureCollectives(transport, memory(), effort, quick),
-  ];
+  const { points, lost } = measureMeetings(transport, memory, quick);
+  const inLoops = measureCollectives(transport, memory(), effort, quick);
   transport.close();
-  return { kind: "collectives", points };
+  return { kind: "collectives", points: [...points, ...inLoops], lost };
 }

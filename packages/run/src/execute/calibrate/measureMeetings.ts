@@ -8,17 +8,26 @@ import { communicators } from "../collectives/communicator.ts";
 import type { RankSpans } from "../engine/spanRecorder.ts";
 import { gatherToRoot } from "../launch/gather.ts";
 import { prepareRun } from "../launch/prepare.ts";
+import { warmUp, warmUpSec } from "../launch/warmUp.ts";
 import { median } from "../measure/opTotals.ts";
 import { meetingsOf, waitsOf } from "../measure/waits.ts";
 import type { ArenaMats } from "../memory/index.ts";
 import type { StreamTransport } from "../transport/streamTransport.ts";
-import { Samples, stepEngine, stepQueries } from "./stepEngine.ts";
+import { type LostTime, lostTogether } from "./lost.ts";
+import { Samples, stepEngine, stepQueries, timesOf } from "./stepEngine.ts";
 import { meetingModels, stepSpec } from "./stepModels.ts";
+import { quickWarmUpSec } from "./timing.ts";
 
 /** Bytes that a rank needs for the largest of the runs. */
 export function meetingBytes(ranks: number, quick: boolean): number {
   const runs = meetingModels(ranks, quick).map(({ model, strategy }) => prepareRun(stepSpec(model, strategy)));
   return Math.max(...runs.flatMap(({ arenaBytes }) => arenaBytes));
+}
+
+export interface MeetingMeasurements {
+  readonly points: readonly CollectivePoint[];
+  /** What all ranks together lost of their own ops' time. */
+  readonly lost: LostTime;
 }
 
 const warmSteps = 3;
@@ -28,19 +37,24 @@ export function measureMeetings(
   transport: StreamTransport,
   memory: () => ArenaMats,
   quick: boolean,
-): CollectivePoint[] {
+): MeetingMeasurements {
   const samples = new Samples();
-  const numSteps = quick ? 3 : 9;
-  for (const { model, strategy } of meetingModels(transport.numRanks, quick)) {
+  const own = new Samples();
+  const numSteps = quick ? 3 : 12;
+  for (const [i, { model, strategy }] of meetingModels(transport.numRanks, quick).entries()) {
     const resolved = stepSpec(model, strategy);
     const { program } = prepareRun(resolved);
     const queries = stepQueries(program, resolved);
-    const { step } = stepEngine(program, { link: transport, groups: communicators(transport), memory: memory() });
+    const groups = communicators(transport);
+    const { step } = stepEngine(program, { link: transport, groups, memory: memory() });
+    if (i === 0) warmUp(step, quick ? quickWarmUpSec : warmUpSec, transport, groups);
     const meetings: RankSpans[] = [];
     const asked: (OpQuery | undefined)[][] = [];
     for (let i = 0; i < warmSteps + numSteps; i++) {
-      const { ran, spans } = step();
+      const record = step();
       if (i < warmSteps) continue;
+      const { ran, spans } = record;
+      own.addStep(timesOf(queries, record).filter(({ query }) => query.kind !== "collective"));
       meetings.push(meetingsOf(spans));
       asked.push(ran.filter(meets).map((op) => queries.get(op)?.query));
     }
@@ -54,7 +68,11 @@ export function measureMeetings(
         ofStep,
       );
   }
-  return samples.all().flatMap(({ query, stepSec }) => pointOf(query, median(stepSec)));
+  const lost = gatherToRoot(transport, own.lost.time());
+  return {
+    points: samples.all().flatMap(({ query, stepSec }) => pointOf(query, median(stepSec))),
+    lost: lostTogether(lost ?? []),
+  };
 }
 
 function meets(op: Op): boolean {

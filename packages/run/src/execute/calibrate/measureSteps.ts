@@ -3,21 +3,28 @@
 //
 // An op's time is its kernels' (engine/kernelClock.ts). What the interpreter needs between two ops is measured beside it: DeviceSpec.dispatchSec.
 
-import type { AttentionPoint, GemmPoint, KernelPoints, MemoryPoint, Op } from "@meshwright/core";
+import type { AttentionPoint, DeviceSpec, GemmPoint, KernelPoints, MemoryPoint } from "@meshwright/core";
 import type { OpQuery } from "@meshwright/core/cost";
 import type { ResolvedSpec } from "@meshwright/core/spec";
 import type { RankLink } from "../engine/links.ts";
-import { nowSec, type RankSpans } from "../engine/spanRecorder.ts";
+import { nowSec } from "../engine/spanRecorder.ts";
 import { prepareRun } from "../launch/prepare.ts";
+import { warmUp, warmUpSec } from "../launch/warmUp.ts";
 import { median } from "../measure/opTotals.ts";
 import type { ArenaMats } from "../memory/index.ts";
-import { type Asked, Samples, stepEngine, stepQueries } from "./stepEngine.ts";
+import { Gaps } from "./gaps.ts";
+import type { LostTime } from "./lost.ts";
+import { Samples, stepBytesOf, stepEngine, stepQueries, timesOf } from "./stepEngine.ts";
 import { stepModels, stepSpec } from "./stepModels.ts";
+import { quickWarmUpSec } from "./timing.ts";
 
 export interface StepMeasurements {
   readonly points: KernelPoints;
-  /** Seconds between two ops. */
+  /** Between two ops (DeviceSpec). */
   readonly dispatchSec: number;
+  readonly dispatchAfter: NonNullable<DeviceSpec["dispatchAfter"]>;
+  /** What one rank loses while other cores rest. */
+  readonly lost: LostTime;
 }
 
 /** Bytes that the largest of the models needs. */
@@ -28,8 +35,10 @@ export function stepBytes(quick: boolean): number {
 /** @param memory an empty arena of stepBytes(), for each model anew. */
 export function measureSteps(memory: () => ArenaMats, quick: boolean): StepMeasurements {
   const samples = new Samples();
-  const gaps: Gaps[] = [];
-  for (const model of stepModels(quick)) gaps.push(runSteps(stepSpec(model), memory(), quick, samples));
+  const gaps = new Gaps(samples.lost);
+  const models = stepModels(quick).map((model) => stepSpec(model));
+  warm(models[0]!, memory(), quick); // there are models
+  for (const model of models) runSteps(model, memory(), quick, { samples, gaps });
   const all = samples.all();
   const points = <Query extends OpQuery["kind"], Point>(
     kind: Query,
@@ -44,89 +53,42 @@ export function measureSteps(memory: () => ArenaMats, quick: boolean): StepMeasu
       attention: points("attention", attentionPoint),
       memory: points("memory", memoryPoint),
     },
-    dispatchSec: dispatchOf(gaps),
+    ...gaps.figures(),
+    lost: samples.lost.time(),
   };
-}
-
-/** Means over the ops of a model's steps. */
-interface Gaps {
-  readonly gapSec: number;
-  readonly opSec: number;
-}
-
-const numShort = 4;
-
-/**
- * Seconds between ops of the models with the shortest ones, on whose steps they weigh. Between ops that work on megabytes the interpreter finds its own data out of the
- * caches and takes up to five times as long, a few per cent of such a step.
- */
-function dispatchOf(gaps: readonly Gaps[]): number {
-  const shortest = [...gaps].sort((a, b) => a.opSec - b.opSec).slice(0, numShort);
-  return median(shortest.map(({ gapSec }) => gapSec));
 }
 
 type QueryOf<Kind extends OpQuery["kind"]> = Extract<OpQuery, { readonly kind: Kind }>;
 
-/** Steps that compile code and touch the memory before any is counted; then as many as fit the time, within bounds. */
+/** Steps that touch the memory before any is counted; then as many as fit the time, within bounds. */
 const warmSteps = 3;
 const bounds = { least: 4, most: 12, budgetSec: 0.8 };
 const quickBounds = { least: 2, most: 4, budgetSec: 0.2 };
 
-/** Adds what the ops of a model took to `samples`. */
-function runSteps(resolved: ResolvedSpec, memory: ArenaMats, quick: boolean, samples: Samples): Gaps {
+function warm(resolved: ResolvedSpec, memory: ArenaMats, quick: boolean): void {
+  const { step } = stepEngine(prepareRun(resolved).program, { link: alone, groups: silent, memory });
+  warmUp(step, quick ? quickWarmUpSec : warmUpSec, alone, silent);
+}
+
+/** Adds what the ops of a model took, and what lay between them. */
+function runSteps(
+  resolved: ResolvedSpec,
+  memory: ArenaMats,
+  quick: boolean,
+  { samples, gaps }: { readonly samples: Samples; readonly gaps: Gaps },
+): void {
   const { program } = prepareRun(resolved);
   const queries = stepQueries(program, resolved);
+  const bytesOf = stepBytesOf(program, resolved);
   const { step } = stepEngine(program, { link: alone, groups: silent, memory });
   const { least, most, budgetSec } = quick ? quickBounds : bounds;
-  const gaps: Gaps[] = [];
   const startSec = nowSec();
   for (let i = 1 - warmSteps; i < most && (i < least || nowSec() - startSec < budgetSec); i++) {
-    const { ran, spans } = step();
+    const record = step();
     if (i < 1) continue;
-    samples.addStep(timesOf(queries, ran, spans));
-    gaps.push(gapsOf(spans));
+    samples.addStep(timesOf(queries, record));
+    gaps.add(record, bytesOf);
   }
-  return { gapSec: median(gaps.map((each) => each.gapSec)), opSec: median(gaps.map((each) => each.opSec)) };
-}
-
-/** What each op took that asks one question, a question that repeats in parts. */
-function timesOf(
-  queries: ReadonlyMap<Op, Asked>,
-  ran: readonly Op[],
-  spans: RankSpans,
-): { readonly query: OpQuery; readonly sec: number }[] {
-  const opSpans = Array.from({ length: spans.count }, (_, i) => i).filter((i) => spans.level[i] === 1);
-  return opSpans.flatMap((at, i) => {
-    const asked = queries.get(ran[i]!); // a span for every op that ran
-    if (asked === undefined) return [];
-    return [{ query: asked.query, sec: (spans.endSec[at]! - spans.startSec[at]!) / asked.times }];
-  });
-}
-
-/** Of the ops of a step's actions. */
-function gapsOf({ count, level, startSec, endSec, categories, category }: RankSpans): Gaps {
-  let actionsSec = 0;
-  let opsSec = 0;
-  let numOps = 0;
-  let sinceSec = 0;
-  let numSince = 0;
-  for (let i = 0; i < count; i++) {
-    const lasted = endSec[i]! - startSec[i]!;
-    if (level[i] === 1) {
-      sinceSec += lasted;
-      numSince++;
-      continue;
-    }
-    // An action follows its ops.
-    if (categories[category[i]!] !== "optimizer") {
-      actionsSec += lasted;
-      opsSec += sinceSec;
-      numOps += numSince;
-    }
-    sinceSec = 0;
-    numSince = 0;
-  }
-  return { gapSec: (actionsSec - opsSec) / Math.max(1, numOps), opSec: opsSec / Math.max(1, numOps) };
 }
 
 function gemmPoint({ m, n, k, batch, dtype, layout }: QueryOf<"gemm">, durationSec: number): GemmPoint {

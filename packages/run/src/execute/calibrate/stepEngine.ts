@@ -10,8 +10,8 @@ import { plainStep, RankEngine } from "../engine/rankEngine.ts";
 import type { RankSpans } from "../engine/spanRecorder.ts";
 import { wasmKernels } from "../kernels/index.ts";
 import { paddedVocab } from "../launch/runRank.ts";
-import { median } from "../measure/opTotals.ts";
 import type { ArenaMats } from "../memory/index.ts";
+import { Lost } from "./lost.ts";
 
 export type Asked = OpWork["queries"][number];
 
@@ -48,25 +48,50 @@ export function stepEngine(
   };
 }
 
-/** The one question of each op that asks one. Fused ops are part of others, and products that add to their result have no point of their own. */
-export function stepQueries(program: Program, { cluster, software }: ResolvedSpec): ReadonlyMap<Op, Asked> {
+/** What the price of every op of a program is asked for. */
+function worksOf(program: Program, { cluster, software }: ResolvedSpec): { readonly op: Op; readonly work: OpWork }[] {
   const context = opContext({ cluster, mesh: program.mesh, software });
-  const found = new Map<Op, Asked>();
   const phases = (block: Block) => [
     ...[block.gather, block.forward, block.recompute],
     ...[block.backward, block.reduce, block.update],
   ];
   const blocks = [...program.blocks, program.tail, program.embeddingSync].filter((block) => block !== null);
-  for (const block of blocks)
-    for (const ops of phases(block))
-      for (const [i, { queries }] of phaseWork(block, ops, context).entries()) {
-        const op = ops[i]!;
-        const [only] = queries;
-        if (only === undefined || queries.length > 1 || op.fused === true) continue;
-        if (only.query.kind === "gemm" && only.query.accumulate) continue;
-        found.set(op, only);
-      }
+  return blocks.flatMap((block) =>
+    phases(block).flatMap((ops) => phaseWork(block, ops, context).map((work, i) => ({ op: ops[i]!, work }))),
+  );
+}
+
+/** The one question of each op that asks one. Fused ops are part of others, and products that add to their result have no point of their own. */
+export function stepQueries(program: Program, resolved: ResolvedSpec): ReadonlyMap<Op, Asked> {
+  const found = new Map<Op, Asked>();
+  for (const { op, work } of worksOf(program, resolved)) {
+    const [only] = work.queries;
+    if (only === undefined || work.queries.length > 1 || op.fused === true) continue;
+    if (only.query.kind === "gemm" && only.query.accumulate) continue;
+    found.set(op, only);
+  }
   return found;
+}
+
+/** Bytes that each op works on. */
+export function stepBytesOf(program: Program, resolved: ResolvedSpec): ReadonlyMap<Op, number> {
+  return new Map(worksOf(program, resolved).map(({ op, work }) => [op, work.sizeBytes]));
+}
+
+/** What each op took that asks one question, a question that repeats in parts. */
+export function timesOf(
+  queries: ReadonlyMap<Op, Asked>,
+  { ran, spans }: StepRecord,
+): { readonly query: OpQuery; readonly sec: number }[] {
+  return opSpansOf(spans).flatMap((at, i) => {
+    const asked = queries.get(ran[i]!); // a span for every op that ran
+    if (asked === undefined) return [];
+    return [{ query: asked.query, sec: (spans.endSec[at]! - spans.startSec[at]!) / asked.times }];
+  });
+}
+
+export function opSpansOf(spans: RankSpans): number[] {
+  return Array.from({ length: spans.count }, (_, i) => i).filter((i) => spans.level[i] === 1);
 }
 
 /** A question and, for each step, the mean of the ops that ask it: what a step's total is made of, where single slow calls count. */
@@ -77,6 +102,12 @@ export interface Sample {
 
 export class Samples {
   private readonly byQuery = new Map<string, Sample>();
+  /** Calls that are left out, and how long they held the core up. */
+  readonly lost: Lost;
+
+  constructor(lost = new Lost()) {
+    this.lost = lost;
+  }
 
   /** @param ops of one step. */
   addStep(ops: readonly { readonly query: OpQuery; readonly sec: number }[]): void {
@@ -90,19 +121,11 @@ export class Samples {
     for (const [key, { query, sec }] of asked) {
       const sample = this.byQuery.get(key) ?? { query, stepSec: [] };
       this.byQuery.set(key, sample);
-      sample.stepSec.push(meanOfUndisturbed(sec));
+      sample.stepSec.push(this.lost.meanOfRest(sec));
     }
   }
 
   all(): readonly Sample[] {
     return [...this.byQuery.values()];
   }
-}
-
-/** Ops that took so many times the median lost a time slice (3 ms) to another program, or waited for a peer that did. */
-const lostSlice = 10;
-
-function meanOfUndisturbed(sec: readonly number[]): number {
-  const kept = sec.filter((each) => each <= lostSlice * median(sec));
-  return kept.reduce((sum, each) => sum + each, 0) / Math.max(1, kept.length);
 }

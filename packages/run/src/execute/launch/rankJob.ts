@@ -28,8 +28,8 @@ export interface RankJob {
 export type RankTask =
   /** One step from the proofs' parameters on the proofs' tokens, compared with the unsplit model. */
   | { readonly kind: "verify" }
-  /** Steps on the proofs' tokens, the same in every step; `measure` records every op. */
-  | { readonly kind: "steps"; readonly numSteps: number; readonly measure: boolean }
+  /** Steps on the proofs' tokens, the same in every step; `measure` records every op, after `warmUpSec` of steps that nobody hears of (warmUp.ts). */
+  | { readonly kind: "steps"; readonly numSteps: number; readonly measure: boolean; readonly warmUpSec?: number }
   /** Training on a text. */
   | TrainTask;
 

@@ -17,6 +17,7 @@ import { verdictOf } from "../verify/verdict.ts";
 import { verifyRank } from "../verify/verifyRank.ts";
 import { gatherToRoot } from "./gather.ts";
 import type { RankJob, RankMeasures, RunEvent, RunSpec } from "./rankJob.ts";
+import { warmUp } from "./warmUp.ts";
 
 export interface RankContext {
   readonly link: RankLink;
@@ -84,10 +85,10 @@ function verify({ spec }: RankJob, options: RankEngineOptions, { link, emit }: R
 const keptSteps = 32;
 
 function runSteps(
-  task: { readonly numSteps: number; readonly measure: boolean },
+  task: Extract<RankJob["task"], { readonly kind: "steps" }>,
   precision: string,
   options: RankEngineOptions,
-  { link, emit }: RankContext,
+  { link, groups, emit }: RankContext,
 ): void {
   const engine = new RankEngine({ ...options, recordsSpans: task.measure });
   const { learningRate: peak, weightDecay, beta1, beta2, epsilon, momentum } = firstStep;
@@ -107,11 +108,16 @@ function runSteps(
   const hostSec: number[] = [];
   const stepSec: number[] = [];
   let last: ReturnType<RankEngine["step"]> | null = null;
+  const tokens = hashedTokens(options.vocab);
+  const runStep = () => {
+    const result = engine.step(tokens, choiceAt(recipe, state));
+    state = stateAfter(recipe, state, { skipped: result.skipped, globalBatch: 0 });
+    return result;
+  };
+  warmUp(runStep, task.warmUpSec ?? 0, link, groups);
   for (let step = 1; step <= task.numSteps; step++) {
-    const tokens = hashedTokens(options.vocab);
-    last = engine.step(tokens, choiceAt(recipe, state));
+    last = runStep();
     const { loss, gradNorm, skipped, durationSec } = last;
-    state = stateAfter(recipe, state, { skipped, globalBatch: 0 });
     stepSec.push(durationSec);
     if (last.spans !== null) {
       totals.add(last.spans);
