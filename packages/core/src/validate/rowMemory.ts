@@ -5,6 +5,8 @@
 //   device     what nvidia-smi shows: context, communication buffers and libraries included
 // and of which rank: the last pipeline stage, the stages that hold the embedding (first, last), or the worst.
 
+import type { DeviceSpec } from "../cluster/types.ts";
+import type { Software } from "../parallel/strategy.ts";
 import type { MemoryBreakdown } from "../simulate/types.ts";
 import { child, flagsOf, num, type Row, text } from "./rowReader.ts";
 
@@ -42,25 +44,41 @@ function analyticPeak(measured: Row): MeasuredPeak | undefined {
   return { bytes: (states + activations) * GIB, counts: "states+activations", ranks: "first" };
 }
 
+const MIB = 2 ** 20;
+
+/**
+ * What matrix libraries hold of torch's allocator, so that it counts as allocated; on the device it is among the reserved bytes. cuBLAS: one workspace for each
+ * handle, of which the forward's and autograd's thread have one each: 32 MiB since Hopper, else 8 (PyTorch, CUDA semantics, cuBLAS workspaces). Transformer
+ * Engine: one more of 32 MiB, else 4 (module/base.py, get_cublas_workspace_size_bytes).
+ */
+export function libraryWorkspaceBytes(device: DeviceSpec, software: Software): number {
+  if (device.vendor !== "NVIDIA") return 0;
+  const large = /hopper|blackwell/i.test(device.arch);
+  const engine = software.placeholderGrads === true ? (large ? 32 : 4) : 0;
+  return (2 * (large ? 32 : 8) + engine) * MIB;
+}
+
 /** Bytes of one rank under a way of counting. */
-function countedBytes(memory: MemoryBreakdown, counts: MeasuredPeak["counts"]): number {
+function countedBytes(memory: MemoryBreakdown, counts: MeasuredPeak["counts"], libraryBytes: number): number {
   const states = memory.parameterBytes + memory.gradientBytes + memory.optimizerBytes;
-  const allocated = states + memory.activationBytes + memory.workspaceBytes;
+  const alive = states + memory.activationBytes + memory.workspaceBytes;
   switch (counts) {
     case "states+activations":
       return states + memory.activationBytes;
     case "allocated":
-      return allocated;
+      return alive + libraryBytes;
     case "reserved":
-      return allocated + memory.fragmentationBytes;
+      return alive + memory.fragmentationBytes + libraryBytes;
     case "device":
-      return allocated + memory.fragmentationBytes + memory.reservedBytes;
+      return alive + memory.fragmentationBytes + memory.reservedBytes;
   }
 }
 
+/** @param libraryBytes of the allocator, in libraries' hands. */
 export function predictedPeak(
   ranks: readonly { readonly pipelineRank: number; readonly memory: MemoryBreakdown }[],
   peak: Pick<MeasuredPeak, "counts" | "ranks">,
+  libraryBytes = 0,
 ): number {
   const last = Math.max(...ranks.map((rank) => rank.pipelineRank));
   const isWanted = (pipelineRank: number): boolean => {
@@ -76,5 +94,5 @@ export function predictedPeak(
     }
   };
   const wanted = ranks.filter((rank) => isWanted(rank.pipelineRank));
-  return Math.max(...wanted.map((rank) => countedBytes(rank.memory, peak.counts)));
+  return Math.max(...wanted.map((rank) => countedBytes(rank.memory, peak.counts, libraryBytes)));
 }

@@ -177,7 +177,12 @@ function argumentFacts(args: Row): SoftwareFacts {
     fusedPermute: flag(args, "moe-permute-fusion") === true,
     groupedGemm: flag(args, "moe-grouped-gemm") === true,
     fusedNorm: !local,
-    ...(flag(args, "cross-entropy-loss-fusion") === true && lossImpl === "te" ? { crossEntropy: "vocabParallel" } : {}),
+    ...(flag(args, "cross-entropy-loss-fusion") === true
+      ? lossImpl === "te"
+        ? { crossEntropy: "vocabParallel" }
+        : // Its compiled parts write new tensors where the unfused loss works in place (fused_cross_entropy.py under jit_fuser).
+          { eagerLoss: true }
+      : {}),
     ...(flag(args, "tp-comm-overlap") === true ? { tpOverlap: "userBuffers" } : {}),
     ...(flag(args, "accumulate-allreduce-grads-in-fp32") === true
       ? { gradDtype: "fp32", gradReduceDtype: "fp32" }

@@ -3,7 +3,7 @@
 import type { Infeasible, StepResult } from "../simulate/types.ts";
 import { InputError } from "../units/errors.ts";
 import { formatBytes } from "../units/format.ts";
-import { measuredPeakOf, predictedPeak } from "./rowMemory.ts";
+import { libraryWorkspaceBytes, measuredPeakOf, predictedPeak } from "./rowMemory.ts";
 import { child, count, num, type Row, text } from "./rowReader.ts";
 import { errorOf } from "./summary.ts";
 import { type RowSpec, specOfRow } from "./trainingRows.ts";
@@ -126,7 +126,7 @@ function predictedFigures(row: Row, result: StepResult, used: RowSpec, predict: 
   return {
     step_time_s: step,
     tokens_per_s_per_gpu: result.tokensPerSecPerDevice,
-    peak_mem_gib: predictedPeak(result.ranks, peak) / GIB,
+    peak_mem_gib: predictedPeak(result.ranks, peak, libraryWorkspaceBytes(used.cluster.device, used.software)) / GIB,
     ...(activation === undefined ? {} : { activation_pct: 100 * activationShare(result, used, predict) }),
   };
 }

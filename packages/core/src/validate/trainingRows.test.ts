@@ -113,6 +113,40 @@ describe("specOfRow()", () => {
     expect(s.software).toMatchObject({ cudaGraphs: "layers", moeExchange: "hybridep", overlapMoeExchange: true });
   });
 
+  it("keeps a logits-sized fp32 tensor more under Megatron's own fused loss, and none under Transformer Engine's", () => {
+    const loss = (args: Record<string, string>) => {
+      const { crossEntropy, eagerLoss } = spec({
+        framework: "Megatron-LM",
+        other_flags: { args: { "transformer-impl": "transformer_engine", ...args } },
+      }).software;
+      return [crossEntropy, eagerLoss === true];
+    };
+    expect(loss({})).toEqual(["fp32Copy", false]);
+    expect(loss({ "cross-entropy-loss-fusion": "true" })).toEqual(["fp32Copy", true]);
+    expect(loss({ "cross-entropy-loss-fusion": "true", "cross-entropy-fusion-impl": "te" })).toEqual([
+      "vocabParallel",
+      false,
+    ]);
+  });
+
+  it("takes Llama 3's trainer to reduce gradients after runs of micro-batches, with chunks of one layer", () => {
+    const s = spec({
+      framework: "Meta internal",
+      framework_version_or_date: "2024-07",
+      zero_or_sharding: "zero1/zero2 (FSDP, shard optimizer+grad)",
+      gpus: 512,
+      global_batch: 32 * 8,
+      tp: 8,
+      pp: 8,
+      dp: 8,
+      vpp: null,
+    });
+    const { numLayers, strategy } = { numLayers: s.model.layers.length, strategy: s.strategy };
+    expect(strategy).toMatchObject({ sharding: "zero2", reduceGradients: "run" });
+    expect(strategy.numChunks).toBe(Math.ceil((numLayers + 2) / 8));
+    expect(s.software).toMatchObject({ masterWeights: true, fusedProjections: false });
+  });
+
   it("ignores a graph scope whose implementation is none, and takes 128-blocks for MXFP8 recipes on Hopper", () => {
     const s = spec({
       other_flags: {
