@@ -8,7 +8,7 @@
 import type { DeviceSpec } from "../cluster/types.ts";
 import type { Software } from "../parallel/strategy.ts";
 import type { MemoryBreakdown } from "../simulate/types.ts";
-import { child, flagsOf, num, type Row, text } from "./rowReader.ts";
+import { argsOf, child, flag, flagsOf, num, type Row, text } from "./rowReader.ts";
 
 export interface MeasuredPeak {
   readonly bytes: number;
@@ -48,14 +48,17 @@ const MIB = 2 ** 20;
 
 /**
  * What matrix libraries hold of torch's allocator, so that it counts as allocated; on the device it is among the reserved bytes. cuBLAS: one workspace for each
- * handle, of which the forward's and autograd's thread have one each: 32 MiB since Hopper, else 8 (PyTorch, CUDA semantics, cuBLAS workspaces). Transformer
- * Engine: one more of 32 MiB, else 4 (module/base.py, get_cublas_workspace_size_bytes).
+ * handle, of which the forward's and autograd's thread have one each: 32 MiB since Hopper, else 8 (PyTorch, CUDA semantics, cuBLAS workspaces), but 32 for
+ * deterministic kernels (CUBLAS_WORKSPACE_CONFIG=:4096:8, which they ask for). Transformer Engine: one more of 32 MiB, else 4 (module/base.py,
+ * get_cublas_workspace_size_bytes).
  */
-export function libraryWorkspaceBytes(device: DeviceSpec, software: Software): number {
+export function libraryWorkspaceBytes(row: Row, device: DeviceSpec, software: Software): number {
   if (device.vendor !== "NVIDIA") return 0;
+  const args = argsOf(row);
   const large = /hopper|blackwell/i.test(device.arch);
-  const engine = software.placeholderGrads === true ? (large ? 32 : 4) : 0;
-  return (2 * (large ? 32 : 8) + engine) * MIB;
+  const handle = large || flag(args, "deterministic-mode") === true ? 32 : 8;
+  const hasEngine = software.placeholderGrads === true && text(args, "transformer-impl") !== "local";
+  return (2 * handle + (hasEngine ? (large ? 32 : 4) : 0)) * MIB;
 }
 
 /** Bytes of one rank under a way of counting. */

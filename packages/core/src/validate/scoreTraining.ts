@@ -126,7 +126,8 @@ function predictedFigures(row: Row, result: StepResult, used: RowSpec, predict: 
   return {
     step_time_s: step,
     tokens_per_s_per_gpu: result.tokensPerSecPerDevice,
-    peak_mem_gib: predictedPeak(result.ranks, peak, libraryWorkspaceBytes(used.cluster.device, used.software)) / GIB,
+    peak_mem_gib:
+      predictedPeak(result.ranks, peak, libraryWorkspaceBytes(row, used.cluster.device, used.software)) / GIB,
     ...(activation === undefined ? {} : { activation_pct: 100 * activationShare(result, used, predict) }),
   };
 }

@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { deviceByName } from "../cluster/index.ts";
+import { softwarePreset } from "../parallel/software/index.ts";
 import type { MemoryBreakdown, StepResult } from "../simulate/types.ts";
 import { detectFile } from "./detect.ts";
 import { validateText } from "./index.ts";
-import { predictedPeak } from "./rowMemory.ts";
+import { libraryWorkspaceBytes, predictedPeak } from "./rowMemory.ts";
 import type { Predictor } from "./scoreTraining.ts";
 import { summarise } from "./summary.ts";
 import type { ValidationRow } from "./types.ts";
@@ -138,6 +140,19 @@ describe("validateRows()", () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe("libraryWorkspaceBytes()", () => {
+  it("follows the architecture, deterministic kernels and Transformer Engine", () => {
+    const mib = (device: string, software: string, args: Record<string, string> = {}) =>
+      libraryWorkspaceBytes({ other_flags: { args } }, deviceByName(device), softwarePreset(software)) / 2 ** 20;
+    expect(mib("h100_sxm", "pytorch-fsdp2")).toBe(64);
+    expect(mib("a100_sxm", "pytorch-fsdp2")).toBe(16);
+    expect(mib("a100_sxm", "megatron-core-2025")).toBe(20);
+    expect(mib("a100_sxm", "megatron-core-2025", { "deterministic-mode": "true" })).toBe(68);
+    expect(mib("h100_sxm", "megatron-core-2025", { "transformer-impl": "local" })).toBe(64);
+    expect(mib("tpu_v5p", "maxtext")).toBe(0);
   });
 });
 
