@@ -135,7 +135,7 @@ export class BodyBounds {
     if (best === Number.POSITIVE_INFINITY || stages.cut.rankAt[0]! < 0) return 1;
     if (!this.value.mayHoldBack(stages.floors) && (stages.rest === null || !this.value.mayHoldBack(stages.rest)))
       return 1;
-    const waits = this.tables.waitsFor(at, endings, stages.floors);
+    const waits = this.tables.endings.waitsFor(at, endings, stages.floors);
     return this.value.clockBelow(rankLoads(stages, placement, body, waits), best);
   }
 
@@ -200,7 +200,7 @@ export class BodyBounds {
     if (manner.family !== "plain" || cut.rankAt[0]! < 0) return 1;
     const endings = this.endingsAt(placement, manner.family)
       .filter((ending) => !ending.offloadOptimizer)
-      .map((ending) => this.tables.endingFor(at, ending));
+      .map((ending) => this.tables.endings.floorsFor(at, ending));
     if (endings.length === 0) return 1;
     const { joules } = leastFloors(this.tables, placement, manner, keep);
     return highestClock(this.job.cluster.device, { placement, cut, times: boost, joules }, endings);

@@ -2,8 +2,9 @@
 // each chunk recompute and the rest do not, so a stage may hold blocks of two kinds.
 
 import { scheduleFamily } from "../../parallel/schedules/index.ts";
+import { plainKeep } from "../space/choices.ts";
 import type { Keep, Manner, Placement } from "../space/types.ts";
-import { type BodyAt, type CoreTables, plainKeep } from "./coreTables.ts";
+import type { BodyAt, CoreTables } from "./coreTables.ts";
 import { borderOf, type StageCut } from "./pipelineBound.ts";
 import type { SimulatedBody } from "./simulatedStages.ts";
 import type { StageFloors } from "./stageFloors.ts";

@@ -1,25 +1,21 @@
 // What the floors of one core (tp, cp, ep, micro-batch, precision) share, made once and remembered: lowered and priced stages, cuts, messages, simulators.
 
 import { axisSpans } from "../../cost/axisSpans.ts";
-import { meshOf } from "../../parallel/lower/index.ts";
 import type { Strategy } from "../../parallel/strategy.ts";
 import { defaultPace } from "../../simulate/pace.ts";
 import { messageFrac, sendSeconds } from "../../simulate/transfers.ts";
 import { coreStrategy, innerAxes, placementMesh } from "../space/enumerate.ts";
 import { softwareOf } from "../space/leaf.ts";
-import type { Body, Core, Ending, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
+import type { Body, Core, Keep, Leaf, Manner, Placement, PlanJob } from "../space/types.ts";
 import type { BlockBytes } from "./blockMemories.ts";
-import { type EndingFloors, endingFloors, exchangeShape } from "./endingFloors.ts";
-import { ExchangeSimulator, endingClock, TailSimulator } from "./endingSimulator.ts";
+import { ExchangeSimulator, endingClock } from "./endingSimulator.ts";
+import { EndingTables } from "./endingTables.ts";
 import { exchangeKey } from "./endingTimes.ts";
-import { type EndingWaits, endingWaits } from "./endingWaits.ts";
+import { ofJob } from "./ofJob.ts";
 import { cutStages, type StageCut } from "./pipelineBound.ts";
 import { SharedLayers } from "./sharedLayers.ts";
 import { type SimulatedBody, StageSimulator } from "./simulatedStages.ts";
 import { type StageFloors, stageFloors } from "./stageFloors.ts";
-
-/** Nothing recomputed or offloaded. */
-export const plainKeep: Keep = { name: "none", recompute: { kind: "none" }, offloadActivations: false, partial: false };
 
 export interface BodyAt {
   readonly placement: Placement;
@@ -28,12 +24,10 @@ export interface BodyAt {
   readonly body: Body;
 }
 
-const endingsOf = new WeakMap<PlanJob, Map<string, EndingFloors>>();
-const endingLayersOf = new WeakMap<PlanJob, Map<string, SharedLayers>>();
 const kernelsOf = new WeakMap<PlanJob, Map<string, StageFloors>>();
-const tailsOf = new WeakMap<PlanJob, Map<string, TailSimulator>>();
 
 export class CoreTables {
+  readonly endings: EndingTables;
   private readonly job: PlanJob;
   private readonly core: Core;
   private readonly numLayers: number;
@@ -42,10 +36,7 @@ export class CoreTables {
   private readonly floors = new Map<string, StageFloors>();
   /** The same by what they were asked for: lists of a tree keep their objects. */
   private readonly floorsAt = new Map<Placement, Map<Manner, Map<Keep, StageFloors>>>();
-  /** By sequence parallelism: an ending stands in the list of one placement. */
-  private readonly endingsAt = [new Map<Ending, EndingFloors>(), new Map<Ending, EndingFloors>()] as const;
   private readonly hopsAt = new Map<Placement, { readonly floors: StageFloors; readonly hops: Float64Array }>();
-  private readonly waits = new Map<StageFloors, Map<Ending | readonly Ending[], EndingWaits>>();
   private readonly layers = new Map<string, SharedLayers>();
   private readonly cuts = new Map<string, StageCut>();
   private readonly links = new Map<string, string>();
@@ -58,6 +49,7 @@ export class CoreTables {
     this.core = core;
     this.numLayers = numLayers;
     this.computeOnly = computeOnly;
+    this.endings = new EndingTables(job, core, numLayers);
   }
 
   floorsKey(placement: Placement, manner: Manner, keep: Keep): string {
@@ -195,92 +187,8 @@ export class CoreTables {
   /** The clock that a body sustains with an ending. */
   clockOf(leaf: Leaf, body: SimulatedBody): number {
     const plain = leaf.manner.family === "plain" ? this.simulatorFor(leaf) : null;
-    const by = { plain, exchange: this.exchangeSimulator(leaf), tails: this.tailSimulator(leaf) };
+    const by = { plain, exchange: this.exchangeSimulator(leaf), tails: this.endings.tailSimulator(leaf) };
     return endingClock(this.job, leaf.placement, body, by);
-  }
-
-  private tailSimulator(leaf: Leaf): TailSimulator {
-    const { placement, manner, ending } = leaf;
-    const { tp, cp, ulysses, ep, etp, precision } = this.core;
-    const key = [
-      [tp, cp, ulysses, ep, etp, precision, placement.pp, placement.order.join("-"), manner.sequenceParallel].join(),
-      Object.values(ending).join(),
-    ].join(";");
-    const known = ofJob(tailsOf, this.job);
-    let found = known.get(key);
-    if (found === undefined) {
-      found = new TailSimulator(this.job, { core: this.core, placement, manner, keep: plainKeep, ending });
-      known.set(key, found);
-    }
-    return found;
-  }
-
-  endingFor(at: Pick<BodyAt, "placement" | "manner">, ending: Ending): EndingFloors {
-    const known = this.endingsAt[at.manner.sequenceParallel ? 1 : 0];
-    let found = known.get(ending);
-    if (found === undefined) {
-      found = this.endingOf(at, ending);
-      known.set(ending, found);
-    }
-    return found;
-  }
-
-  private endingOf(at: Pick<BodyAt, "placement" | "manner">, ending: Ending): EndingFloors {
-    const { job, core } = this;
-    const { placement, manner } = at;
-    const { sharding, shardGroup, offloadOptimizer } = ending;
-    const { tp, cp, ulysses, ep, etp, precision } = core;
-    // Not the micro-batch: parameters and their gradients do not depend on it.
-    const kind = [tp, cp, ulysses, ep, etp, precision, manner.sequenceParallel, sharding, offloadOptimizer].join();
-    const key = [kind, placement.pp, placement.order.join("-"), shardGroup].join(";");
-    const known = ofJob(endingsOf, job);
-    let found = known.get(key);
-    if (found === undefined) {
-      const strategy: Strategy = {
-        ...coreStrategy(job, core, manner.sequenceParallel),
-        pp: placement.pp,
-        dp: placement.dp,
-        order: placement.order,
-        sharding,
-        shardGroup,
-        offloadOptimizer,
-        // An encoder-decoder's or a short model's ends may not divide evenly over so many ranks without counting its ends.
-        balanceEmbedding: placement.pp > this.numLayers,
-      };
-      const shape = `${kind};${exchangeShape(job, meshOf(strategy))}`;
-      const layers = ofJob(endingLayersOf, job);
-      let shared = layers.get(shape);
-      if (shared === undefined) {
-        shared = new SharedLayers(true);
-        layers.set(shape, shared);
-      }
-      found = endingFloors(job, strategy, softwareOf(job, manner, null, ending), shared);
-      known.set(key, found);
-    }
-    return found;
-  }
-
-  /** Of floors that were asked for at this placement; with one ending of its list, or with all of them. */
-  waitsFor(
-    at: Pick<BodyAt, "placement" | "manner">,
-    endings: Ending | readonly Ending[],
-    floors: StageFloors,
-  ): EndingWaits {
-    let known = this.waits.get(floors);
-    if (known === undefined) {
-      known = new Map();
-      this.waits.set(floors, known);
-    }
-    let found = known.get(endings);
-    if (found === undefined) {
-      const list = "sharding" in endings ? [endings] : endings;
-      found = endingWaits(
-        floors,
-        list.map((ending) => ({ ending, floors: this.endingFor(at, ending) })),
-      );
-      known.set(endings, found);
-    }
-    return found;
   }
 
   cutFor(pp: number, body: Body, floors: StageFloors): StageCut {
@@ -320,15 +228,6 @@ export class CoreTables {
     }
     return hops;
   }
-}
-
-function ofJob<Made>(all: WeakMap<PlanJob, Map<string, Made>>, job: PlanJob): Map<string, Made> {
-  let known = all.get(job);
-  if (known === undefined) {
-    known = new Map();
-    all.set(job, known);
-  }
-  return known;
 }
 
 /** What a search of another core may keep: a kernel's floors ask the program only for the bytes of what follows the layers. */

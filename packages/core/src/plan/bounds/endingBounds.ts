@@ -50,7 +50,7 @@ export class EndingBounds {
   }
 
   bound(at: BodyAt, ending: Ending, state: EndingState): number {
-    const floors = this.tables.endingFor(at, ending);
+    const floors = this.tables.endings.floorsFor(at, ending);
     const { cut, timed } = state;
     const { pp } = at.placement;
     const each = ending.sharding === "zero2" || ending.sharding === "zero3";

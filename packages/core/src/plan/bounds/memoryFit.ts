@@ -52,7 +52,7 @@ export class MemoryFit {
     const least = leastHeld(endings);
     if (least === undefined || keep.partial || !this.traits.onlyLoops) return 0;
     const { memory, layerAt } = this.tables.floorsFor(placement, manner, keep);
-    const { persistentBytes } = this.tables.endingFor({ placement, manner }, least);
+    const { persistentBytes } = this.tables.endings.floorsFor({ placement, manner }, least);
     const { pp, numMicroBatches } = placement;
     let layerBytes = Number.POSITIVE_INFINITY;
     for (const i of layerAt) {
@@ -66,7 +66,7 @@ export class MemoryFit {
   private persistentExcess(placement: Placement, manner: Manner, endings: readonly Ending[]): number {
     const least = leastHeld(endings);
     if (least === undefined) return 0;
-    const { persistentBytes } = this.tables.endingFor({ placement, manner }, least);
+    const { persistentBytes } = this.tables.endings.floorsFor({ placement, manner }, least);
     return persistentBytes.at(-1)! / placement.pp - this.capacityBytes();
   }
 
@@ -138,7 +138,7 @@ export class MemoryFit {
   ): number {
     const { cut } = stages;
     const { pp } = at.placement;
-    const floors = this.tables.endingFor(at, ending);
+    const floors = this.tables.endings.floorsFor(at, ending);
     const persistent = persistentFloors(cut, floors, pp);
     let most = 0;
     for (let rank = 0; rank < pp; rank++) {

@@ -82,7 +82,13 @@ export class SettledEndings {
     const alone = stageTimes(cut, at);
     const work = this.tables.hidesCommunication(manner) ? null : stageWork(cut, at);
     const { splitBackward: split } = scheduleFamily(body.schedule);
-    const times = withExchange(cut, alone, { floors: this.tables.endingFor(leaf, ending), ending, alone, work, split });
+    const times = withExchange(cut, alone, {
+      floors: this.tables.endings.floorsFor(leaf, ending),
+      ending,
+      alone,
+      work,
+      split,
+    });
     const longer = (a: Float64Array, b: Float64Array) => a.map((sec, s) => Math.max(sec, b[s]!));
     return {
       forwardSec: longer(times.forwardSec, boost.forwardSec),

@@ -7,11 +7,11 @@
 //   keep    the same with the layer's recomputation.
 // Where parameters are gathered and gradients reduced with every micro-batch (zero2, zero3), the mean rank's streams do so as well.
 
-import { keeps } from "../space/choices.ts";
+import { keeps, plainKeep } from "../space/choices.ts";
 import { numLayersOf, placementMesh } from "../space/enumerate.ts";
 import type { Core, Ending, Family, Keep, Manner, Placement, PlanJob } from "../space/types.ts";
 import { leastFloors } from "./bodyStages.ts";
-import { type CoreTables, plainKeep } from "./coreTables.ts";
+import type { CoreTables } from "./coreTables.ts";
 import { dealsOf } from "./deals.ts";
 import type { ScheduleTraits } from "./scheduleTraits.ts";
 import { spreadSums } from "./spreadSums.ts";
@@ -78,7 +78,7 @@ export class SpreadBounds {
       const load = { ...least, mostOtherSec: unknown, matrixSec: unknown, stallSec: unknown, serialSec: unknown };
       return this.value.clockBelow([load], best);
     }
-    const waits = this.tables.waitsFor(
+    const waits = this.tables.endings.waitsFor(
       { placement, manner: of.manner },
       this.endingsAt(placement, of.manner.family),
       floors,

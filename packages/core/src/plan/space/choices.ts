@@ -71,6 +71,9 @@ function keepNames(keep: Keep): readonly Value[] {
   return recompute.kind === "full" ? [keep.name, "full"] : [keep.name];
 }
 
+/** Nothing recomputed or offloaded. */
+export const plainKeep: Keep = { name: "none", recompute: { kind: "none" }, offloadActivations: false, partial: false };
+
 export function keeps(job: PlanJob): readonly Keep[] {
   const { model, limits } = job;
   const kinds = [...model.layerKinds, ...(model.encoder?.layerKinds ?? [])];
