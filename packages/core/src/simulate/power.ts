@@ -63,16 +63,18 @@ export function stepEnergyJoules(
 
 /**
  * The highest clock that leaves a step's mean draw within TDP when its busy part lasts no longer than `mostSec` at any clock, which falls or stays as the clock
- * rises. @param joules dynamic energy at boost clock, at least.
+ * rises; `above` where it is no higher than that. @param joules dynamic energy at boost clock, at least.
  */
 export function clockWithin(
   device: DeviceSpec,
   joules: number,
   mostSec: (clockFrac: number) => number,
   power: PowerParameters,
+  above = 0,
 ): number {
   const watts = device.tdpWatts * (1 - power.activeFrac) - device.idleWatts;
   const fits = (clockFrac: number) => joules * clockFrac ** (POWER_EXPONENT - 1) <= watts * mostSec(clockFrac);
+  if (above > 0 && !fits(above)) return above;
   if (fits(1)) return 1;
   let low = power.minClockFrac;
   let high = 1;

@@ -26,8 +26,11 @@ export interface RankLoad {
   readonly serialSec: number;
 }
 
-/** @param withinSec the step's busy time, at most; infinite where nothing is known. */
-export function loadClock(device: DeviceSpec, load: RankLoad, withinSec: number): number {
+/**
+ * @param withinSec the step's busy time, at most; infinite where nothing is known.
+ * @param above returned where the clock is no higher.
+ */
+export function loadClock(device: DeviceSpec, load: RankLoad, withinSec: number, above = 0): number {
   const { joules, otherSec, mostOtherSec, matrixSec, stallSec, serialSec } = load;
   const waitsSec = stallSec + mostOtherSec;
   const mostSec = (clockFrac: number) => {
@@ -40,5 +43,5 @@ export function loadClock(device: DeviceSpec, load: RankLoad, withinSec: number)
     return Math.min(byParts, busySec + longer);
   };
   if (mostSec(1) === Number.POSITIVE_INFINITY) return 1;
-  return clockWithin(device, joules, mostSec, defaultPower);
+  return clockWithin(device, joules, mostSec, defaultPower, above);
 }

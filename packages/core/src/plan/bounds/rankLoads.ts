@@ -4,9 +4,9 @@ import type { Body, Placement } from "../space/types.ts";
 import type { BodyStages } from "./bodyStages.ts";
 import type { EndingWaits } from "./endingWaits.ts";
 import type { RankLoad } from "./loadClock.ts";
-import { borderOf } from "./pipelineBound.ts";
+import { borderOf, type StageCut } from "./pipelineBound.ts";
 
-/** Of schedules whose ranks are known, with any of the endings that `waits` is of. */
+/** Of schedules whose ranks are known, with any of the endings that `waits` is of. Ranks whose stages are alike stand in the list once. */
 export function rankLoads(
   { cut, floors, rest, numRecomputed }: BodyStages,
   { pp, numMicroBatches: m }: Placement,
@@ -15,7 +15,9 @@ export function rankLoads(
 ): RankLoad[] {
   const { starts } = cut;
   const numStages = cut.rankAt.length;
-  return Array.from({ length: pp }, (_, rank) => {
+  const loads: RankLoad[] = [];
+  for (let rank = 0; rank < pp; rank++) {
+    if (rank > 0 && alike(cut, rank - 1, rank, pp)) continue;
     let [joules, otherSec, matrixSec, stallSec, afterSec] = [0, 0, 0, 0, waits.normSec];
     for (let s = rank; s < numStages; s += pp) {
       const from = starts[s]!;
@@ -37,13 +39,20 @@ export function rankLoads(
     }
     // A head that is spread over the ranks stands in no stage.
     const partly = body.vocabOverStages ? Number.POSITIVE_INFINITY : 0;
-    return {
+    loads.push({
       joules: m * joules,
       otherSec: m * otherSec,
       mostOtherSec: m * otherSec + partly,
       matrixSec: m * matrixSec + partly,
       stallSec: m * stallSec + afterSec,
       serialSec: m * (otherSec + matrixSec + stallSec) + afterSec + partly,
-    };
-  });
+    });
+  }
+  return loads;
+}
+
+/** Whether two ranks hold equal stages in the same order. */
+function alike({ sameAs }: StageCut, a: number, b: number, pp: number): boolean {
+  for (let chunk = 0; chunk < sameAs.length; chunk += pp) if (sameAs[chunk + a] !== sameAs[chunk + b]) return false;
+  return true;
 }

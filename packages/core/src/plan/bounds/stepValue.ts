@@ -58,7 +58,7 @@ export class StepValue {
   clockBelow(loads: Iterable<RankLoad>, best: number): number {
     const within = best === Number.POSITIVE_INFINITY ? best : this.objective.stepSecOf(best) / this.slower;
     let clock = 0;
-    for (const load of loads) clock = Math.max(clock, loadClock(this.job.cluster.device, load, within));
+    for (const load of loads) clock = Math.max(clock, loadClock(this.job.cluster.device, load, within, clock));
     return clock;
   }
 }

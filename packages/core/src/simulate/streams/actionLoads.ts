@@ -19,6 +19,9 @@ export interface ActionLoad {
   readonly joules: number;
 }
 
+/** Built actions that are kept: most are asked for one clock after another, few are met again. */
+const MAX_BUILDS = 64;
+
 export class ActionLoads {
   private readonly prices: BlockPrices;
   private readonly options: ActionOptions;
@@ -40,6 +43,7 @@ export class ActionLoads {
       let builds = this.builds.get(action);
       if (builds === undefined) {
         builds = buildsOf(this.prices, request);
+        if (this.builds.size >= MAX_BUILDS) this.builds.delete(this.builds.keys().next().value!); // the oldest of some
         this.builds.set(action, builds);
       }
       load = simulateLoad(builds, this.options, clockFrac);
