@@ -1,17 +1,17 @@
 // Bytes of the blocks of a lowered model, worked out when they are first asked for: many are never.
 
-import type { Block, Program } from "../../parallel/program.ts";
+import type { Block } from "../../parallel/program.ts";
 import { type BlockMemory, sumBytes } from "../../simulate/memory/blockMemory.ts";
 
 /** Stash and peaks of one micro-batch by position, worked out when they are first asked for. */
 export class BlockMemories {
-  private readonly program: Program;
+  private readonly blocks: readonly Block[];
   private readonly blockAt: Int32Array;
   private readonly make: (block: Block) => BlockMemory;
   private readonly known = new Map<number, BlockBytes>();
 
-  constructor(program: Program, blockAt: Int32Array, make: (block: Block) => BlockMemory) {
-    this.program = program;
+  constructor(blocks: readonly Block[], blockAt: Int32Array, make: (block: Block) => BlockMemory) {
+    this.blocks = blocks;
     this.blockAt = blockAt;
     this.make = make;
   }
@@ -20,7 +20,7 @@ export class BlockMemories {
     const block = this.blockAt[position]!;
     let bytes = this.known.get(block);
     if (bytes === undefined) {
-      const memory = this.make(this.program.blocks[block]!);
+      const memory = this.make(this.blocks[block]!);
       bytes = {
         afterF: sumBytes(memory.F.after),
         peakF: sumBytes(memory.F.peak),

@@ -160,7 +160,7 @@ export class CoreTables {
     const key = this.floorsKey(placement, manner, keep) + this.overlapKey(placement, manner);
     let found = this.simulators.get(key);
     if (found === undefined) {
-      found = new StageSimulator(job, { core, placement, manner, keep });
+      found = new StageSimulator(job, { core, placement, manner, keep }, this.sharedLayers(placement, manner));
       this.simulators.set(key, found);
     }
     return found;

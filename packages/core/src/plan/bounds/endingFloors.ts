@@ -105,7 +105,8 @@ function exchangeFloors(prices: BlockPrices, sum: (of: (block: number) => number
 class PricedWhenAsked implements EndingFloors {
   readonly persistentBytes: Prefix;
   readonly gatheredBytes: Float64Array;
-  private readonly price: () => ExchangeFloors;
+  /** Gone once it is used, with the program that it holds. */
+  private price: (() => ExchangeFloors) | null;
   private made: ExchangeFloors | null = null;
 
   constructor(persistentBytes: Prefix, gatheredBytes: Float64Array, price: () => ExchangeFloors) {
@@ -115,7 +116,10 @@ class PricedWhenAsked implements EndingFloors {
   }
 
   private get priced(): ExchangeFloors {
-    this.made ??= this.price();
+    if (this.made === null) {
+      this.made = this.price!(); // used once
+      this.price = null;
+    }
     return this.made;
   }
 

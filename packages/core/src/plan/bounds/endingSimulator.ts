@@ -13,7 +13,7 @@ import type { ActionOps } from "../../simulate/streams/buildAction.ts";
 import { coreStrategy } from "../space/enumerate.ts";
 import { softwareOf } from "../space/leaf.ts";
 import type { Core, Ending, Keep, Manner, Placement, PlanJob } from "../space/types.ts";
-import type { StageTimes } from "./pipelineBound.ts";
+import { ranksAlike, type StageTimes } from "./pipelineBound.ts";
 import { actionOptions, type KeptProgram, lowerKept, ProgramLoads } from "./programLoads.ts";
 import { type SimulatedBody, type StageSimulator, stageBlocks } from "./simulatedStages.ts";
 
@@ -85,7 +85,13 @@ export class ExchangeSimulator {
     const backwardSec = new Float64Array(numStages);
     const weightSec = new Float64Array(numStages);
     const at = { clockFrac, last: false };
+    const { sameAs } = body.cut;
     for (let s = 0; s < numStages; s++) {
+      const same = sameAs[s]!;
+      if (same < s) {
+        for (const each of [forwardSec, backwardSec, weightSec]) each[s] = each[same]!;
+        continue;
+      }
       forwardSec[s] = this.load("F", body, s, at).durationSec;
       if (body.split) {
         weightSec[s] = this.load("W", body, s, at).durationSec;
@@ -135,6 +141,8 @@ export function endingClock(
   let pace: StepLoad | null = null;
   let busiest = -1;
   for (let rank = 0; rank < pp; rank++) {
+    // As busy as the one before.
+    if (rank > 0 && ranksAlike(cut, rank - 1, rank, pp)) continue;
     let busySec = 0;
     let matrixSec = 0;
     let joules = 0;

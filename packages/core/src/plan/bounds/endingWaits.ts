@@ -6,7 +6,6 @@
 import { defaultContention } from "../../simulate/contention.ts";
 import type { Ending } from "../space/types.ts";
 import type { EndingFloors } from "./endingFloors.ts";
-import type { KindFloors } from "./kindFloors.ts";
 import type { StageFloors } from "./stageFloors.ts";
 
 /** Sums over the positions before each, of the ending with most (or least) at each position. */
@@ -60,34 +59,52 @@ interface BlockWaits {
 
 /** Of the block at a position. */
 function waitsOf({ F, BW, levels }: StageFloors, endings: readonly BoundedEnding[], i: number): BlockWaits {
-  let [eachSec, edgeSec, onceSec] = [0, 0, 0];
+  let eachSec = 0;
+  let edgeSec = 0;
+  let onceSec = 0;
   let leastJoules = endings.length === 0 ? 0 : Number.POSITIVE_INFINITY;
+  const [forwardSec, backwardSec] = [F.blockSec[i]!, BW.blockSec[i]!];
   for (const { ending, floors: ends } of endings) {
-    const of = (prefix: Float64Array) => prefix[i + 1]! - prefix[i]!;
-    const [gather, reduce, launch] = [of(ends.gatherSec), of(ends.reduceSec), of(ends.launchSec)];
+    const gather = at(ends.gatherSec, i);
+    const reduce = at(ends.reduceSec, i);
+    const launch = at(ends.launchSec, i);
     // A tied token table is reduced once more over its holders.
-    onceSec = Math.max(onceSec, of(ends.updateSec) + of(ends.hostUpdateSec) + gather + 2 * reduce + launch);
+    const once = at(ends.updateSec, i) + at(ends.hostUpdateSec, i) + gather + 2 * reduce + launch;
+    if (once > onceSec) onceSec = once;
     if (ending.sharding !== "zero2" && ending.sharding !== "zero3") {
       leastJoules = 0;
       continue;
     }
     const gathers = ending.sharding === "zero3" ? gather : 0;
     const whole = 2 * gathers + reduce;
-    // Where layers communicate over the same links, either may wait for the other.
-    const crosses = [...ends.levels].some((level) => levels.has(level));
-    const beside = (kind: KindFloors, sec: number, rate: number) => Math.max(0, sec / rate - kind.blockSec[i]!);
     const both = ending.sharding === "zero3" && ending.overlapGradReduce && ending.overlapParamGather;
     const rate = both ? RATE / 2 : RATE;
     const gatherWaits = ending.overlapParamGather
-      ? beside(F, gathers, RATE) + beside(BW, gathers, rate) + (gathers > 0 ? 2 * of(ends.gatherLossSec) : 0)
+      ? Math.max(0, gathers / RATE - forwardSec) +
+        Math.max(0, gathers / rate - backwardSec) +
+        (gathers > 0 ? 2 * at(ends.gatherLossSec, i) : 0)
       : 2 * gathers;
-    const reduceWaits = ending.overlapGradReduce ? beside(BW, reduce, rate) + of(ends.reduceLossSec) : reduce;
-    eachSec = Math.max(eachSec, launch + (crosses ? 2 * whole : gatherWaits + reduceWaits));
-    edgeSec = Math.max(edgeSec, whole);
+    const reduceWaits = ending.overlapGradReduce
+      ? Math.max(0, reduce / rate - backwardSec) + at(ends.reduceLossSec, i)
+      : reduce;
+    // Where layers communicate over the same links, either may wait for the other.
+    const each = launch + (meet(ends.levels, levels) ? 2 * whole : gatherWaits + reduceWaits);
+    if (each > eachSec) eachSec = each;
+    if (whole > edgeSec) edgeSec = whole;
     const times = ending.sharding !== "zero3" ? 0 : ending.reshardAfterForward ? 2 : 1;
-    leastJoules = Math.min(leastJoules, times * of(ends.gatherJoules) + of(ends.reduceJoules));
+    leastJoules = Math.min(leastJoules, times * at(ends.gatherJoules, i) + at(ends.reduceJoules, i));
   }
   return { eachSec, edgeSec, onceSec, leastJoules };
+}
+
+/** Of one position. */
+function at(prefix: Float64Array, i: number): number {
+  return prefix[i + 1]! - prefix[i]!;
+}
+
+function meet(a: ReadonlySet<number>, b: ReadonlySet<number>): boolean {
+  for (const level of a) if (b.has(level)) return true;
+  return false;
 }
 
 function prefixOf(values: Float64Array): Float64Array {

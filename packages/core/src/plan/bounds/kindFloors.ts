@@ -19,14 +19,19 @@ export interface KindFloors {
   readonly waits: (position: number) => boolean;
 }
 
-/** @param computeOnly communication may hide behind other micro-batches: chains of compute alone. */
 export function kindFloors(
   prices: BlockPrices,
   kind: "F" | "BW",
-  blockAt: Int32Array,
-  isLayer: readonly boolean[],
-  computeOnly: boolean,
+  by: {
+    readonly blockAt: Int32Array;
+    readonly isLayer: readonly boolean[];
+    /** Communication may hide behind other micro-batches: chains of compute alone. */
+    readonly computeOnly: boolean;
+    /** Parameters are gathered and gradients reduced with every micro-batch. */
+    readonly exchanges: boolean;
+  },
 ): KindFloors {
+  const { blockAt, isLayer, computeOnly, exchanges } = by;
   const numBlocks = blockAt.length;
   const list = kind === "F" ? "forward" : "BW";
   const stepSec = new Float64Array(numBlocks + 1);
@@ -82,7 +87,7 @@ export function kindFloors(
     }
     return known;
   };
-  return { stepSec, stepMatrix, last, compute, blockSec, blockMatrix, waits };
+  return { stepSec, stepMatrix, last, compute, blockSec, blockMatrix, waits: exchanges ? waits : waitsForNothing };
 }
 
 /** Seconds of one forward and one backward of positions [from, to) at a clock. */
@@ -109,4 +114,8 @@ export function leadSec(floors: StageFloors, kind: "F" | "BW", from: number, to:
   const [first, last, edge] = kind === "F" ? [from, to - 1, to - 1] : [from + 1, to, from];
   const end = compute[edge]!;
   return stepSec[last]! - stepSec[first]! + end.sec + slower * (stepMatrix[last]! - stepMatrix[first]! + end.matrixSec);
+}
+
+function waitsForNothing(): boolean {
+  return false;
 }

@@ -117,6 +117,12 @@ export function stageTimes(
   return { forwardSec, backwardSec, weightSec: new Float64Array(numStages) };
 }
 
+/** Whether two ranks hold equal stages in the same order. */
+export function ranksAlike({ sameAs }: StageCut, a: number, b: number, pp: number): boolean {
+  for (let chunk = 0; chunk < sameAs.length; chunk += pp) if (sameAs[chunk + a] !== sameAs[chunk + b]) return false;
+  return true;
+}
+
 /** Position after the recomputed layers of a stage. */
 export function borderOf(cut: StageCut, floors: StageFloors, stage: number, numRecomputed: number): number {
   const before = cut.layersBefore[stage]!;

@@ -3,7 +3,7 @@
 // Also which block of the program stands at each position of the model: of a partial keep the first layers of a stage recompute and the others do not.
 
 import { opContext } from "../../cost/opContext.ts";
-import { lowerTraining } from "../../parallel/lower/index.ts";
+import { lowerTraining, SharedBlocks } from "../../parallel/lower/index.ts";
 import type { Mesh } from "../../parallel/mesh.ts";
 import type { Program } from "../../parallel/program.ts";
 import type { Software, Strategy } from "../../parallel/strategy.ts";
@@ -11,7 +11,7 @@ import { defaultContention } from "../../simulate/contention.ts";
 import { hide } from "../../simulate/overlapExchange.ts";
 import { defaultPace, paceOf } from "../../simulate/pace.ts";
 import { type ActionLoad, ActionLoads } from "../../simulate/streams/actionLoads.ts";
-import { type BlockPrices, blockPrices } from "../../simulate/streams/blockPrices.ts";
+import { type BlockPrices, blockPrices, type SharedPrices } from "../../simulate/streams/blockPrices.ts";
 import type { ActionRequest } from "../../simulate/streams/buildAction.ts";
 import { simulateAction } from "../../simulate/streams/simulateAction.ts";
 import type { Core, Keep, Placement, PlanJob } from "../space/types.ts";
@@ -26,11 +26,17 @@ export interface KeptProgram {
   readonly rest: readonly number[];
 }
 
-/** All blocks of a strategy in order; of a partial keep both kinds of layer. */
-export function lowerKept(job: PlanJob, keep: Keep, strategy: Strategy, software: Software): KeptProgram {
+/** All blocks of a strategy in order; of a partial keep both kinds of layer. @param shared of lowerings that differ in what is kept alone. */
+export function lowerKept(
+  job: PlanJob,
+  keep: Keep,
+  strategy: Strategy,
+  software: Software,
+  shared = new SharedBlocks(),
+): KeptProgram {
   const workload = { ...job.workload, globalBatch: strategy.microBatch * strategy.dp };
   const lower = (recompute: Strategy["recompute"]) =>
-    lowerTraining(job.model, { ...strategy, recompute }, workload, software);
+    lowerTraining(job.model, { ...strategy, recompute }, workload, software, { shared });
   const program = lower(keep.recompute);
   const uses = program.stages.flatMap((stage) => stage.uses);
   const blocks = uses.map((use) => use.block);
@@ -58,14 +64,16 @@ export class ProgramLoads {
       readonly mesh: Mesh;
       readonly core: Core;
       readonly placement: Placement;
+      readonly shared?: SharedPrices;
     },
   ) {
-    const { program, software, mesh, core, placement } = at;
+    const { program, software, mesh, core, placement, shared } = at;
     const { cluster } = job;
     const context = opContext({ cluster, mesh, software });
-    this.pricesAt = (clockFrac) =>
-      blockPrices(program, context, defaultContention, paceOf(cluster, software, clockFrac, defaultPace));
-    this.prices = this.pricesAt(1);
+    const pricesAt = (clockFrac: number, known?: SharedPrices) =>
+      blockPrices(program, context, defaultContention, paceOf(cluster, software, clockFrac, defaultPace), known);
+    this.pricesAt = pricesAt;
+    this.prices = pricesAt(1, shared);
     this.loads = new ActionLoads(this.prices, actionOptions);
     const hides = software.overlapMoeExchange && core.ep > 1 && placement.numMicroBatches > 1;
     this.hiding = hides

@@ -4,7 +4,7 @@ import type { Body, Placement } from "../space/types.ts";
 import type { BodyStages } from "./bodyStages.ts";
 import type { EndingWaits } from "./endingWaits.ts";
 import type { RankLoad } from "./loadClock.ts";
-import { borderOf, type StageCut } from "./pipelineBound.ts";
+import { borderOf, ranksAlike } from "./pipelineBound.ts";
 
 /** Of schedules whose ranks are known, with any of the endings that `waits` is of. Ranks whose stages are alike stand in the list once. */
 export function rankLoads(
@@ -17,8 +17,12 @@ export function rankLoads(
   const numStages = cut.rankAt.length;
   const loads: RankLoad[] = [];
   for (let rank = 0; rank < pp; rank++) {
-    if (rank > 0 && alike(cut, rank - 1, rank, pp)) continue;
-    let [joules, otherSec, matrixSec, stallSec, afterSec] = [0, 0, 0, 0, waits.normSec];
+    if (rank > 0 && ranksAlike(cut, rank - 1, rank, pp)) continue;
+    let joules = 0;
+    let otherSec = 0;
+    let matrixSec = 0;
+    let stallSec = 0;
+    let afterSec = waits.normSec;
     for (let s = rank; s < numStages; s += pp) {
       const from = starts[s]!;
       const to = starts[s + 1]!;
@@ -49,10 +53,4 @@ export function rankLoads(
     });
   }
   return loads;
-}
-
-/** Whether two ranks hold equal stages in the same order. */
-function alike({ sameAs }: StageCut, a: number, b: number, pp: number): boolean {
-  for (let chunk = 0; chunk < sameAs.length; chunk += pp) if (sameAs[chunk + a] !== sameAs[chunk + b]) return false;
-  return true;
 }

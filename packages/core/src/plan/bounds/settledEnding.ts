@@ -58,20 +58,31 @@ export class SettledEndings {
     const boost = exchange?.times(how, 1) ?? null;
     if (boost !== null && onGrid < 1 && best < Number.POSITIVE_INFINITY) {
       // Floors of the actions at that clock are often enough.
-      const state = this.withTimes(leaf, priced, this.exchangedTimes(leaf, boost, onGrid), true);
+      const state = this.withTimes(leaf, priced, {
+        times: this.exchangedTimes(leaf, boost, onGrid),
+        exchanged: true,
+        best,
+      });
       if (this.endings.bound(leaf, ending, state) > best) return state;
     }
     const times = exchange?.times(how, onGrid) ?? simulator.times(how, onGrid);
-    return this.withTimes(leaf, priced, times, each);
+    return this.withTimes(leaf, priced, { times, exchanged: each, best });
   }
 
-  private withTimes(leaf: Leaf, priced: PricedBody, times: StageTimes, exchanged: boolean): EndingState {
-    const { placement, body } = leaf;
-    const { cut, hopSec, joules } = priced;
+  /** The pipeline is simulated where the work of its ranks alone says too little. */
+  private withTimes(
+    leaf: Leaf,
+    { cut, hopSec, joules }: PricedBody,
+    at: { readonly times: StageTimes; readonly exchanged: boolean; readonly best: number },
+  ): EndingState {
+    const { placement, body, ending } = leaf;
+    const { times, exchanged } = at;
     const ends = pipelineEnds(cut, times, { placement, body, hopSec });
-    const { overlapP2p } = body;
-    const timed = timedPipeline(this.scheduleOf(placement, body), times, { hopSec, overlapP2p, loops: true });
-    return { chains: times, workOf: () => null, offloaded: null, timed, cut, times, ends, hopSec, joules, exchanged };
+    const by = { chains: times, workOf: () => null, offloaded: null, cut, times, ends, hopSec, joules, exchanged };
+    const untimed = { ...by, timed: null };
+    if (this.endings.bound(leaf, ending, untimed) > at.best) return untimed;
+    const how = { hopSec, overlapP2p: body.overlapP2p, loops: true };
+    return { ...by, timed: timedPipeline(this.scheduleOf(placement, body), times, how) };
   }
 
   /** Floors of the stages with the exchange of every micro-batch at a clock: no shorter than at boost clock, nor than their chains and compute. */

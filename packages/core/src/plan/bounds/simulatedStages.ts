@@ -11,6 +11,7 @@ import { softwareOf } from "../space/leaf.ts";
 import type { Core, Keep, Manner, Placement, PlanJob } from "../space/types.ts";
 import type { StageCut, StageTimes } from "./pipelineBound.ts";
 import { type KeptProgram, lowerKept, ProgramLoads } from "./programLoads.ts";
+import type { SharedLayers } from "./sharedLayers.ts";
 
 /** Stages of a body: which layers each holds, and where those that recompute end. */
 export interface SimulatedBody {
@@ -32,6 +33,7 @@ export class StageSimulator {
   constructor(
     job: PlanJob,
     at: { readonly core: Core; readonly placement: Placement; readonly manner: Manner; readonly keep: Keep },
+    shared: SharedLayers,
   ) {
     const { core, placement, manner, keep } = at;
     const { family, sequenceParallel } = manner;
@@ -41,10 +43,10 @@ export class StageSimulator {
       sharding: family === "plain" ? "zero1" : family,
     };
     const software = softwareOf(job, manner, null, null);
-    this.kept = lowerKept(job, keep, strategy, software);
+    this.kept = lowerKept(job, keep, strategy, software, shared.blocks);
     const { program } = this.kept;
     const mesh = { ...program.mesh, ...placementMesh(core, placement, strategy.shardGroup) };
-    this.loads = new ProgramLoads(job, { program, software, mesh, core, placement });
+    this.loads = new ProgramLoads(job, { program, software, mesh, core, placement, shared: shared.prices });
   }
 
   /** Also seconds of matrix work of one forward and backward, by stage. */
@@ -55,7 +57,13 @@ export class StageSimulator {
     const backwardSec = new Float64Array(numStages);
     const weightSec = new Float64Array(numStages);
     const matrixSec = new Float64Array(numStages);
+    const { sameAs } = body.cut;
     for (let s = 0; s < numStages; s++) {
+      const same = sameAs[s]!;
+      if (same < s) {
+        for (const each of [forwardSec, backwardSec, weightSec, matrixSec]) each[s] = each[same]!;
+        continue;
+      }
       const forward = this.load("F", body, s, clockFrac);
       const backward = this.load(split ? "B" : "BW", body, s, clockFrac);
       const weights = split ? this.load("W", body, s, clockFrac) : noTime;

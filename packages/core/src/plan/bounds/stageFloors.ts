@@ -74,7 +74,7 @@ export function stageFloors(
   const { isLayer, layerAt } = layerPositions(uses);
   const handed = program.blocks[blockAt[layerAt[0]!]!]!;
   const reduceEach = program.reducePolicy === "everyMicroBatch";
-  const memory = new BlockMemories(program, blockAt, (block) =>
+  const memory = new BlockMemories(program.blocks, blockAt, (block) =>
     blockMemory(block, { splitBackward: false, reduceEach, optimizer: optimizerKernels(software) }),
   );
   const held: HeldFloors = {
@@ -89,13 +89,16 @@ export function stageFloors(
   return new PricedWhenAsked(held, () => {
     const prices = priceBlocks(job, program, { mesh, software, shared: shared.prices });
     const sums = blockSums(prices, blockAt, software);
-    const [F, BW] = [
-      kindFloors(prices, "F", blockAt, isLayer, at.computeOnly),
-      kindFloors(prices, "BW", blockAt, isLayer, at.computeOnly),
-    ];
+    const by = { blockAt, isLayer, computeOnly: at.computeOnly, exchanges: at.family !== "plain" };
+    const [F, BW] = [kindFloors(prices, "F", by), kindFloors(prices, "BW", by)];
     const exchange = (over: Mesh) => exchangeOver(priceBlocks(job, program, { mesh: over, software }), blockAt);
-    return { F, BW, ...sums, ...stalls(sums, F, BW), exchange };
+    return { F, BW, ...sums, ...stalls(sums, F, BW), exchange: by.exchanges ? exchange : noExchange };
   });
+}
+
+/** Parameters and gradients stay whole in every micro-batch. */
+function noExchange(): { gatherSec: number; reduceSec: number } {
+  return { gatherSec: 0, reduceSec: 0 };
 }
 
 function exchangeOver(prices: BlockPrices, blockAt: Int32Array): { gatherSec: number; reduceSec: number } {
@@ -125,7 +128,8 @@ class PricedWhenAsked implements StageFloors {
   readonly scatteredSends: boolean;
   readonly blockAt: Int32Array;
   readonly memory: HeldFloors["memory"];
-  private readonly price: () => TimeFloors;
+  /** Gone once it is used, with the program that it holds. */
+  private price: (() => TimeFloors) | null;
   private made: TimeFloors | null = null;
 
   constructor(held: HeldFloors, price: () => TimeFloors) {
@@ -140,7 +144,10 @@ class PricedWhenAsked implements StageFloors {
   }
 
   private get priced(): TimeFloors {
-    this.made ??= this.price();
+    if (this.made === null) {
+      this.made = this.price!(); // used once
+      this.price = null;
+    }
     return this.made;
   }
 
