@@ -16,8 +16,9 @@ import mixed from "./data/mixed.json" with { type: "json" };
 import mlaDecode from "./data/mlaDecode.json" with { type: "json" };
 import mlaPrefill from "./data/mlaPrefill.json" with { type: "json" };
 import moe from "./data/moe.json" with { type: "json" };
-import { createKernelModel, type ElementwiseQuery, type KernelConditions, type KernelTables } from "./kernelModel.ts";
+import { createKernelModel, type ElementwiseQuery, type KernelTables } from "./kernelModel.ts";
 import type { MixedShape } from "./mixedModel.ts";
+import type { KernelConditions } from "./pricing.ts";
 
 const byId: ReadonlyMap<string, DeviceSpec> = new Map(devices.map((device) => [device.id, device]));
 
