@@ -363,7 +363,11 @@ function notesOf(
   if (headroom !== null) notes.push(headroom);
   if (lateFrac > LATE_FRAC)
     notes.push(
-      `Gradients are reduced after every micro-batch, and ${(lateFrac * 100).toFixed(0)} % of the step waits for it: zero1 reduces them once a step`,
+      `Gradients are reduced after every micro-batch, and ${(lateFrac * 100).toFixed(0)} % of the step waits for it: zero1 reduces them once a step${
+        program.schedule.numChunks > 1 && !program.schedule.splitBackward && program.schedule.replicas === 1
+          ? ", reduce_gradients run after each run of a chunk's micro-batches"
+          : ""
+      }`,
     );
   for (const { group, view } of kinds.list) {
     const clockFrac = clocks[group]!;

@@ -20,7 +20,7 @@ function strategyNeighbours(spec: StepSpec): Neighbour[] {
   const { strategy: s, model, cluster } = spec;
   const list: Neighbour[] = [];
   const propose = (words: string, change: Partial<Strategy>) =>
-    list.push({ kind: "strategy", words, spec: { ...spec, strategy: { ...s, ...change } } });
+    list.push({ kind: "strategy", words, spec: { ...spec, strategy: consistent({ ...s, ...change }) } });
   for (const microBatch of [s.microBatch * 2, s.microBatch / 2])
     if (microBatch >= 1 && Number.isInteger(microBatch))
       propose(`micro-batch ${s.microBatch} -> ${microBatch}`, { microBatch });
@@ -60,6 +60,17 @@ function strategyNeighbours(spec: StepSpec): Neighbour[] {
           shardGroup: s.dp * s.cp,
           reshardAfterForward: s.pp === 1,
         });
+  // Runs differ from micro-batches and from the step where a pipeline rank holds several chunks.
+  if (s.dp * s.cp > 1 && s.numChunks > 1 && (s.sharding === "zero2" || s.sharding === "zero3")) {
+    if (s.reduceGradients !== "run")
+      propose("gradients reduced after runs of micro-batches, not after every one", { reduceGradients: "run" });
+    else
+      list.push({
+        kind: "strategy",
+        words: "gradients reduced after every micro-batch, not after runs of them",
+        spec: { ...spec, strategy: withoutRuns(s) },
+      });
+  }
   if (s.tp > 1 && !s.sequenceParallel) propose("sequence parallel on", { sequenceParallel: true });
   if (s.offloadOptimizer) propose("optimizer on the device", { offloadOptimizer: false });
   if (s.offloadActivations) propose("activations kept on the device", { offloadActivations: false });
@@ -67,6 +78,18 @@ function strategyNeighbours(spec: StepSpec): Neighbour[] {
   if ((s.precision === "bf16" || s.precision === "fp16") && cluster.device.peakFlopsPerSec.fp8 !== undefined)
     propose(`precision ${s.precision} -> ${eight}`, { precision: eight });
   return list;
+}
+
+/** Reductions after runs of micro-batches go with shared gradients and whole backwards alone. */
+function consistent(strategy: Strategy): Strategy {
+  const { reduceGradients, sharding, schedule } = strategy;
+  if (reduceGradients === undefined) return strategy;
+  return sharding === "none" || sharding === "zero1" || schedule === "zb-h1" ? withoutRuns(strategy) : strategy;
+}
+
+function withoutRuns(strategy: Strategy): Strategy {
+  const { reduceGradients: _run, ...rest } = strategy;
+  return rest;
 }
 
 /** Experts keep what tp they had beside it; stages listed one by one no longer match another pp. */
