@@ -13,7 +13,7 @@ import { memoryChart, memorySection, timelineSection, timeSection, waterfallSect
 import { jobWords } from "./jobWords.ts";
 import { layoutText } from "./planReport.ts";
 import { specKey } from "./specKey.ts";
-import { formatEnergy, rateOf, warningsOf } from "./stepReport.ts";
+import { formatEnergy, plainNotes, rateOf, warningsOf } from "./stepReport.ts";
 
 export interface JobReport {
   readonly spec: ResolvedSpec;
@@ -248,7 +248,7 @@ function assumptions({ spec, result, command }: JobReport): string {
       : [];
   const notes = [
     ...spec.notes,
-    ...(result.kind === "ok" ? result.notes : []),
+    ...(result.kind === "ok" ? plainNotes(result) : []),
     ...spec.model.notes.map((note) => `Model: ${note}`),
     `Software: ${spec.software.source}`,
   ];

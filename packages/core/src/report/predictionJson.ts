@@ -16,7 +16,7 @@ import type {
 import type { ResolvedSpec } from "../spec/types.ts";
 import { specKey } from "./specKey.ts";
 import { memoryParts, timeParts } from "./stepParts.ts";
-import { slowestRank, warningsOf } from "./stepReport.ts";
+import { plainNotes, slowestRank, warningsOf } from "./stepReport.ts";
 
 export const predictionVersion = 2;
 
@@ -168,7 +168,7 @@ export function toJson(context: PredictionContext, result: StepResult | Infeasib
     ...base,
     status: "ok",
     step: stepJson(result),
-    notes: [...context.spec.notes, ...result.notes],
+    notes: [...context.spec.notes, ...plainNotes(result)],
     warnings: warningsOf(result),
   };
 }

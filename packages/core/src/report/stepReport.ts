@@ -1,6 +1,7 @@
 // The terminal report of a predicted step: what was asked, the headline, where the time goes as a waterfall, memory against capacity, ranks
 // where they differ, the most expensive ops, and where the figures come from. It formats a StepResult and computes nothing but shares.
 
+import { headroomNote } from "../simulate/index.ts";
 import type { OpTotal, RankClass, RankDevices, Settled, StepResult } from "../simulate/types.ts";
 import type { ResolvedSpec } from "../spec/types.ts";
 import {
@@ -263,7 +264,7 @@ function footer(spec: ResolvedSpec, result: StepResult, { paint, verbose }: Repo
     .sort((a, b) => b[1] - a[1])
     .map(([name, share]) => `${name} ${formatPercent(share)}`);
   const warnings = warningsOf(result);
-  const notes = [...spec.notes, ...result.notes];
+  const notes = [...spec.notes, ...plainNotes(result)];
   const modelNotes = verbose ? spec.model.notes.map((note) => `model: ${note}`) : [];
   return [
     `${paint.dim(`Priced seconds by source: ${sources.join(", ")}`)}`,
@@ -272,16 +273,17 @@ function footer(spec: ResolvedSpec, result: StepResult, { paint, verbose }: Repo
   ];
 }
 
+/** Notes of a prediction beside those that stand among its warnings. */
+export function plainNotes(result: StepResult): readonly string[] {
+  const headroom = headroomNote(result.ranks);
+  return result.notes.filter((note) => note !== headroom);
+}
+
 /** What a user should look at twice. */
 export function warningsOf(result: StepResult): readonly string[] {
   const warnings: string[] = [];
-  const fullest = result.ranks[result.peakRank]!;
-  const { memory } = fullest;
-  const share = memory.peakBytes / memory.capacityBytes;
-  if (share > 0.95)
-    warnings.push(
-      `${rankName(fullest).replace(/^p/, "P")} uses ${formatPercent(share)} of its memory: a little fragmentation more and it fails`,
-    );
+  const headroom = headroomNote(result.ranks);
+  if (headroom !== null) warnings.push(headroom);
   const pace = slowestRank(result);
   const bubble = pace.bubbleSec / result.stepSec;
   if (bubble > 0.2)
