@@ -16,10 +16,10 @@ import { type LayoutValues, layoutOf } from "./incumbents.ts";
 import { sharedSchedules } from "./schedules.ts";
 
 /** Cores judged beyond their kernels. */
-const NUM_JUDGED = 12;
+const NUM_JUDGED = 24;
 /** Strategies simulated before the search: until so many fit, and no more than so many. */
-const NUM_FITTING = 6;
-const NUM_TRIED = 24;
+const NUM_FITTING = 10;
+const NUM_TRIED = 40;
 
 export interface SearchStart {
   readonly cores: readonly RankedCore[];
