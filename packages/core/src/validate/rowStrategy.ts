@@ -96,7 +96,7 @@ export function strategyOfRow(
     microBatch: batch.microBatch,
     recompute: recompute.first,
     offloadOptimizer: flag(flags, "cpu_optimizer_offload") === true,
-    ...offloadsActivations(flags),
+    ...offloadsActivations(flags, args, notes),
     precision: precisionOf(row, notes),
     optimizer: text(args, "optimizer") === "muon" ? "muon" : text(args, "optimizer") === "sgd" ? "sgd" : "adamw",
     stageLayers: split.stageLayers,
@@ -222,8 +222,19 @@ function sequenceParallelOf(row: Row, p: { tp: number; rowsPerRank: number }, no
   return false;
 }
 
-function offloadsActivations(flags: Row): Pick<Strategy, "offloadActivations" | "offloadLayers"> {
+/** Megatron's --fine-grained-activation-offloading names modules; those that hold most of a layer stand for all of it. */
+function offloadsActivations(
+  flags: Row,
+  args: Row,
+  notes: string[],
+): Pick<Strategy, "offloadActivations" | "offloadLayers"> {
   const layers = count(flags, "cpu_offloading_num_layers");
   if (layers !== undefined) return { offloadActivations: true, offloadLayers: layers };
+  if (flag(args, "fine-grained-activation-offloading") === true) {
+    const modules = words(args, "offload-modules") ?? [];
+    const most = modules.includes("core_attn") && modules.includes("qkv_linear");
+    notes.push(`activations of ${modules.join(", ")} go to the host: ${most ? "all of a layer do" : "not priced"}`);
+    return { offloadActivations: most };
+  }
   return { offloadActivations: flag(flags, "activation_cpu_offload") === true };
 }

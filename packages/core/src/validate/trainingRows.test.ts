@@ -113,6 +113,17 @@ describe("specOfRow()", () => {
     expect(s.software).toMatchObject({ cudaGraphs: "layers", moeExchange: "hybridep", overlapMoeExchange: true });
   });
 
+  it("takes modules whose activations go to the host for the layer where they hold most of it", () => {
+    const offloads = (modules: string) =>
+      spec({
+        framework: "Megatron-LM",
+        other_flags: { args: { "fine-grained-activation-offloading": "true", "offload-modules": modules } },
+      });
+    expect(offloads("[attn_norm qkv_linear core_attn attn_proj]").strategy.offloadActivations).toBe(true);
+    expect(offloads("[moe_act]").strategy.offloadActivations).toBe(false);
+    expect(offloads("[moe_act]").notes.join()).toContain("moe_act go to the host: not priced");
+  });
+
   it("keeps a logits-sized fp32 tensor more under Megatron's own fused loss, and none under Transformer Engine's", () => {
     const loss = (args: Record<string, string>) => {
       const { crossEntropy, eagerLoss } = spec({
