@@ -38,6 +38,7 @@ export { type CrewOptions, type Hand, searchWithCrew } from "./search/crew.ts";
 export { makeEvaluate } from "./search/evaluate.ts";
 export { sharedSchedules } from "./search/schedules.ts";
 export type { Found, NearMiss } from "./search/searchCore.ts";
+export { finish } from "./search/searchCore.ts";
 export {
   type PlanSearch,
   RoundedSearch,
@@ -46,7 +47,7 @@ export {
   searchPlan,
 } from "./search/searchPlan.ts";
 export { surveyLayouts } from "./search/survey.ts";
-export { bestOfLayouts, type CoreAnswer, type CoreTask, leafKey, taskRunner } from "./search/task.ts";
+export { bestOfLayouts, type CoreAnswer, type CoreTask, leafKey, taskRunner, taskSteps } from "./search/task.ts";
 export { listCores } from "./space/enumerate.ts";
 export { focusedJob } from "./space/focus.ts";
 export { leafJob } from "./space/leaf.ts";

@@ -98,8 +98,20 @@ export interface CoreRequest {
 }
 
 export function searchCore(request: CoreRequest): CoreSearch {
+  return finish(searchSteps(request));
+}
+
+/** The same node by node, for a thread that has other things to do between them. */
+export function* searchSteps(request: CoreRequest): Generator<void, CoreSearch> {
   if (request.floor > request.incumbents.threshold()) return prunedCore(request);
-  return new CoreSearcher(request).run();
+  return yield* new CoreSearcher(request).steps();
+}
+
+export function finish<Result>(steps: Generator<void, Result>): Result {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
 }
 
 function prunedCore({ job, core }: CoreRequest): CoreSearch {
@@ -128,7 +140,7 @@ class CoreSearcher {
     });
   }
 
-  run(): CoreSearch {
+  *steps(): Generator<void, CoreSearch> {
     const { job, core, incumbents } = this.request;
     const { heap, bounds, tree, counts } = this;
     for (const placement of listPlacements(job, core)) {
@@ -141,6 +153,7 @@ class CoreSearcher {
     }
     if (incumbents.threshold() === Number.POSITIVE_INFINITY) this.dive();
     for (let node = heap.pop(); node !== undefined; node = heap.pop()) {
+      yield;
       const best = incumbents.threshold();
       const stops = this.request.stopped?.() === true;
       if (stops || node.bound > best) {

@@ -7,7 +7,7 @@ import type { PlanCounts } from "./counts.ts";
 import { makeEvaluate } from "./evaluate.ts";
 import { BestLayouts, type LayoutValues, layoutOf } from "./incumbents.ts";
 import { sharedSchedules } from "./schedules.ts";
-import { type Found, type NearMiss, searchCore } from "./searchCore.ts";
+import { type Found, finish, type NearMiss, searchSteps } from "./searchCore.ts";
 
 export interface CoreTask {
   readonly core: Core;
@@ -29,11 +29,21 @@ export function taskRunner(
   objective: Objective,
   numProven: number,
 ): (task: CoreTask, stopped?: () => boolean) => CoreAnswer {
+  const steps = taskSteps(job, objective, numProven);
+  return (task, stopped) => finish(steps(task, stopped));
+}
+
+/** The same node by node (searchSteps). */
+export function taskSteps(
+  job: PlanJob,
+  objective: Objective,
+  numProven: number,
+): (task: CoreTask, stopped?: () => boolean) => Generator<void, CoreAnswer> {
   const scheduleOf = sharedSchedules();
   const evaluate = makeEvaluate(job, scheduleOf);
-  return (task, stopped) => {
+  return function* (task, stopped) {
     const known = new BestLayouts(numProven, task.known);
-    const result = searchCore({
+    const result = yield* searchSteps({
       job,
       core: task.core,
       floor: task.floor,
