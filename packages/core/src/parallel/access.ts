@@ -33,10 +33,14 @@ export function opAccess(op: Op): Access {
     case "biasGrad":
       return { reads: op.accumulate ? [op.x, op.out] : [op.x], writes: [op.out] };
     case "norm":
-      return { reads: op.bias === undefined ? [op.x, op.weight] : [op.x, op.weight, op.bias], writes: [op.y] };
+      return {
+        reads: op.bias === undefined ? [op.x, op.weight] : [op.x, op.weight, op.bias],
+        writes: op.normed === undefined ? [op.y] : [op.y, op.normed],
+      };
     case "normBackward": {
       const grads = op.dbias === undefined ? [op.dweight] : [op.dweight, op.dbias];
-      return { reads: [op.x, op.weight, op.dy, ...(op.accumulate ? grads : [])], writes: [op.dx, ...grads] };
+      const normed = op.normed === undefined ? [] : [op.normed];
+      return { reads: [op.x, op.weight, op.dy, ...normed, ...(op.accumulate ? grads : [])], writes: [op.dx, ...grads] };
     }
     case "activation":
       return { reads: op.rowScale === undefined ? [op.x] : [op.x, op.rowScale], writes: [op.y] };

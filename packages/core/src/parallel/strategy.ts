@@ -183,8 +183,11 @@ export interface Software {
   readonly keepsStageOutputs?: boolean;
   /** 16-bit parameters are updated in place, without fp32 masters (with masterWeights: the format alone). False when absent. */
   readonly updatesWorkingParams?: boolean;
-  /** RMSNorm written in the framework's own ops keeps its input once more in fp32. False when absent. */
-  readonly normKeepsFp32?: boolean;
+  /**
+   * RMSNorm written in tensor ops, whose products autograd keeps with both factors: the input upcast to fp32 (of input x statistic) and the normalised product
+   * (of product x weight), in fp32 or cast back first (working). none: one kernel that keeps its input alone.
+   */
+  readonly normProduct: "none" | "working" | "fp32";
   /**
    * ZeRO-3: a gather fills one flat tensor, and the compute stream copies each parameter out of it before use (torch fully_shard, all_gather_copy_out;
    * DeepSpeed joins the ranks' partitions of each parameter). False when absent.

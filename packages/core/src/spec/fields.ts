@@ -377,7 +377,11 @@ export const softwareFields = {
     fallback: "preset",
     doc: "16-bit parameters are updated in place, without fp32 masters",
   },
-  norm_keeps_fp32: { type: flag, fallback: "preset", doc: "RMSNorm keeps its input once more in fp32" },
+  norm_product: {
+    type: choice("none", "working", "fp32"),
+    fallback: "preset",
+    doc: "RMSNorm in tensor ops keeps its input in fp32 and the normalised product in this format; none: one kernel, which keeps its input",
+  },
   grad_buckets: { type: flag, fallback: "preset", doc: "Gradients are copied into reduction buckets (torch DDP)" },
   eager_loss: { type: flag, fallback: "preset", doc: "Log-probabilities and their gradient are whole fp32 tensors" },
   ends_gathered_together: {

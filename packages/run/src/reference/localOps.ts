@@ -85,7 +85,15 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
       kernels.biasGrad(m(op.x), m(op.out), op.accumulate);
       return;
     case "norm":
-      kernels.norm(op.norm, m(op.x), m(op.weight), op.bias === undefined ? undefined : m(op.bias), m(op.y), op.width);
+      kernels.norm(
+        op.norm,
+        m(op.x),
+        m(op.weight),
+        op.bias === undefined ? undefined : m(op.bias),
+        m(op.y),
+        op.width,
+        op.normed === undefined ? undefined : m(op.normed),
+      );
       return;
     case "normBackward": {
       const dbias = op.dbias === undefined ? undefined : m(op.dbias);
@@ -97,6 +105,7 @@ export function runLocal(frame: Frame, rank: number, op: LocalOp): void {
         dx: m(op.dx),
         dweight: m(op.dweight),
         dbias,
+        normed: op.normed === undefined ? undefined : m(op.normed),
         width: op.width,
       });
       return;

@@ -187,7 +187,8 @@ describe("runStep()", () => {
     const facts: readonly Partial<Software>[] = [
       { crossEntropy: "fp32Copy", eagerLoss: true },
       { crossEntropy: "vocabParallel", compiled: true },
-      { normKeepsFp32: true },
+      { normProduct: "fp32" },
+      { normProduct: "working" },
       { updatesWorkingParams: true, optimizerStateDtype: "bf16" },
     ];
     const whole = lowered({});

@@ -77,7 +77,6 @@ const absent: Partial<Record<keyof Software, unknown>> = {
   keepsWorkingGrads: false,
   keepsStageOutputs: false,
   updatesWorkingParams: false,
-  normKeepsFp32: false,
   gradBuckets: false,
   eagerLoss: false,
   endsGatheredTogether: false,

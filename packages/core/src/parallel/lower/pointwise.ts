@@ -9,6 +9,11 @@ import { declareParam } from "./parameters.ts";
 
 /** Kernels an eager framework runs for one RMSNorm: upcast, square-mean, rsqrt-scale, downcast-multiply (Hugging Face LlamaRMSNorm). */
 const eagerNormPasses = 3;
+/**
+ * The same in passes over upcast input, product and result, from the kernels of a norm in tensor ops: forward squares, averages, scales, weights and casts back;
+ * backward has two products for each factor, their row and column sums, and sums of the input's three gradients, in fp32.
+ */
+const tensorOpPasses = { forward: 3, backward: 8 } as const;
 
 export function norm(
   builder: BlockBuilder,
@@ -42,12 +47,10 @@ export function norm(
   const width = options.width ?? 0;
   const passes =
     kind === "rmsnorm" && !context.software.fusedNorm && !context.software.compiled ? { passes: eagerNormPasses } : {};
-  let source = x;
-  if (kind === "rmsnorm" && context.software.normKeepsFp32 === true) {
-    const wide = builder.value(`${options.name}.in32`, x.rows, x.width, "fp32");
-    builder.within("norm", () => builder.emit({ kind: "cast", stream: "compute", x: x.id, out: wide.id }));
-    source = wide;
-  }
+  const { normProduct } = context.software;
+  const kept = kind === "rmsnorm" && normProduct !== "none" ? inTensorOps(builder, x, options.name, normProduct) : null;
+  const source = kept?.wide ?? x;
+  const normed = kept === null ? {} : { normed: kept.normed.id };
   builder.within("norm", () =>
     builder.emit({
       kind: "norm",
@@ -57,8 +60,9 @@ export function norm(
       weight: weight.id,
       y: y.id,
       width,
+      ...normed,
       ...(bias === undefined ? {} : { bias: bias.id }),
-      ...passes,
+      ...(kept === null ? passes : { passes: tensorOpPasses.forward }),
     }),
   );
   builder.onBackward(() => {
@@ -77,12 +81,21 @@ export function norm(
         dweight: weight.grad,
         width,
         accumulate,
+        ...normed,
         ...(bias === undefined ? {} : { dbias: bias.grad }),
-        ...passes,
+        ...(kept === null ? passes : { passes: tensorOpPasses.backward }),
       }),
     );
   });
   return y;
+}
+
+/** What a norm in tensor ops leaves for backward: its input in fp32, and the normalised product. */
+function inTensorOps(builder: BlockBuilder, x: Value, name: string, product: "working" | "fp32") {
+  const wide = builder.value(`${name}.in32`, x.rows, x.width, "fp32");
+  builder.within("norm", () => builder.emit({ kind: "cast", stream: "compute", x: x.id, out: wide.id }));
+  const format = product === "fp32" ? "fp32" : builder.context.actDtype;
+  return { wide, normed: builder.value(`${name}.normed`, x.rows, x.width, format) };
 }
 
 /** Activation of a (gated) projection: x holds [gate, up] side by side when gated. */

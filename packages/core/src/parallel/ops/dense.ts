@@ -39,10 +39,12 @@ export interface NormOp extends OpBase {
   readonly weight: BufferId;
   readonly bias?: BufferId;
   readonly y: BufferId;
+  /** norm(x) before the weight, kept where a framework's graph keeps it. */
+  readonly normed?: BufferId;
   readonly width: number;
 }
 
-/** dx = d norm / dx; dweight, dbias (+)= (statistics are recomputed from x). */
+/** dx = d norm / dx; dweight, dbias (+)= (statistics are recomputed from x; norm(x) is `normed` where that was kept). */
 export interface NormBackwardOp extends OpBase {
   readonly kind: "normBackward";
   readonly norm: "rmsnorm" | "layernorm";
@@ -52,6 +54,7 @@ export interface NormBackwardOp extends OpBase {
   readonly dx: BufferId;
   readonly dweight: BufferId;
   readonly dbias?: BufferId;
+  readonly normed?: BufferId;
   readonly width: number;
   /** False: dweight and dbias are written, not added to. */
   readonly accumulate: boolean;

@@ -51,6 +51,7 @@ export const generic: Software = {
   dropout: 0,
   fusedActivation: true,
   fusedNorm: false,
+  normProduct: "none",
   fusedRope: true,
   fusedSoftmax: true,
   crossEntropy: "vocabParallel",

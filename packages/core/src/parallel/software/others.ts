@@ -73,6 +73,7 @@ export const llama3Meta = derive(pytorchFsdp2, "llama3-meta-2024", {
   date: "2024-07",
   fusedActivation: true,
   fusedNorm: true,
+  normProduct: "none",
   fusedRope: true,
   fusedProjections: false,
   crossEntropy: "vocabParallel",

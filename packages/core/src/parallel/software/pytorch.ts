@@ -17,6 +17,8 @@ export const pytorchFsdp2 = derive(generic, "pytorch-fsdp2", {
   fusedPermute: false,
   unpacksGathered: true,
   packsGrads: "cast",
+  // nn.RMSNorm of 2024 is tensor ops: upcast, pow, mean, rsqrt, product cast back, times weight (ATen layer_norm.cpp, rms_norm_symint).
+  normProduct: "working",
   source: "torch.distributed.fsdp.fully_shard: implicit prefetch of one block, separate gather and reduce streams",
 });
 
@@ -50,7 +52,7 @@ export const llmFoundry2023 = derive(pytorchFsdp2, "llm-foundry-2023", {
     "mosaicml/composer trainer/mosaic_fsdp_utils.py, llm-foundry scripts/train/yamls/pretrain/mpt-*.yaml (torch 2.0-2.1)",
 });
 
-/** torchtitan without torch.compile: eager SwiGLU and RMSNorm (F.rms_norm), flash attention through SDPA, fp32 loss. */
+/** torchtitan without torch.compile: eager SwiGLU and RMSNorm (nn.RMSNorm), flash attention through SDPA, fp32 loss. */
 export const torchtitanEager = derive(pytorchFsdp2, "torchtitan-eager", {
   fusedProjections: false,
   eagerLoss: true,
@@ -74,6 +76,7 @@ export const torchtitan = derive(torchtitanEager, "torchtitan-2024", {
   fusedNorm: true,
   fusedRope: true,
   compiled: true,
+  normProduct: "none",
   hostSecPerKernel: hostSec.compiled,
 });
 
@@ -90,6 +93,7 @@ export const deepspeedHf = derive(pytorchFsdp2, "deepspeed-hf-2026", {
   date: "2026-08",
   fusedActivation: true,
   fusedRope: true,
+  normProduct: "none",
   crossEntropy: "fused",
   gradDtype: "bf16",
   gradReduceDtype: "bf16",
@@ -107,6 +111,7 @@ export const litgpt2023 = derive(pytorchFsdp2, "litgpt-2023", {
   date: "2023-09",
   fusedActivation: true,
   fusedRope: true,
+  normProduct: "none",
   crossEntropy: "vocabParallel",
   gradReduceDtype: "bf16",
   source:
@@ -124,7 +129,8 @@ export const litgptEager = derive(pytorchFsdp2, "litgpt-2024-eager", {
   gradReduceDtype: "bf16",
   optimizerStateDtype: "bf16",
   updatesWorkingParams: true,
-  normKeepsFp32: true,
+  // litgpt/model.py RMSNorm: (x.float() * rsqrt(...) * weight.float()).to(dtype).
+  normProduct: "fp32",
   // litgpt/model.py CausalSelfAttention: k and v are expanded before the rotation.
   repeatsKvHeads: true,
   gradBuckets: true,
@@ -138,7 +144,7 @@ export const litgptThunder = derive(litgptEager, "litgpt-2024-thunder", {
   fusedRope: true,
   crossEntropy: "vocabParallel",
   compiled: true,
-  normKeepsFp32: false,
+  normProduct: "none",
   gradBuckets: false,
   hostSecPerKernel: hostSec.compiled,
 });

@@ -83,9 +83,10 @@ export function wasmKernels(arena: Arena): Kernels {
       if (!mine(a, b, out) || a.rows !== b.rows || a.cols !== b.cols) return plainKernels.multiply(a, b, out);
       wasm.combineRows(a.rows, a.cols, at(a), a.stride, at(b), b.stride, at(out), out.stride, 1);
     },
-    norm: (name, x, weight, bias, y, width) => {
+    norm: (name, x, weight, bias, y, width, normed) => {
       const n = width === 0 ? x.cols : width;
-      if (!mine(x, weight, bias, y) || n % 4 !== 0) return plainKernels.norm(name, x, weight, bias, y, width);
+      if (normed !== undefined || !mine(x, weight, bias, y) || n % 4 !== 0)
+        return plainKernels.norm(name, x, weight, bias, y, width, normed);
       for (let from = 0; from < x.cols; from += n) {
         const w = weight.cols === n ? 0 : from;
         const b = bias === undefined ? 0 : at(bias, w);
@@ -107,7 +108,7 @@ export function wasmKernels(arena: Arena): Kernels {
       const n = width === 0 ? x.cols : width;
       // dx may be dy's memory: the kernel reads dy twice.
       const overlaps = dx.data === dy.data && dx.offset === dy.offset;
-      if (!mine(x, weight, dy, dx, dweight, dbias) || n % 4 !== 0 || overlaps)
+      if (args.normed !== undefined || !mine(x, weight, dy, dx, dweight, dbias) || n % 4 !== 0 || overlaps)
         return plainKernels.normBackward(name, args);
       for (let from = 0; from < x.cols; from += n) {
         const w = weight.cols === n ? 0 : from;

@@ -8,17 +8,23 @@ const normEpsilon = 1e-5;
 
 export type NormName = "rmsnorm" | "layernorm";
 
-export function norm(name: NormName, x: Mat, weight: Mat, bias: Mat | undefined, y: Mat, width: number): void {
+/** @param normed takes norm(x) before weight and bias, where something is to keep it. */
+export function norm(
+  name: NormName,
+  x: Mat,
+  weight: Mat,
+  bias: Mat | undefined,
+  y: Mat,
+  width: number,
+  normed?: Mat,
+): void {
   forGroups(x, weight, width, (row, from, n) => {
     const { mean, inverse } = statistics(name, x, row, from, n);
     for (let j = 0; j < n; j++) {
       const w = (from + j) % weight.cols;
-      set(
-        y,
-        row,
-        from + j,
-        (at(x, row, from + j) - mean) * inverse * at(weight, 0, w) + (bias === undefined ? 0 : at(bias, 0, w)),
-      );
+      const hat = (at(x, row, from + j) - mean) * inverse;
+      if (normed !== undefined) set(normed, row, from + j, hat);
+      set(y, row, from + j, hat * at(weight, 0, w) + (bias === undefined ? 0 : at(bias, 0, w)));
     }
   });
 }
@@ -33,10 +39,12 @@ export function normBackward(
     readonly dx: Mat;
     readonly dweight: Mat;
     readonly dbias: Mat | undefined;
+    /** norm(x), where forward kept it. */
+    readonly normed?: Mat | undefined;
     readonly width: number;
   },
 ): void {
-  const { x, weight, dy, dx, dweight, dbias, width } = args;
+  const { x, weight, dy, dx, dweight, dbias, normed, width } = args;
   forGroups(x, weight, width, (row, from, n) => {
     const { mean, inverse } = statistics(name, x, row, from, n);
     const hat = new Float64Array(n);
@@ -46,7 +54,7 @@ export function normBackward(
     for (let j = 0; j < n; j++) {
       const w = (from + j) % weight.cols;
       const g = at(dy, row, from + j);
-      hat[j] = (at(x, row, from + j) - mean) * inverse;
+      hat[j] = normed === undefined ? (at(x, row, from + j) - mean) * inverse : at(normed, row, from + j);
       dhat[j] = g * at(weight, 0, w);
       dot += hat[j]! * dhat[j]!;
       sum += dhat[j]!;
