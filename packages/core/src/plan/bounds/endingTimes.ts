@@ -13,7 +13,7 @@ export function exchangeKey(ending: Ending): string {
   return `${sharding}${shardGroup}${reshardAfterForward}${overlapGradReduce}${overlapParamGather}`;
 }
 
-/** End of a rank in the simulated pipeline with its reductions: one after another, each no sooner than its chunk's last gradients begin. */
+/** End of a rank in the simulated pipeline with its last reductions: one after another, each no sooner than its chunk's last gradients begin. */
 export function timedEnd(
   cut: StageCut,
   timed: TimedPipeline,
@@ -21,9 +21,9 @@ export function timedEnd(
   at: { readonly rank: number; readonly pp: number; readonly ending: Ending; readonly each: boolean },
 ): number {
   const { rank, pp, ending, each } = at;
-  const end = timed.endSec[rank]!;
-  if (cut.rankAt[0]! < 0 || each) return end;
-  if (!ending.overlapGradReduce) return end + rankSum(cut, floors.reduceSec, rank, pp);
+  const end = Math.max(timed.endSec[rank]!, timed.reducedSec?.[rank] ?? 0);
+  if (cut.rankAt[0]! < 0) return end;
+  if (!ending.overlapGradReduce) return each ? end : end + rankSum(cut, floors.reduceSec, rank, pp);
   let free = 0;
   for (let chunk = timed.numChunks - 1; chunk >= 0; chunk--) {
     const s = chunk * pp + rank;

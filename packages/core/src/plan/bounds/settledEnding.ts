@@ -17,7 +17,7 @@ import { pipelineEnds, type StageCut, type StageTimes, stageTimes } from "./pipe
 import type { ScheduleTraits } from "./scheduleTraits.ts";
 import type { SimulatedTimes } from "./simulatedStages.ts";
 import { gridded, mayHoldBack } from "./stageClocks.ts";
-import { type ScheduleOf, timedPipeline } from "./timedPipeline.ts";
+import { type EndingStreams, type ScheduleOf, type TimedPipeline, timedPipeline } from "./timedPipeline.ts";
 
 interface SettledParts {
   readonly tables: CoreTables;
@@ -53,7 +53,11 @@ export class SettledEndings {
     const simulator = this.tables.simulatorFor(leaf);
     const free = floor >= 1 && !this.mayBeHeldBack(leaf, cut, simulator.times(how, 1));
     const onGrid = free ? 1 : gridded(this.tables.clockOf(leaf, how));
-    if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) return null;
+    if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) {
+      // The body's own stages serve; only the parameters on their way are the ending's.
+      const streams = this.streams(leaf, cut);
+      return streams.arrivingSec === null ? null : { ...priced, timed: this.timed(leaf, priced, priced.times, streams) };
+    }
     const exchange = each ? this.tables.exchangeSimulator(leaf) : null;
     const boost = exchange?.times(how, 1) ?? null;
     if (boost !== null && onGrid < 1 && best < Number.POSITIVE_INFINITY) {
@@ -81,8 +85,25 @@ export class SettledEndings {
     const by = { chains: times, workOf: () => null, offloaded: null, cut, times, ends, hopSec, joules, exchanged };
     const untimed = { ...by, timed: null };
     if (this.endings.bound(leaf, ending, untimed) > at.best) return untimed;
-    const how = { hopSec, overlapP2p: body.overlapP2p, loops: true };
-    return { ...by, timed: timedPipeline(this.scheduleOf(placement, body), times, how) };
+    return { ...by, timed: this.timed(leaf, by, times, this.streams(leaf, cut)) };
+  }
+
+  private timed(
+    { placement, body }: Leaf,
+    { hopSec }: Pick<EndingState, "hopSec">,
+    times: StageTimes,
+    streams: EndingStreams,
+  ): TimedPipeline {
+    const how = { hopSec, overlapP2p: body.overlapP2p, loops: true, streams };
+    return timedPipeline(this.scheduleOf(placement, body), times, how);
+  }
+
+  private streams(leaf: Leaf, cut: StageCut): EndingStreams {
+    const { sharding, overlapParamGather, overlapGradReduce } = leaf.ending;
+    const { gatherSec, reduceSec } = this.tables.endings.floorsFor(leaf, leaf.ending);
+    const arrives = (sharding === "zero1" || sharding === "zero2") && overlapParamGather;
+    const reduces = (sharding === "zero2" || sharding === "zero3") && overlapGradReduce;
+    return { cut, arrivingSec: arrives ? gatherSec : null, reducingSec: reduces ? reduceSec : null };
   }
 
   /** Floors of the stages with the exchange of every micro-batch at a clock: no shorter than at boost clock, nor than their chains and compute. */
