@@ -48,6 +48,13 @@ export class SettledEndings {
     if (cut.rankAt[0]! < 0 || body.vocabOverStages || this.traits.mayPair) return null;
     const how = simulatedBody(this.tables, cut, leaf);
     const each = manner.family !== "plain";
+    const streams = this.streams(leaf, cut);
+    const streaming = streams.arrivingSec !== null || streams.reducingSec !== null;
+    if (streaming && !ending.offloadOptimizer && best < Number.POSITIVE_INFINITY) {
+      // The body's stages with what the ending adds to their pipeline are often enough.
+      const state = { ...priced, timed: this.timed(leaf, priced, priced.times, streams) };
+      if (this.endings.bound(leaf, ending, state) > best) return state;
+    }
     const floor = each || ending.offloadOptimizer ? 1 : priced.clockFrac;
     // A device that is not held back under the actions alone is not held back by what an ending adds to them.
     const simulator = this.tables.simulatorFor(leaf);
@@ -55,7 +62,6 @@ export class SettledEndings {
     const onGrid = free ? 1 : gridded(this.tables.clockOf(leaf, how));
     if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) {
       // The body's own stages serve; only the parameters on their way are the ending's.
-      const streams = this.streams(leaf, cut);
       return streams.arrivingSec === null ? null : { ...priced, timed: this.timed(leaf, priced, priced.times, streams) };
     }
     const exchange = each ? this.tables.exchangeSimulator(leaf) : null;
