@@ -62,7 +62,9 @@ export class SettledEndings {
     const onGrid = free ? 1 : gridded(this.tables.clockOf(leaf, how));
     if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) {
       // The body's own stages serve; only the parameters on their way are the ending's.
-      return streams.arrivingSec === null ? null : { ...priced, timed: this.timed(leaf, priced, priced.times, streams) };
+      return streams.arrivingSec === null
+        ? null
+        : { ...priced, timed: this.timed(leaf, priced, priced.times, streams) };
     }
     const exchange = each ? this.tables.exchangeSimulator(leaf) : null;
     const boost = exchange?.times(how, 1) ?? null;
