@@ -14,7 +14,7 @@ import { median } from "../measure/opTotals.ts";
 import type { ArenaMats } from "../memory/index.ts";
 import { Gaps } from "./gaps.ts";
 import type { LostTime } from "./lost.ts";
-import { Samples, stepBytesOf, stepEngine, stepQueries, timesOf } from "./stepEngine.ts";
+import { firstWrites, Samples, stepBytesOf, stepEngine, stepQueries, timesOf } from "./stepEngine.ts";
 import { stepModels, stepSpec } from "./stepModels.ts";
 import { quickWarmUpSec } from "./timing.ts";
 
@@ -79,6 +79,7 @@ function runSteps(
 ): void {
   const { program } = prepareRun(resolved);
   const queries = stepQueries(program, resolved);
+  const first = { ops: firstWrites(program, resolved), numMicroBatches: program.microBatchesPerStep };
   const bytesOf = stepBytesOf(program, resolved);
   const { step } = stepEngine(program, { link: alone, groups: silent, memory });
   const { least, most, budgetSec } = quick ? quickBounds : bounds;
@@ -86,7 +87,7 @@ function runSteps(
   for (let i = 1 - warmSteps; i < most && (i < least || nowSec() - startSec < budgetSec); i++) {
     const record = step();
     if (i < 1) continue;
-    samples.addStep(timesOf(queries, record));
+    samples.addStep(timesOf(queries, record, first));
     gaps.add(record, bytesOf);
   }
 }

@@ -4,6 +4,7 @@ import type { Block, Op, Program } from "@meshwright/core";
 import { type OpQuery, type OpWork, opContext, phaseWork } from "@meshwright/core/cost";
 import type { ResolvedSpec } from "@meshwright/core/spec";
 import { hashedTokens } from "../../reference/data.ts";
+import { opPlan } from "../../reference/opPlans.ts";
 import { initialValue } from "../../reference/slices.ts";
 import type { GroupsOf, RankLink } from "../engine/links.ts";
 import { plainStep, RankEngine } from "../engine/rankEngine.ts";
@@ -49,7 +50,10 @@ export function stepEngine(
 }
 
 /** What the price of every op of a program is asked for. */
-function worksOf(program: Program, { cluster, software }: ResolvedSpec): { readonly op: Op; readonly work: OpWork }[] {
+function worksOf(
+  program: Program,
+  { cluster, software }: ResolvedSpec,
+): { readonly block: Block; readonly op: Op; readonly work: OpWork }[] {
   const context = opContext({ cluster, mesh: program.mesh, software });
   const phases = (block: Block) => [
     ...[block.gather, block.forward, block.recompute],
@@ -57,7 +61,7 @@ function worksOf(program: Program, { cluster, software }: ResolvedSpec): { reado
   ];
   const blocks = [...program.blocks, program.tail, program.embeddingSync].filter((block) => block !== null);
   return blocks.flatMap((block) =>
-    phases(block).flatMap((ops) => phaseWork(block, ops, context).map((work, i) => ({ op: ops[i]!, work }))),
+    phases(block).flatMap((ops) => phaseWork(block, ops, context).map((work, i) => ({ block, op: ops[i]!, work }))),
   );
 }
 
@@ -73,6 +77,11 @@ export function stepQueries(program: Program, resolved: ResolvedSpec): ReadonlyM
   return found;
 }
 
+/** Ops that add to a sum, but write it in the first micro-batch of a step (reference/freshSums.ts): they take less there than their price, which is that of an addition. */
+export function firstWrites(program: Program, resolved: ResolvedSpec): ReadonlySet<Op> {
+  return new Set(worksOf(program, resolved).flatMap(({ block, op }) => (opPlan(block, op).first === null ? [] : [op])));
+}
+
 /** Bytes that each op works on. */
 export function stepBytesOf(program: Program, resolved: ResolvedSpec): ReadonlyMap<Op, number> {
   return new Map(worksOf(program, resolved).map(({ op, work }) => [op, work.sizeBytes]));
@@ -82,10 +91,17 @@ export function stepBytesOf(program: Program, resolved: ResolvedSpec): ReadonlyM
 export function timesOf(
   queries: ReadonlyMap<Op, Asked>,
   { ran, spans }: StepRecord,
+  first: { readonly ops: ReadonlySet<Op>; readonly numMicroBatches: number } = { ops: new Set(), numMicroBatches: 1 },
 ): { readonly query: OpQuery; readonly sec: number }[] {
+  // Micro-batches follow each other, so an op's first calls are those of the first.
+  const left = new Map<Op, number>();
+  for (const op of ran) if (first.ops.has(op)) left.set(op, (left.get(op) ?? 0) + 1 / first.numMicroBatches);
   return opSpansOf(spans).flatMap((at, i) => {
-    const asked = queries.get(ran[i]!); // a span for every op that ran
-    if (asked === undefined) return [];
+    const op = ran[i]!; // a span for every op that ran
+    const asked = queries.get(op);
+    const numFirst = left.get(op) ?? 0;
+    if (numFirst > 0.5) left.set(op, numFirst - 1);
+    if (asked === undefined || numFirst > 0.5) return [];
     return [{ query: asked.query, sec: (spans.endSec[at]! - spans.startSec[at]!) / asked.times }];
   });
 }
