@@ -19,7 +19,7 @@ Examples:
   meshwright calibrate --import all_reduce.txt --device h100-sxm --out network.json
   meshwright calibrate --import trace.json.txt node.json --ranks-per-node 8 --out calibration.json
 
---local measures cores and threads with the kernels and collectives of \`meshwright run\`: about a minute, with --quick seconds. Let nothing else run meanwhile.
+--local measures cores and threads with the kernels and collectives of \`meshwright run\`: about two minutes, with --quick seconds. Let nothing else run meanwhile.
 --import reads what the script wrote, text that nccl-tests printed, and PyTorch profiler traces (record_shapes=True), and joins them to one file.
 docs/calibration.md describes the file and what it changes.`;
 
@@ -28,7 +28,7 @@ const ops = Object.keys(collectiveNames) as readonly CollectiveName[]; // a cons
 export const define: DefineCommand = (command, io) => {
   command
     .option("--local", "measure this machine's cores and threads, for `meshwright run`")
-    .option("--quick", "of --local: fewer sizes, seconds instead of a minute")
+    .option("--quick", "of --local: fewer sizes, seconds instead of two minutes")
     .option("--script <kind>", "write a measuring script: cuda (PyTorch on NVIDIA or AMD GPUs)")
     .option("--import <files...>", "join measurements to a calibration file")
     .option("--device <name>", "of --import: the device that was measured, where files do not name it")

@@ -27,7 +27,7 @@ const mostRanks = 64;
 export const otherProgramsKey = "other_programs";
 
 export interface LocalOptions {
-  /** Seconds instead of a minute: fewer sizes, shorter measurements. */
+  /** Seconds instead of two minutes: fewer sizes, shorter measurements. */
   readonly quick: boolean;
   /** ISO date for the file. */
   readonly date: string;

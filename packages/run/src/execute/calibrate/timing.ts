@@ -10,7 +10,7 @@ export interface Effort {
   readonly numBatches: number;
 }
 
-/** A few seconds for the whole machine with `quick`, about a minute without. */
+/** A few seconds for the whole machine with `quick`, about two minutes without. */
 export function effortOf(quick: boolean): Effort {
   return quick ? { batchSec: 0.4e-3, numBatches: 3 } : { batchSec: 4e-3, numBatches: 7 };
 }
