@@ -203,6 +203,11 @@ export interface Software {
   readonly gradBuckets?: boolean;
   /** fp32Copy by torch's own loss: log-probabilities and their gradient are tensors beside the copy. False when absent. */
   readonly eagerLoss?: boolean;
+  /**
+   * An eager loss over vocabulary shards is that of torch's loss_parallel: backward adds exp(log-probabilities), a tensor of its own, to that of the targets.
+   * False when absent.
+   */
+  readonly shardedLossByTensor?: boolean;
   /** FSDP wraps embedding, final norm and head as one unit, gathered from the first use to the last. False when absent. */
   readonly endsGatheredTogether?: boolean;
   /** Elementwise chains are fused by a compiler (torch.compile, XLA, nvFuser). */

@@ -383,6 +383,11 @@ export const softwareFields = {
     doc: "RMSNorm in tensor ops keeps its input in fp32 and the normalised product in this format; none: one kernel, which keeps its input",
   },
   grad_buckets: { type: flag, fallback: "preset", doc: "Gradients are copied into reduction buckets (torch DDP)" },
+  sharded_loss_by_tensor: {
+    type: flag,
+    fallback: "preset",
+    doc: "An eager loss over vocabulary shards holds the probabilities as one more fp32 tensor (torch loss_parallel)",
+  },
   eager_loss: { type: flag, fallback: "preset", doc: "Log-probabilities and their gradient are whole fp32 tensors" },
   ends_gathered_together: {
     type: flag,

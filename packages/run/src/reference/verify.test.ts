@@ -186,6 +186,7 @@ describe("runStep()", () => {
   it("keeps the gradients of losses, norms and updates that hold more than they need", () => {
     const facts: readonly Partial<Software>[] = [
       { crossEntropy: "fp32Copy", eagerLoss: true },
+      { crossEntropy: "fp32Copy", eagerLoss: true, shardedLossByTensor: true },
       { crossEntropy: "vocabParallel", compiled: true },
       { normProduct: "fp32" },
       { normProduct: "working" },

@@ -79,6 +79,7 @@ const absent: Partial<Record<keyof Software, unknown>> = {
   updatesWorkingParams: false,
   gradBuckets: false,
   eagerLoss: false,
+  shardedLossByTensor: false,
   endsGatheredTogether: false,
   ...pick(softwarePreset("generic"), ["gatesInActivation", "expertKernels", "routingReadBack", "graphScope"]),
 };

@@ -232,7 +232,8 @@ function wholeLogits(builder: BlockBuilder, x: Value, options: HeadOptions): voi
 
 /**
  * torch's nll_loss and log_softmax, run backward: the gradient of the log-probabilities is a tensor (zeros but for the targets), that of the scores another,
- * and the log-probabilities live until both are there (ATen LossNLL.cpp, SoftMax.cpp).
+ * and the log-probabilities live until both are there (ATen LossNLL.cpp, SoftMax.cpp). loss_parallel's joint backward has one tensor more: (zeros with
+ * targets + exp(x)) x gradient, kernel by kernel (torch/distributed/tensor/parallel/loss.py, _nll_loss_and_log_softmax_backward).
  */
 function backwardApart(
   builder: BlockBuilder,
@@ -240,11 +241,14 @@ function backwardApart(
   parts: { readonly like: Value; readonly backward: (dlogits: BufferId) => void; readonly to: Value },
 ): void {
   const { rows, width } = parts.like;
-  const zeros = builder.value(`d.${name}.logProbs`, rows, width, "fp32");
-  builder.emit({ kind: "fill", stream: "compute", out: zeros.id, value: 0 });
+  const { mesh, software } = builder.context;
+  const labels = mesh.tp > 1 && software.shardedLossByTensor === true ? ["logProbs", "probs"] : ["logProbs"];
+  const apart = labels.map((label) => builder.value(`d.${name}.${label}`, rows, width, "fp32"));
+  for (const each of apart) builder.emit({ kind: "fill", stream: "compute", out: each.id, value: 0 });
   const dscores = builder.value(`d.${name}.logits32`, rows, width, "fp32");
   parts.backward(dscores.id);
-  builder.emit({ kind: "add", stream: "compute", a: dscores.id, b: zeros.id, out: dscores.id });
+  for (const each of apart)
+    builder.emit({ kind: "add", stream: "compute", a: dscores.id, b: each.id, out: dscores.id });
   const dlogits = builder.value(`d.${name}.logits`, rows, width);
   builder.emit({ kind: "cast", stream: "compute", x: dscores.id, out: dlogits.id });
   builder.setGrad(parts.to, dlogits.id);

@@ -56,6 +56,9 @@ export const llmFoundry2023 = derive(pytorchFsdp2, "llm-foundry-2023", {
 export const torchtitanEager = derive(pytorchFsdp2, "torchtitan-eager", {
   fusedProjections: false,
   eagerLoss: true,
+  shardedLossByTensor: true,
+  // torch.distributed.pipelining stage.py: fwd_cache holds outputs with the inputs.
+  keepsStageOutputs: true,
   endsGatheredTogether: true,
   repeatsKvHeads: true,
   // torch.distributed.tensor.experimental._attention: convert_to_f32; torchtitan's context_parallel_rotate_method: allgather.
