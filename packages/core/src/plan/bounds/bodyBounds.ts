@@ -197,14 +197,25 @@ export class BodyBounds {
   /** Highest clock of any rank with any ending whose optimizer runs on the device. */
   private clockOfStages(at: BodyAt, cut: StageCut, boost: SimulatedTimes): number {
     const { placement, manner, keep } = at;
-    if (manner.family !== "plain" || cut.rankAt[0]! < 0) return 1;
-    const endings = this.endingsAt(placement, manner.family)
-      .filter((ending) => !ending.offloadOptimizer)
-      .map((ending) => this.tables.endings.floorsFor(at, ending));
+    if (cut.rankAt[0]! < 0 || this.tables.hidesCommunication(manner)) return 1;
+    const endings = onDevice(this.endingsAt(placement, manner.family));
     if (endings.length === 0) return 1;
     const { joules } = leastFloors(this.tables, placement, manner, keep);
-    return highestClock(this.job.cluster.device, { placement, cut, times: boost, joules }, endings);
+    const waits = this.tables.endings.waitsFor(at, endings, this.tables.floorsFor(placement, manner, keep));
+    return highestClock(this.job.cluster.device, { placement, cut, times: boost, joules }, waits);
   }
+}
+
+const onDeviceOf = new WeakMap<readonly Ending[], readonly Ending[]>();
+
+/** The same list each time. */
+function onDevice(endings: readonly Ending[]): readonly Ending[] {
+  let list = onDeviceOf.get(endings);
+  if (list === undefined) {
+    list = endings.filter((ending) => !ending.offloadOptimizer);
+    onDeviceOf.set(endings, list);
+  }
+  return list;
 }
 
 function latest(ends: Float64Array): number {

@@ -14,7 +14,7 @@ export interface EndingWaits {
   readonly eachSec: Float64Array;
   /** At the ends of one forward and backward, of the block with most. */
   readonly edgeSec: number;
-  /** In the last micro-batch, and after the actions. */
+  /** What the last micro-batch's actions last beyond the others', and what follows the actions. */
   readonly onceSec: Float64Array;
   /** Gradient norm. */
   readonly normSec: number;
@@ -58,7 +58,7 @@ interface BlockWaits {
 }
 
 /** Of the block at a position. */
-function waitsOf({ F, BW, levels }: StageFloors, endings: readonly BoundedEnding[], i: number): BlockWaits {
+function waitsOf({ F, BW, levels, layerAt }: StageFloors, endings: readonly BoundedEnding[], i: number): BlockWaits {
   let eachSec = 0;
   let edgeSec = 0;
   let onceSec = 0;
@@ -68,10 +68,18 @@ function waitsOf({ F, BW, levels }: StageFloors, endings: readonly BoundedEnding
     const gather = at(ends.gatherSec, i);
     const reduce = at(ends.reduceSec, i);
     const launch = at(ends.launchSec, i);
+    const each = ending.sharding === "zero2" || ending.sharding === "zero3";
+    // Where layers communicate over the same links, either may wait for the other.
+    const crosses = meet(ends.levels, levels);
+    const beside = crosses ? 2 * reduce : at(ends.reduceLossSec, i);
+    // After the actions, but for reductions beside a last backward; the last micro-batch of zero2 and zero3 is like the others.
+    const reduced = each ? 0 : ending.overlapGradReduce ? beside : reduce;
+    const gathered = ending.sharding === "zero3" || ending.overlapParamGather ? 0 : gather;
     // A tied token table is reduced once more over its holders.
-    const once = at(ends.updateSec, i) + at(ends.hostUpdateSec, i) + gather + 2 * reduce + launch;
+    const tied = layerAt.includes(i) ? 0 : reduce;
+    const once = at(ends.updateSec, i) + at(ends.hostUpdateSec, i) + gathered + reduced + tied + launch;
     if (once > onceSec) onceSec = once;
-    if (ending.sharding !== "zero2" && ending.sharding !== "zero3") {
+    if (!each) {
       leastJoules = 0;
       continue;
     }
@@ -87,9 +95,8 @@ function waitsOf({ F, BW, levels }: StageFloors, endings: readonly BoundedEnding
     const reduceWaits = ending.overlapGradReduce
       ? Math.max(0, reduce / rate - backwardSec) + at(ends.reduceLossSec, i)
       : reduce;
-    // Where layers communicate over the same links, either may wait for the other.
-    const each = launch + (meet(ends.levels, levels) ? 2 * whole : gatherWaits + reduceWaits);
-    if (each > eachSec) eachSec = each;
+    const waited = launch + (crosses ? 2 * whole : gatherWaits + reduceWaits);
+    if (waited > eachSec) eachSec = waited;
     if (whole > edgeSec) edgeSec = whole;
     const times = ending.sharding !== "zero3" ? 0 : ending.reshardAfterForward ? 2 : 1;
     leastJoules = Math.min(leastJoules, times * at(ends.gatherJoules, i) + at(ends.reduceJoules, i));

@@ -8,7 +8,7 @@
 import { scheduleFamily } from "../../parallel/schedules/index.ts";
 import type { Leaf, PlanJob } from "../space/types.ts";
 import type { PricedBody } from "./bodyBounds.ts";
-import { bodyStages, simulatedBody } from "./bodyStages.ts";
+import { bodyStages, leastFloors, simulatedBody } from "./bodyStages.ts";
 import type { CoreTables } from "./coreTables.ts";
 import type { EndingBounds, EndingState } from "./endingBounds.ts";
 import { withExchange } from "./endingTimes.ts";
@@ -16,7 +16,7 @@ import { stageWork } from "./exchangeFloors.ts";
 import { pipelineEnds, type StageCut, type StageTimes, stageTimes } from "./pipelineBound.ts";
 import type { ScheduleTraits } from "./scheduleTraits.ts";
 import type { SimulatedTimes } from "./simulatedStages.ts";
-import { gridded, mayHoldBack } from "./stageClocks.ts";
+import { gridded, highestClock, mayHoldBack } from "./stageClocks.ts";
 import { type EndingStreams, type ScheduleOf, type TimedPipeline, timedPipeline } from "./timedPipeline.ts";
 
 interface SettledParts {
@@ -49,15 +49,20 @@ export class SettledEndings {
     const how = simulatedBody(this.tables, cut, leaf);
     const each = manner.family !== "plain";
     const streams = this.streams(leaf, cut);
-    const streaming = streams.arrivingSec !== null || streams.reducingSec !== null;
-    if (streaming && !ending.offloadOptimizer && best < Number.POSITIVE_INFINITY) {
-      // The body's stages with what the ending adds to their pipeline are often enough.
-      const state = { ...priced, timed: this.timed(leaf, priced, priced.times, streams) };
-      if (this.endings.bound(leaf, ending, state) > best) return state;
+    const simulator = this.tables.simulatorFor(leaf);
+    if (!ending.offloadOptimizer && best < Number.POSITIVE_INFINITY) {
+      // The body's stages at the clock that the ending may leave them, with what it adds to their pipeline, are often enough.
+      const own = gridded(Math.min(priced.clockFrac, this.ownClock(leaf, cut, simulator.times(how, 1))));
+      const lower = own < gridded(priced.clockFrac);
+      if (lower || streams.arrivingSec !== null || streams.reducingSec !== null) {
+        const times = lower ? simulator.times(how, own) : priced.times;
+        const ends = lower ? pipelineEnds(cut, times, { ...leaf, hopSec: priced.hopSec }) : priced.ends;
+        const state = { ...priced, times, ends, timed: this.timed(leaf, priced, times, streams) };
+        if (this.endings.bound(leaf, ending, state) > best) return state;
+      }
     }
     const floor = each || ending.offloadOptimizer ? 1 : priced.clockFrac;
     // A device that is not held back under the actions alone is not held back by what an ending adds to them.
-    const simulator = this.tables.simulatorFor(leaf);
     const free = floor >= 1 && !this.mayBeHeldBack(leaf, cut, simulator.times(how, 1));
     const onGrid = free ? 1 : gridded(this.tables.clockOf(leaf, how));
     if (!each && !ending.offloadOptimizer && onGrid >= gridded(priced.clockFrac)) {
@@ -135,6 +140,15 @@ export class SettledEndings {
       backwardSec: longer(times.backwardSec, boost.backwardSec),
       weightSec: boost.weightSec,
     };
+  }
+
+  /** From the stages as they are simulated at boost clock, and what the ending adds to them at most. */
+  private ownClock(leaf: Leaf, cut: StageCut, times: SimulatedTimes): number {
+    const { placement, manner, keep } = leaf;
+    if (this.tables.hidesCommunication(manner)) return 1;
+    const { joules } = leastFloors(this.tables, placement, manner, keep);
+    const waits = this.tables.endings.waitsFor(leaf, leaf.ending, this.tables.floorsFor(placement, manner, keep));
+    return highestClock(this.job.cluster.device, { placement, cut, times, joules }, waits);
   }
 
   private mayBeHeldBack({ placement, manner, keep }: Leaf, cut: StageCut, times: SimulatedTimes): boolean {

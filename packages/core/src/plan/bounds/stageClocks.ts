@@ -6,12 +6,9 @@
 import type { DeviceSpec } from "../../cluster/types.ts";
 import { defaultPower, sustainedClock } from "../../simulate/power.ts";
 import type { Placement } from "../space/types.ts";
-import type { EndingFloors } from "./endingFloors.ts";
-import { rankSum, type StageCut } from "./pipelineBound.ts";
+import type { EndingWaits } from "./endingWaits.ts";
+import { rankSum, ranksAlike, type StageCut } from "./pipelineBound.ts";
 import type { SimulatedTimes } from "./simulatedStages.ts";
-
-/** Above 1 / ContentionParameters.computeFloor, so that what is said of it holds. Larger is safe: the clock is bounded less. */
-const EXTRA_TIMES = 3;
 
 /** Held back by less than this, a clock of its own is not worth its simulation: boost clock bounds it well. */
 const FREE_CLOCK = 0.98;
@@ -38,32 +35,27 @@ export interface BoostStages {
   readonly joules: Float64Array;
 }
 
-/**
- * Highest clock of any rank with any of the endings, at least one. What an ending adds lengthens a rank's busy time by no more than EXTRA_TIMES its own
- * seconds: an op beside others runs at no less than a third of its rate, and slows them by less than it lasts.
- */
-export function highestClock(device: DeviceSpec, stages: BoostStages, endings: readonly EndingFloors[]): number {
+/** Highest clock of any rank with any of the endings that `waits` is of: what they add at most, beside the energy that they draw at least. */
+export function highestClock(device: DeviceSpec, stages: BoostStages, waits: EndingWaits): number {
   const { placement, cut, times, joules } = stages;
   const { pp, numMicroBatches: m } = placement;
   let clock = 0;
   for (let rank = 0; rank < pp; rank++) {
+    if (rank > 0 && ranksAlike(cut, rank - 1, rank, pp)) continue;
     let busySec = 0;
     let matrixSec = 0;
+    let edgeSec = 0;
     for (let s = rank; s < cut.rankAt.length; s += pp) {
       busySec += m * (times.forwardSec[s]! + times.backwardSec[s]!);
       matrixSec += m * times.matrixSec[s]!;
+      edgeSec += waits.edgeSec;
     }
-    let extraSec = 0;
-    for (const each of endings) {
-      const sum = (prefix: Float64Array) => rankSum(cut, prefix, rank, pp);
-      const own = sum(each.reduceSec) + sum(each.gatherSec) + sum(each.updateSec) + each.normSec;
-      // A tied token table is reduced once more over its holders.
-      extraSec = Math.max(extraSec, EXTRA_TIMES * (own + sum(each.reduceSec) + sum(each.launchSec)));
-    }
+    const each = rankSum(cut, waits.eachSec, rank, pp) + edgeSec;
+    const extraSec = m * each + rankSum(cut, waits.onceSec, rank, pp) + waits.normSec;
     const load = {
       busySec: busySec + extraSec,
       matrixSec: matrixSec + extraSec,
-      joules: m * rankSum(cut, joules, rank, pp),
+      joules: m * (rankSum(cut, joules, rank, pp) + rankSum(cut, waits.leastJoules, rank, pp)),
     };
     clock = Math.max(clock, sustainedClock(device, load, defaultPower));
   }
