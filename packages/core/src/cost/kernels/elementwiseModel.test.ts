@@ -28,8 +28,10 @@ describe("elementwiseSeconds()", () => {
     expect(30e6 / seconds(30e6)).toBeGreaterThan(2 * l40s.memoryBytesPerSec);
   });
 
-  it("costs the floor without bytes, and never a number that is none", () => {
-    expect(elementwiseSeconds(device("a40"), 0, 0, params)).toBeCloseTo(2.2e-6, 12);
+  it("costs the floor without bytes, a number of clocks, and never a number that is none", () => {
+    const clocks = (part: DeviceSpec): number => elementwiseSeconds(part, 0, 0, params) * part.boostHz;
+    expect(clocks(device("a40"))).toBeCloseTo(4200, 6);
+    expect(clocks(device("a100_sxm"))).toBeCloseTo(4200, 6);
     for (const part of devices) expect(elementwiseSeconds(part, 0, 1e7, params)).toBeGreaterThan(2e-6);
   });
 });

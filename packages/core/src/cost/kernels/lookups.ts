@@ -202,12 +202,24 @@ export function mlaResidual(table: GridTable, batch: number, length: number, hea
   return sliceOr(table, [heads], [1], positions);
 }
 
+/** Another layer is read at the tokens that give its experts as many rows: what a kernel does depends on the rows of a tile, not on those of the batch. */
 export function moeResidual(table: GridTable, query: FusedMoeQuery): number {
-  const positions = [locate(table.packed.axes[0] as readonly number[], query.tokens)];
+  const axis = table.packed.axes[0] as readonly number[];
   const exponent = routingExponent(query.routing);
   const wanted = [query.hidden, query.inter, query.topk, query.experts, query.moeTp, query.moeEp, exponent];
-  return sliceOr(table, wanted, [1, 0.7, 0.7, 1, 0.7, 1, 1], positions);
+  const exact = table.findSlice(wanted);
+  if (exact >= 0) return table.at(exact, [locate(axis, query.tokens)]);
+  const rowsPerExpert = (query.tokens * query.topk) / query.experts;
+  const { indices, weights } = table.nearest(wanted, () => sliceDistances(table, wanted, MOE_SLICE_WEIGHTS));
+  let sum = 0;
+  indices.forEach((index, i) => {
+    const [, , topk, experts] = table.slices[index] as readonly number[] as [number, number, number, number];
+    sum += (weights[i] as number) * table.at(index, [locate(axis, (rowsPerExpert * experts) / topk)]);
+  });
+  return sum;
 }
+/** Of hidden, inter, top-k, experts, tensor and expert parallelism, routing exponent. */
+const MOE_SLICE_WEIGHTS: readonly number[] = [1, 0.7, 0.7, 1, 0.7, 1, 1];
 
 /** Slices [chunk, prefix], axes number of decodes and their cache length. */
 export function mixedResidual(table: GridTable, shape: MixedShape): number {

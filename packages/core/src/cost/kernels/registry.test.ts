@@ -72,4 +72,10 @@ describe("TableFamily", () => {
       named(new TableFamily(packed, byId, weight), "l40s", "fp8").find(([name]) => name === "b200_sxm fp8")?.[1] ?? 0;
     expect(weightOfFormat(1.5)).toBeGreaterThan(2 * weightOfFormat(1));
   });
+
+  it("takes weights of one kind from a near architecture as soon as those of another kind from the device", () => {
+    const tables = new TableFamily(family(table("b200_sxm", "w4a16_mxfp4"), table("h100_sxm", "int4_wo")), byId);
+    const weights = named(tables, "b200_sxm", "int4_wo").map(([, weight]) => weight);
+    expect(Math.min(...weights)).toBeGreaterThan(0.4);
+  });
 });

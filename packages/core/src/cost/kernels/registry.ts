@@ -63,12 +63,20 @@ const DTYPE_CLASS: Readonly<Record<string, string>> = {
 /** SmoothQuant and weight-only products are calls of the same TensorRT-LLM plugins, whose launch and dispatch they share. */
 const PLUGIN_FORMATS: ReadonlySet<string> = new Set(["int8_sq", "int8_wo", "int4_wo"]);
 
+/**
+ * Between integer weights and mxfp4 ones under 16-bit activations: each engine unpacks either by kernels of its own (Marlin on warp-level products, Triton on those of the
+ * architecture), which differ about as much as those of two near architectures.
+ */
+const OTHER_UNPACKING = 1.2;
+const UNPACKED_FLOATS = "w4a16_mxfp4";
+
 function dtypeDistance(a: string, b: string): number {
   if (a === b) return 0;
   const classA = DTYPE_CLASS[a];
   const classB = DTYPE_CLASS[b];
   // fp16 and bf16 run the same kernels at the same rate.
-  if (classA === classB) return classA === "half" ? 0.05 : 0.6;
+  if (classA === "half" && classB === "half") return 0.05;
+  if (classA === classB) return a === UNPACKED_FLOATS || b === UNPACKED_FLOATS ? OTHER_UNPACKING : 0.6;
   if (PLUGIN_FORMATS.has(a) && PLUGIN_FORMATS.has(b)) return 1;
   const pair = `${classA} ${classB}`;
   if (pair.includes("byte ") || pair.endsWith("byte")) return pair.includes("byteBlock") ? 1 : 1.4;
