@@ -1,9 +1,14 @@
 // How a rank sleeps and is woken. Every rank has one bell: whoever changes something that it may wait for rings it. A waiting rank looks at the bell for a
 // while (a wake-up costs about 5 us, a lost time slice 230 us), then sleeps in slices, between which its caller checks deadlines and the other ranks.
 
-/** Loads between looks at the clock, and how long to spin: longer than a wake-up costs, far shorter than a lost time slice. */
+/** Loads between looks at the clock. */
 const spinLoads = 500;
-const spinMs = 0.03;
+
+/** How long to look: longer than a wake-up costs, far shorter than a lost time slice. */
+const sharedCoreSpinMs = 0.03;
+
+/** Where every rank has a core, nothing else wants it: most messages come within this. */
+export const ownCoreSpinMs = 0.1;
 
 /** Two words: number of rings, and whether the owner sleeps. */
 export const bellWords = 2;
@@ -11,10 +16,13 @@ export const bellWords = 2;
 export class Doorbell {
   private readonly words: Int32Array;
   private readonly index: number;
+  private readonly spinMs: number;
 
-  constructor(words: Int32Array, index: number) {
+  /** @param spinMs how long the owner looks before it sleeps. */
+  constructor(words: Int32Array, index: number, spinMs = sharedCoreSpinMs) {
     this.words = words;
     this.index = index;
+    this.spinMs = spinMs;
   }
 
   ring(): void {
@@ -33,7 +41,7 @@ export class Doorbell {
     if (ready()) return;
     let startMs = -1;
     for (;;) {
-      const rung = spin(words, index, seen);
+      const rung = this.spin(seen);
       if (!rung) {
         startMs = startMs < 0 ? performance.now() : startMs;
         Atomics.store(words, index + 1, 1);
@@ -45,13 +53,14 @@ export class Doorbell {
       if (ready()) return;
     }
   }
-}
 
-/** @returns whether the bell was rung while looking. */
-function spin(words: Int32Array, index: number, seen: number): boolean {
-  const untilMs = performance.now() + spinMs;
-  do {
-    for (let i = 0; i < spinLoads; i++) if (Atomics.load(words, index) !== seen) return true;
-  } while (performance.now() < untilMs);
-  return false;
+  /** @returns whether the bell was rung while looking. */
+  private spin(seen: number): boolean {
+    const { words, index, spinMs } = this;
+    const untilMs = performance.now() + spinMs;
+    do {
+      for (let i = 0; i < spinLoads; i++) if (Atomics.load(words, index) !== seen) return true;
+    } while (performance.now() < untilMs);
+    return false;
+  }
 }

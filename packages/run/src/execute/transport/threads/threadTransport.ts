@@ -1,9 +1,10 @@
 // Ranks as threads of one process: message rings in shared memory, and peers' tensors read and written in place (SharedRegions).
 
+import { availableParallelism } from "node:os";
 import type { WasmMemory } from "../../webAssembly.ts";
 import { ByteRing } from "../byteRing.ts";
 import { defaultTransportOptions, type TransportOptions } from "../contract.ts";
-import { Doorbell } from "../doorbell.ts";
+import { Doorbell, ownCoreSpinMs } from "../doorbell.ts";
 import type { PointerTable, StreamEndpoint } from "../streamEndpoint.ts";
 import { StreamTransport } from "../streamTransport.ts";
 import { ThreadRegions } from "./threadRegions.ts";
@@ -28,7 +29,11 @@ export function threadTransport(
   const layout = layoutOf(world);
   const { words, ringBytes } = layout;
   const { numRanks } = world;
-  const bells = Array.from({ length: numRanks }, (_, r) => new Doorbell(words, layout.rankAt(r) + rankWord.bell));
+  const spinMs = numRanks <= availableParallelism() ? ownCoreSpinMs : undefined;
+  const bells = Array.from(
+    { length: numRanks },
+    (_, r) => new Doorbell(words, layout.rankAt(r) + rankWord.bell, spinMs),
+  );
   const rings = (at: (peer: number) => number) =>
     Array.from({ length: numRanks }, (_, peer) => new ByteRing(words, at(peer), ringBytes));
   const outRings = rings((peer) => layout.ringAt(rank, peer));
