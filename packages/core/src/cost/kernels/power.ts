@@ -55,7 +55,8 @@ const WIDTH_EXPONENT = 2;
 /**
  * An fp32 FMA of a vector lane over the bf16 tensor instruction, per FLOP. Fetch, decode and register operands of an instruction cost about 30 pJ beside 5 pJ of
  * multiplying and adding (W. Dally, Hot Chips 2023, 45 nm energies), and serve 2 FLOPs instead of 128: 17 pJ against 1 at the instruction. Shared memory, caches
- * and leakage add alike to both, and V100 runs fp32 products at boost clock within its 300 W, which bounds the ratio by 10.
+ * and leakage add alike to both. V100 runs fp32 products at boost clock within its 300 W, which bounds the ratio by about 11.6; T4, whose clock falls, sets it
+ * near that. Chosen with the fp32 tables of both in view, so what V100 errs when left out is not independent of it.
  */
 const VECTOR_FMA_RATIO = 11.5;
 

@@ -74,6 +74,23 @@ export function declareGradient(
     });
     reduce("allReduce", "kvReplica", rows, rows);
   };
+  /** The shard in which gradients add up, and what is scattered to it at a time. */
+  const declareShard = () => ({
+    whole: persistent(".grad", placed.shardShape, software.gradDtype, "gradient"),
+    part: builder.buffer({
+      name: `${gradName}.part`,
+      shape: placed.shardShape,
+      dtype: software.gradReduceDtype,
+      kind: "workspace",
+      scope: "micro",
+      param: slice,
+    }),
+  });
+  const addToShard = ({ whole, part }: ReturnType<typeof declareShard>, sent: BufferId, format?: DType): void => {
+    reduce("reduceScatter", shardAxis, sent, part, format);
+    if (replicas > 1) reduce("allReduce", replicateAxis, part, part, format);
+    builder.reduceAdds.push({ kind: "add", stream: "dp", a: whole, b: part, out: whole });
+  };
   if (fresh) {
     grad = builder.buffer({
       name: `${gradName}.full`,
@@ -84,15 +101,8 @@ export function declareGradient(
       param: slice,
     });
     sumOverTp(grad);
-    reduced = persistent(".grad", placed.shardShape, software.gradDtype, "gradient");
-    const part = builder.buffer({
-      name: `${gradName}.part`,
-      shape: placed.shardShape,
-      dtype: software.gradReduceDtype,
-      kind: "workspace",
-      scope: "micro",
-      param: slice,
-    });
+    const shard = declareShard();
+    reduced = shard.whole;
     // FSDP casts the whole gradient to the format it reduces in (torch/distributed/fsdp/_runtime_utils.py, _post_backward_hook).
     let sent = grad;
     const casts = software.gradReduceDtype !== context.actDtype;
@@ -114,9 +124,7 @@ export function declareGradient(
         out: sent,
       });
     }
-    reduce("reduceScatter", shardAxis, sent, part, software.gradReduceDtype);
-    if (replicas > 1) reduce("allReduce", replicateAxis, part, part, software.gradReduceDtype);
-    builder.reduceAdds.push({ kind: "add", stream: "dp", a: reduced, b: part, out: reduced });
+    addToShard(shard, sent, software.gradReduceDtype);
   } else if (sharesGradients) {
     // Added up in the format they are reduced in (torch fully_shard, unsharded_accumulated_grad), so nothing is cast on the way.
     grad = builder.buffer({
@@ -128,20 +136,11 @@ export function declareGradient(
       param: slice,
     });
     sumOverTp(grad);
-    reduced = persistent(".grad", placed.shardShape, software.gradDtype, "gradient");
-    const part = builder.buffer({
-      name: `${gradName}.part`,
-      shape: placed.shardShape,
-      dtype: software.gradReduceDtype,
-      kind: "workspace",
-      scope: "micro",
-      param: slice,
-    });
+    const shard = declareShard();
+    reduced = shard.whole;
     if (software.packsGrads !== undefined)
       builder.reduceCasts.push({ kind: "copy", stream: "compute", x: grad, out: grad });
-    reduce("reduceScatter", shardAxis, grad, part);
-    if (replicas > 1) reduce("allReduce", replicateAxis, part, part);
-    builder.reduceAdds.push({ kind: "add", stream: "dp", a: reduced, b: part, out: reduced });
+    addToShard(shard, grad);
   } else {
     grad = persistent(".grad", placed.shape, software.gradDtype, "gradient");
     reduced = grad;

@@ -11,6 +11,7 @@ import type { Software, Strategy } from "../../parallel/strategy.ts";
 import type { BlockPrices, OpList } from "../../simulate/streams/blockPrices.ts";
 import type { PlanJob } from "../space/types.ts";
 import { type ExchangeDemand, exchangeDemand } from "./exchangeFloors.ts";
+import { Once } from "./once.ts";
 import { priceBlocks, SharedLayers } from "./sharedLayers.ts";
 import { lossSec } from "./workSums.ts";
 
@@ -105,22 +106,16 @@ function exchangeFloors(prices: BlockPrices, sum: (of: (block: number) => number
 class PricedWhenAsked implements EndingFloors {
   readonly persistentBytes: Prefix;
   readonly gatheredBytes: Float64Array;
-  /** Gone once it is used, with the program that it holds. */
-  private price: (() => ExchangeFloors) | null;
-  private made: ExchangeFloors | null = null;
+  private readonly later: Once<ExchangeFloors>;
 
   constructor(persistentBytes: Prefix, gatheredBytes: Float64Array, price: () => ExchangeFloors) {
     this.persistentBytes = persistentBytes;
     this.gatheredBytes = gatheredBytes;
-    this.price = price;
+    this.later = new Once(price);
   }
 
   private get priced(): ExchangeFloors {
-    if (this.made === null) {
-      this.made = this.price!(); // used once
-      this.price = null;
-    }
-    return this.made;
+    return this.later.get();
   }
 
   get updateSec() {

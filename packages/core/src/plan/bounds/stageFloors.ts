@@ -13,6 +13,7 @@ import type { BlockPrices } from "../../simulate/streams/blockPrices.ts";
 import type { Family, PlanJob } from "../space/types.ts";
 import { BlockMemories } from "./blockMemories.ts";
 import { type KindFloors, kindFloors } from "./kindFloors.ts";
+import { Once } from "./once.ts";
 import { priceBlocks, SharedLayers } from "./sharedLayers.ts";
 import { type BlockSums, blockSums, type Prefix } from "./workSums.ts";
 
@@ -128,9 +129,7 @@ class PricedWhenAsked implements StageFloors {
   readonly scatteredSends: boolean;
   readonly blockAt: Int32Array;
   readonly memory: HeldFloors["memory"];
-  /** Gone once it is used, with the program that it holds. */
-  private price: (() => TimeFloors) | null;
-  private made: TimeFloors | null = null;
+  private readonly later: Once<TimeFloors>;
 
   constructor(held: HeldFloors, price: () => TimeFloors) {
     this.family = held.family;
@@ -140,15 +139,11 @@ class PricedWhenAsked implements StageFloors {
     this.scatteredSends = held.scatteredSends;
     this.blockAt = held.blockAt;
     this.memory = held.memory;
-    this.price = price;
+    this.later = new Once(price);
   }
 
   private get priced(): TimeFloors {
-    if (this.made === null) {
-      this.made = this.price!(); // used once
-      this.price = null;
-    }
-    return this.made;
+    return this.later.get();
   }
 
   get F() {
